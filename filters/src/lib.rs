@@ -1,0 +1,7 @@
+//! The pure core of the Integration Gateway: what it is told to do, and every decision that needs no I/O.
+//!
+//! A [`model::Snapshot`] is configuration as data. It is compiled once into an immutable plan; a request is then decided
+//! by looking things up in that plan. Nothing here opens a socket or a file, reads a clock, or starts a thread: time,
+//! environment and randomness are arguments.
+
+pub mod model;

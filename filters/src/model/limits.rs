@@ -1,0 +1,85 @@
+//! Rate limits, timeouts and body sizes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits of one integration. Nothing is limited until it is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimits {
+    /// False switches all limits of the integration off without losing them.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Requests to the integration in a window, by all clients together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u32>,
+    /// Length of that window in seconds; 60 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_seconds: Option<u32>,
+    /// Limit of each inbound credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_key: Option<RateLimit>,
+    /// Limit of each client address (an IPv6 client counts as its /64).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_client_ip: Option<RateLimit>,
+}
+
+/// So many requests in so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests in a window; at least 1.
+    pub max_requests: u32,
+    /// Length of the window in seconds; 1 to 86,400, 60 if left out.
+    #[serde(default = "minute")]
+    pub window_seconds: u32,
+}
+
+/// Timeouts in milliseconds, each 1 to 3,600,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// To connect to the partner, TLS included.
+    pub connect_ms: u64,
+    /// From the end of the request to the head of the answer.
+    pub first_byte_ms: u64,
+    /// For everything, the body of the answer included.
+    pub total_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect_ms: 5_000,
+            first_byte_ms: 30_000,
+            total_ms: 30_000,
+        }
+    }
+}
+
+/// The most bytes of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BodyLimits {
+    /// Of a client's request; more is answered with 413.
+    pub request_bytes: u64,
+    /// Of a partner's answer where it is read as a whole; more is answered with 502.
+    pub response_bytes: u64,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 10 * 1024 * 1024,
+            response_bytes: 10 * 1024 * 1024,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn minute() -> u32 {
+    60
+}

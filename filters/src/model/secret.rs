@@ -1,0 +1,140 @@
+//! Values that must never be printed, and how a document is shown without them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroize;
+
+/// What stands in the place of a secret wherever a person or a log may see it.
+pub const MASK: &str = "***";
+
+/// A secret text. `Debug` prints the mask, and memory is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes ownership of a secret text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Replaces every secret in an auth configuration by the mask. Names, header names and user names stay.
+pub fn mask(config: &mut Value) {
+    match config {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                match value {
+                    Value::String(text) if is_secret(name) => MASK.clone_into(text),
+                    Value::Object(headers) if name == "headers" => {
+                        for header in headers.values_mut() {
+                            *header = Value::String(MASK.to_owned());
+                        }
+                    }
+                    other => mask(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+/// Puts the secrets of `previous` back where `config` carries the mask, so that a document can be read, edited and
+/// written again. Entries of a list belong together when their `name` or `username` is the same.
+pub fn restore(config: &mut Value, previous: &Value) {
+    match (config, previous) {
+        (Value::String(text), Value::String(old)) if text == MASK => old.clone_into(text),
+        (Value::Object(fields), Value::Object(old)) => {
+            for (name, value) in fields.iter_mut() {
+                if let Some(old) = old.get(name) {
+                    restore(value, old);
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(old)) => {
+            for item in items {
+                if let Some(old) = old.iter().find(|old| label(old).is_some() && label(old) == label(item)) {
+                    restore(item, old);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// True where a mask is left in `config`: it names no stored secret and must not be saved as one.
+pub fn has_mask(config: &Value) -> bool {
+    match config {
+        Value::String(text) => text == MASK,
+        Value::Object(fields) => fields.values().any(has_mask),
+        Value::Array(items) => items.iter().any(has_mask),
+        _ => false,
+    }
+}
+
+fn label(item: &Value) -> Option<&str> {
+    item.get("name").or_else(|| item.get("username"))?.as_str()
+}
+
+fn is_secret(field: &str) -> bool {
+    matches!(
+        field,
+        "value" | "hash" | "apiKey" | "token" | "password" | "passwordHash" | "clientSecret" | "privateKey"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_masked_document_written_back_keeps_its_secrets() {
+        let stored = json!({"keys": [{"name": "a", "hash": "sha256:aa"}, {"name": "b", "hash": "sha256:bb"}],
+            "headers": {"X-One": "1"}, "headerName": "X-API-Key"});
+        let mut shown = stored.clone();
+        mask(&mut shown);
+        assert!(!shown.to_string().contains("sha256"));
+        assert_eq!(shown["headers"]["X-One"], MASK);
+        assert_eq!(shown["headerName"], "X-API-Key");
+        shown["keys"].as_array_mut().unwrap().reverse();
+        restore(&mut shown, &stored);
+        assert_eq!(shown["keys"][0], stored["keys"][1]);
+        assert_eq!(shown["headers"], stored["headers"]);
+        assert!(!has_mask(&shown));
+    }
+
+    #[test]
+    fn a_mask_without_a_stored_secret_stays_visible() {
+        let mut new = json!({"keys": [{"name": "c", "value": MASK}]});
+        restore(&mut new, &json!({"keys": [{"name": "a", "value": "x"}]}));
+        assert!(has_mask(&new));
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), MASK);
+    }
+}
