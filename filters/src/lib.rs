@@ -5,3 +5,9 @@
 //! environment and randomness are arguments.
 
 pub mod model;
+
+pub mod compile;
+pub mod fault;
+pub mod plan;
+
+pub use compile::compile;
