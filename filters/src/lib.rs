@@ -6,6 +6,7 @@
 
 pub mod model;
 
+pub mod address;
 pub mod compile;
 pub mod fault;
 pub mod plan;
