@@ -10,5 +10,6 @@ pub mod address;
 pub mod compile;
 pub mod fault;
 pub mod plan;
+pub mod target;
 
 pub use compile::compile;
