@@ -46,7 +46,19 @@ pub fn from_text(text: &str) -> Result<Value, Problem> {
     if text.trim_start().starts_with(['{', '[']) {
         return serde_json::from_str(text).map_err(|error| Problem::new("", format!("not valid JSON: {error}")));
     }
-    serde_saphyr::from_str(text).map_err(|error| Problem::new("", format!("not valid YAML: {error}")))
+    serde_saphyr::from_str_with_options(text, yaml_options())
+        .map_err(|error| Problem::new("", format!("not valid YAML: {error}")))
+}
+
+fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        // As YAML 1.2 has it: `off` and `NO` are texts, only `true` and `false` are not.
+        strict_booleans: true,
+        // The lines around a mistake may hold secrets, and messages are logged.
+        with_snippet: false,
+        // Room for tens of thousands of integrations; aliases keep their own, tight limits.
+        budget: serde_saphyr::budget! { max_nodes: 10_000_000, max_events: 20_000_000 },
+    }
 }
 
 /// The copy that is mended, and what was put into it.
@@ -225,5 +237,25 @@ mod tests {
         assert_eq!(from_text("a: [1, 2]").unwrap(), json!({"a": [1, 2]}));
         assert_eq!(from_text("{\"a\": [1, 2]}").unwrap(), json!({"a": [1, 2]}));
         assert!(from_text("{\"a\": ").unwrap_err().message.contains("line 1"));
+    }
+
+    #[test]
+    fn yaml_words_that_look_like_switches_are_texts() {
+        assert_eq!(
+            from_text("a: off\nb: NO\nc: true").unwrap(),
+            json!({"a": "off", "b": "NO", "c": true})
+        );
+    }
+
+    #[test]
+    fn an_error_shows_nothing_of_the_lines_around_it() {
+        let problem = from_text("token: hunter2\nname: [").unwrap_err();
+        assert!(!problem.message.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn a_large_document_reads() {
+        let text = "- {a: 1, b: 2}\n".repeat(60_000);
+        assert_eq!(from_text(&text).unwrap().as_array().map(Vec::len), Some(60_000));
     }
 }
