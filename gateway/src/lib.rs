@@ -1,1 +1,5 @@
 //! The data plane: proxies partner APIs by a configuration that is swapped in while it runs.
+
+pub mod config;
+pub mod live;
+pub mod sync;

@@ -1,0 +1,3 @@
+//! The config flow of the gateway: where versions come from, and how one becomes live.
+
+pub mod endpoint;
