@@ -1,1 +1,31 @@
-//! Placeholder.
+//! What the integration tests, the demo and the benchmarks need to run the product as it is shipped: its own programs as
+//! processes, real partners and real sockets, all on 127.0.0.1 and on ports that the system chose.
+//!
+//! Nothing here sleeps for a guessed time: [`wait`] polls a condition until it holds or a deadline says what did not come.
+//! Every process is killed by its id when its handle is dropped, and a failing test prints what its processes wrote.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a broken test stops at once, and says why where the runner collects it"
+)]
+
+pub mod answer;
+pub mod binaries;
+pub mod client;
+pub mod control_plane;
+pub mod documents;
+pub mod gateway;
+pub mod gwctl;
+pub mod mongo;
+pub mod partner;
+pub mod process;
+pub mod raw;
+pub mod wait;
+
+pub use answer::Answer;
+pub use control_plane::ControlPlane;
+pub use gateway::Gateway;
+pub use mongo::Mongo;
+pub use partner::{Partner, Received};
+pub use process::Process;
+pub use raw::RawClient;

@@ -1,0 +1,85 @@
+# Everything a person or the build machine runs. `make help` lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# The server for the tests of the MongoDB store; pinned, as it is young.
+SECANTUS := SecantusDB==0.7.0b3
+MONGO_VENV := .tools/mongo-venv
+MONGO_MARK := $(MONGO_VENV)/installed-$(SECANTUS)
+MONGO_BIN := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
+# No server of our own where another one is named or the tests are left out.
+MONGO_NEEDED := $(if $(or $(MONGODB_URI),$(MONGO_TEST_BIN),$(filter off,$(MONGO_TESTS))),,$(MONGO_MARK))
+
+.PHONY: help setup build test mongo demo lint deny bench-proxy bench-config
+
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs what the build needs through apt where it may, or names it.
+	@missing=(); \
+	command -v cmake >/dev/null || missing+=(cmake); \
+	command -v cc >/dev/null || missing+=(build-essential); \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	if [ $${#missing[@]} -gt 0 ]; then \
+	  if [ "$$(id -u)" = 0 ]; then as_root=(); else as_root=(sudo -n); fi; \
+	  if command -v apt-get >/dev/null && "$${as_root[@]}" true 2>/dev/null; then \
+	    echo "setup: installing $${missing[*]}"; \
+	    "$${as_root[@]}" apt-get update -qq; \
+	    "$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
+	  else \
+	    echo "setup: please install: $${missing[*]}" >&2; exit 1; \
+	  fi; \
+	fi
+	@command -v $(CARGO) >/dev/null || { echo "setup: please install Rust, see https://rustup.rs" >&2; exit 1; }
+
+build: setup ## Builds every program (dev profile).
+	$(CARGO) build --workspace --bins
+
+test: build $(MONGO_NEEDED) ## Runs all tests: real processes on free ports. MONGODB_URI names a server, MONGO_TESTS=off leaves MongoDB out.
+	@export MONGO_TEST_BIN="$(or $(MONGO_TEST_BIN),$(MONGO_BIN))"; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  echo "test: $(CARGO) nextest run, then the documentation's examples"; \
+	  $(CARGO) nextest run --workspace; \
+	  $(CARGO) test --workspace --doc --quiet; \
+	else \
+	  echo "test: $(CARGO) test (cargo-nextest is not installed; it is optional)"; \
+	  $(CARGO) test --workspace; \
+	fi
+
+mongo: setup $(MONGO_MARK) ## Installs the MongoDB-wire server of the tests into .tools.
+
+$(MONGO_MARK):
+	@echo "mongo: installing $(SECANTUS) from PyPI into $(MONGO_VENV)"
+	@rm -rf $(MONGO_VENV)
+	@python3 -m venv $(MONGO_VENV)
+	@$(MONGO_VENV)/bin/pip install --quiet --disable-pip-version-check $(SECANTUS) || { \
+	  echo "mongo: cannot install $(SECANTUS); set MONGODB_URI to a replica set, or MONGO_TESTS=off to leave these tests out" >&2; \
+	  exit 1; }
+	@touch $@
+
+demo: build ## Shows a call through a hot-pushed route; stays up until Ctrl-C, or ends after the tour with DEMO_ONCE=1.
+	@exec $(TARGET)/debug/demo
+
+lint: setup ## Formatting, clippy, documentation, and cargo-deny where it is installed.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
+	else echo "lint: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
+
+deny: ## Licences, sources and duplicates of the dependencies. Advisories need a database from the network: `cargo deny check advisories`.
+	$(CARGO) deny --all-features check licenses bans sources
+
+bench-proxy: setup ## The gateway beside nginx, HAProxy and Envoy; writes target/bench/proxy.json.
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --package benches --bin proxy
+
+bench-config: setup ## Time from a PUT to the live route at 10,000 routes; writes target/bench/config.json.
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --package benches --bin config

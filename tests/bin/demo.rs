@@ -1,0 +1,2 @@
+//! The demo: see `tour`.
+fn main() {}

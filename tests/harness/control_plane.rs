@@ -1,0 +1,158 @@
+//! A control-plane process.
+
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{Reply, client};
+use crate::process::{Process, next_number};
+use crate::{Mongo, binaries, wait};
+
+/// How a control plane is to run.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    settings: Value,
+    folder: Arc<TempDir>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// A control plane on a free port, with an embedded store in a folder of its own.
+    pub fn new() -> Self {
+        let folder = TempDir::with_prefix("control-plane-").unwrap();
+        let settings = json!({});
+        Self {
+            settings,
+            folder: Arc::new(folder),
+        }
+    }
+
+    /// Keeps everything in a MongoDB instead.
+    #[must_use]
+    pub fn mongo(self, mongo: &Mongo) -> Self {
+        let _ = mongo;
+        self
+    }
+
+    /// Sets one setting, named by its path.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: Value) -> Self {
+        let place = path
+            .split('.')
+            .fold(&mut self.settings, |place, field| &mut place[field]);
+        *place = value;
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> ControlPlane {
+        let number = next_number();
+        let settings = self.folder.path().join(format!("control-plane-{number}.json"));
+        let ports_file = self.folder.path().join(format!("ports-{number}.json"));
+        fs::write(&settings, self.settings.to_string()).unwrap();
+        let mut command = Command::new(binaries::find("control-plane"));
+        command
+            .arg("--config")
+            .arg(&settings)
+            .arg("--ports-file")
+            .arg(&ports_file)
+            .env_remove("RUST_LOG");
+        let mut process = Process::start("control-plane", command, self.folder.path());
+        let address = process.ports(&ports_file).await.address("api");
+        let mut control_plane = ControlPlane {
+            process,
+            address,
+            setup: self,
+            client: client(),
+        };
+        control_plane.ready().await;
+        control_plane
+    }
+}
+
+/// A running control plane.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// Its process.
+    pub process: Process,
+    address: String,
+    setup: Setup,
+    client: Client,
+}
+
+impl ControlPlane {
+    /// A ready control plane with an empty store.
+    pub async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    /// Its address, as `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How it was set up; start it again with this to have the same store.
+    pub fn setup(&self) -> Setup {
+        self.setup.clone()
+    }
+
+    /// The token that gateways show.
+    pub fn gateway_token(&self) -> &'static str {
+        GATEWAY_TOKEN
+    }
+
+    /// The key that operators show.
+    pub fn operator_key(&self) -> &'static str {
+        OPERATOR_KEY
+    }
+
+    /// A request of an operator.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.url());
+        self.client.request(method, url).header("x-api-key", OPERATOR_KEY)
+    }
+
+    /// A GET of an operator, whose answer is read.
+    pub async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.request(Method::GET, path)).await
+    }
+
+    /// A PUT of an operator, whose answer is read.
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        Reply::of(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// A POST of an operator, whose answer is read.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        Reply::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Waits until `/readyz` says yes.
+    ///
+    /// # Panics
+    /// If the process ends before.
+    pub async fn ready(&mut self) {
+        let url = format!("{}/readyz", self.url());
+        let (client, process) = (&self.client, &mut self.process);
+        wait::until("the control plane to be ready", async || {
+            assert!(process.is_running(), "the control plane ended");
+            Reply::try_of(client.get(&url))
+                .await
+                .is_ok_and(|reply| reply.status == 200)
+                .then_some(())
+        })
+        .await;
+    }
+}
+
+const OPERATOR_KEY: &str = "operator-key-of-the-tests";
+const GATEWAY_TOKEN: &str = "gateway-token-of-the-tests";

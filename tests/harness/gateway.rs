@@ -1,0 +1,232 @@
+//! A gateway process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{Reply, client};
+use crate::process::{Ports, Process, next_number};
+use crate::{ControlPlane, RawClient, binaries, wait};
+
+/// How a gateway is to run.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    settings: Value,
+    folder: Arc<TempDir>,
+    arguments: Vec<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// A gateway on free ports with an empty data folder, and no source of integrations yet.
+    pub fn new() -> Self {
+        let folder = TempDir::with_prefix("gateway-").unwrap();
+        let settings = json!({
+            "gateway": {"id": "gateway-under-test"},
+            "listen": {"http": "127.0.0.1:0", "admin": "127.0.0.1:0"},
+            "dataDir": folder.path().join("data"),
+            "threads": 2,
+            "shutdown": {"graceSeconds": 20},
+        });
+        Self {
+            settings,
+            folder: Arc::new(folder),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Takes its integrations from a file, with this content to begin with.
+    #[must_use]
+    pub fn file(self, document: &Value) -> Self {
+        let path = self.document_path();
+        fs::write(&path, document.to_string()).unwrap();
+        self.set("config", json!({"file": {"path": path}}))
+    }
+
+    /// Takes its integrations from a control plane.
+    #[must_use]
+    pub fn control_plane(self, control_plane: &ControlPlane) -> Self {
+        self.set(
+            "config",
+            json!({"controlPlane": {"url": control_plane.url(), "token": control_plane.gateway_token()}}),
+        )
+    }
+
+    /// Sets one setting, named by its path: `edge.headBytes`.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: Value) -> Self {
+        let place = path
+            .split('.')
+            .fold(&mut self.settings, |place, field| &mut place[field]);
+        *place = value;
+        self
+    }
+
+    /// Adds an argument of the command line.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// The data folder.
+    pub fn data_folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The file of integrations.
+    pub fn document_path(&self) -> PathBuf {
+        self.folder.path().join("integrations.json")
+    }
+
+    /// Starts it and waits until it listens, whether or not it has a plan.
+    pub async fn start_listening(self) -> Gateway {
+        let number = next_number();
+        let settings = self.folder.path().join(format!("gateway-{number}.json"));
+        let ports_file = self.folder.path().join(format!("ports-{number}.json"));
+        fs::write(&settings, self.settings.to_string()).unwrap();
+        let mut command = Command::new(binaries::find("gateway"));
+        command
+            .arg("--config")
+            .arg(&settings)
+            .arg("--ports-file")
+            .arg(&ports_file)
+            .args(&self.arguments)
+            .env_remove("RUST_LOG");
+        let mut process = Process::start("gateway", command, self.folder.path());
+        let ports = process.ports(&ports_file).await;
+        Gateway {
+            http: ports.address("http"),
+            ports,
+            process,
+            setup: self,
+            client: client(),
+        }
+    }
+
+    /// Starts it and waits until it is ready to serve.
+    pub async fn start(self) -> Gateway {
+        let mut gateway = self.start_listening().await;
+        gateway.ready().await;
+        gateway
+    }
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Its process.
+    pub process: Process,
+    ports: Ports,
+    http: String,
+    setup: Setup,
+    client: Client,
+}
+
+impl Gateway {
+    /// A ready gateway that serves the integrations of `document`.
+    pub async fn serving(document: &Value) -> Self {
+        Setup::new().file(document).start().await
+    }
+
+    /// A ready gateway that is fed by `control_plane`.
+    pub async fn fed_by(control_plane: &ControlPlane) -> Self {
+        Setup::new().control_plane(control_plane).start().await
+    }
+
+    /// Address of its listener for clients.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Address of its admin listener.
+    pub fn admin(&self) -> String {
+        self.ports.address("admin")
+    }
+
+    /// How it was set up; start it again with this to have the same folder.
+    pub fn setup(&self) -> Setup {
+        self.setup.clone()
+    }
+
+    /// Its data folder.
+    pub fn data_folder(&self) -> PathBuf {
+        self.setup.data_folder()
+    }
+
+    /// A request to `path` on the host name `host`.
+    pub fn request(&self, method: Method, host: &str, path: &str) -> RequestBuilder {
+        let url = format!("http://{}{path}", self.http);
+        self.client.request(method, url).header("host", host)
+    }
+
+    /// A GET whose answer is read.
+    pub async fn get(&self, host: &str, path: &str) -> Reply {
+        Reply::of(self.request(Method::GET, host, path)).await
+    }
+
+    /// A POST of JSON whose answer is read.
+    pub async fn post(&self, host: &str, path: &str, body: &Value) -> Reply {
+        Reply::of(self.request(Method::POST, host, path).json(body)).await
+    }
+
+    /// A connection for raw bytes.
+    pub async fn raw(&self) -> RawClient {
+        RawClient::connect(&self.http).await
+    }
+
+    /// A GET on the admin listener.
+    pub async fn admin_get(&self, path: &str) -> Reply {
+        Reply::of(self.client.get(format!("http://{}{path}", self.admin()))).await
+    }
+
+    /// Waits until `/readyz` says yes.
+    ///
+    /// # Panics
+    /// If the process ends before.
+    pub async fn ready(&mut self) {
+        let url = format!("http://{}/readyz", self.ports.address("admin"));
+        let (client, process) = (&self.client, &mut self.process);
+        wait::until("the gateway to be ready", async || {
+            assert!(process.is_running(), "the gateway ended");
+            Reply::try_of(client.get(&url))
+                .await
+                .is_ok_and(|reply| reply.status == 200)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Replaces the file of integrations at once, by a rename, and waits until it is live.
+    pub async fn swap(&self, document: &Value) {
+        let before = self.admin_get("/config").await.json()["digest"].clone();
+        replace(&self.setup.document_path(), document.to_string().as_bytes());
+        wait::until("the new integrations to be live", async || {
+            (self.admin_get("/config").await.json()["digest"] != before).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&mut self) {
+        self.process.signal(Signal::SIGTERM);
+    }
+}
+
+/// Writes a file beside `path` and renames it to `path`, as careful programs do.
+pub fn replace(path: &Path, content: &[u8]) {
+    let beside = path.with_extension(format!("new-{}", next_number()));
+    fs::write(&beside, content).unwrap();
+    fs::rename(&beside, path).unwrap();
+}

@@ -1,0 +1,139 @@
+//! A program that runs as a process of its own and is gone when its handle is.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::wait;
+
+/// A running program. Its output goes to files; a panicking test prints them. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    output: PathBuf,
+    exited: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Starts `command`, with its output in a file of `folder`.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
+        let output = folder.join(format!("{name}-{}.log", next_number()));
+        let file = File::create(&output).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        Self {
+            name: name.to_owned(),
+            child,
+            output,
+            exited: None,
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// True until it ends.
+    pub fn is_running(&mut self) -> bool {
+        if self.exited.is_none() {
+            self.exited = self.child.try_wait().unwrap();
+        }
+        self.exited.is_none()
+    }
+
+    /// Sends a signal; nothing happens if it has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.is_running() {
+            let id = i32::try_from(self.child.id()).unwrap();
+            kill(Pid::from_raw(id), signal).unwrap();
+        }
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if self.is_running() {
+            self.child.kill().unwrap();
+            self.exited = Some(self.child.wait().unwrap());
+        }
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let what = format!("{} to end", self.name);
+        wait::until(&what, async || {
+            self.is_running();
+            self.exited
+        })
+        .await
+    }
+
+    /// All that it has written so far.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.output).unwrap_or_default()).into_owned()
+    }
+
+    /// Reads a ports file once it is complete: names of listeners and their addresses.
+    ///
+    /// # Panics
+    /// If the process ends before.
+    pub async fn ports(&mut self, file: &Path) -> Ports {
+        let what = format!("the ports of {}", self.name);
+        wait::until(&what, async || {
+            if !self.is_running() {
+                panic!("{} ended with {:?}", self.name, self.exited);
+            }
+            let text = fs::read_to_string(file).ok()?;
+            serde_json::from_str(&text).ok().map(Ports)
+        })
+        .await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.exited.is_none() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+        if std::thread::panicking() {
+            println!("---- {} ({}) wrote:\n{}", self.name, self.child.id(), self.output());
+        }
+    }
+}
+
+/// Addresses by the names of their listeners.
+#[derive(Clone, Debug)]
+pub struct Ports(Value);
+
+impl Ports {
+    /// The address of the listener `name`, as `127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn address(&self, name: &str) -> String {
+        match self.0[name].as_str() {
+            Some(address) => address.to_owned(),
+            None => panic!("no listener {name} in {}", self.0),
+        }
+    }
+}
+
+/// A number that no other file of this test process has.
+pub fn next_number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
