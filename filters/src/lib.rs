@@ -11,5 +11,6 @@ pub mod compile;
 pub mod fault;
 pub mod plan;
 pub mod target;
+pub mod transform;
 
 pub use compile::compile;

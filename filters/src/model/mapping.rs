@@ -1,7 +1,7 @@
 //! Field mappings and transformation modes.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// How a body is transformed.
@@ -23,16 +23,17 @@ pub struct FieldMapping {
     pub source_field: Option<String>,
     /// Where it goes: `person.fullName`; `lines[].sku` for each item of the source.
     pub target_field: String,
-    /// The static value, instead of `sourceField`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The static value, instead of `sourceField`; `null` writes null.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// Changes to the value, in order.
+    /// Changes to the value, in order. An absent value and null pass through all of them but `default`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transform: Vec<Transformer>,
-    /// Taken where the source is absent or null.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Taken where the source is absent or null, as it is: the transformers do not touch it. `null` writes null.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub default_value: Option<Value>,
-    /// True makes an absent or null source (without a default) an error that names the field.
+    /// True makes it an error, which names the field, if there is no value after the transformers (absent or null) and no
+    /// default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
     /// When the target field is left out; `absent` if not given.
@@ -65,13 +66,13 @@ pub enum Transformer {
     Upper,
     /// To lower case.
     Lower,
-    /// Reads a date and writes it in another form.
+    /// Reads a date and writes it in another form. A text without anything in it becomes null.
     #[serde(rename_all = "camelCase")]
     Date {
         /// Form of the source in strftime notation; ISO 8601 or a number of milliseconds if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
-        /// Form of the result in strftime notation; ISO 8601 in UTC if left out.
+        /// Form of the result in strftime notation; ISO 8601 if left out (with `Z` in UTC, else with the zone's offset).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
         /// IANA time zone for a source without an offset and for the result; `UTC` if left out.
@@ -94,13 +95,13 @@ pub enum Transformer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
-    /// The field, as in `sourceField`, without `[]`.
+    /// The field, as in `sourceField`, without `[]`; always from the root of the body.
     pub field: String,
-    /// Holds if the field has this value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Holds if the field has this value; numbers are compared by value, and `null` is not the same as absent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub equals: Option<Value>,
     /// Holds if the field has another value or is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub not_equals: Option<Value>,
     /// Holds if the field has one of these values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,4 +109,9 @@ pub struct Condition {
     /// Holds if the field is present and not null (true), or absent or null (false).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exists: Option<bool>,
+}
+
+/// Keeps a `null` that is given apart from a setting that is left out.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }

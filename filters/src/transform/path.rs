@@ -1,0 +1,221 @@
+//! Paths of fields: `patient.name`, `items[0].code`, `items[].code`.
+
+use serde_json::Value;
+
+/// The most steps of a path: names, places and `[]` together.
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// A path, cut at each `[]`: `items[].code` has the segments `items` and `code`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FieldPath {
+    text: Box<str>,
+    segments: Vec<Vec<Step>>,
+}
+
+/// One step down from a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// To a field of an object.
+    Field(Box<str>),
+    /// To a place of a list.
+    Place(usize),
+}
+
+impl FieldPath {
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the path is empty: name a field, such as `patient.name`".to_owned());
+        }
+        if text.chars().any(char::is_control) {
+            return Err("the path has a control character in it".to_owned());
+        }
+        let mut segments = vec![Vec::new()];
+        let mut depth = 0;
+        let mut rest = text;
+        let mut first = true;
+        while !rest.is_empty() {
+            rest = if rest.starts_with('[') {
+                bracket(rest, &mut segments).map_err(|fault| format!("`{text}`: {fault}"))?
+            } else {
+                name(rest, first, &mut segments).map_err(|fault| format!("`{text}`: {fault}"))?
+            };
+            first = false;
+            depth += 1;
+            if depth > MAX_DEPTH {
+                return Err(format!("the path has more than {MAX_DEPTH} steps"));
+            }
+        }
+        Ok(Self {
+            text: text.into(),
+            segments,
+        })
+    }
+
+    /// How many `[]` it has.
+    pub(super) fn lists(&self) -> usize {
+        self.segments.len() - 1
+    }
+
+    /// The parts between the `[]`, one more than there are of these.
+    pub(super) fn segments(&self) -> &[Vec<Step>] {
+        &self.segments
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text with the places of the items in the lists: `lines[2].sku`.
+    pub(super) fn at(&self, places: &[usize]) -> String {
+        let mut parts = self.text.split("[]");
+        let mut shown = parts.next().unwrap_or_default().to_owned();
+        let mut places = places.iter();
+        for part in parts {
+            match places.next() {
+                Some(place) => shown.push_str(&format!("[{place}]")),
+                None => shown.push_str("[]"),
+            }
+            shown.push_str(part);
+        }
+        shown
+    }
+
+    /// The text up to the `[]` number `list` (from 0), without it, with the places of the items in the lists before.
+    pub(super) fn list_at(&self, list: usize, places: &[usize]) -> String {
+        let end = self
+            .text
+            .match_indices("[]")
+            .nth(list)
+            .map_or(self.text.len(), |(at, _)| at);
+        let head = Self {
+            text: self.text[..end].into(),
+            segments: Vec::new(),
+        };
+        match head.at(places) {
+            root if root.is_empty() => "the body".to_owned(),
+            shown => shown,
+        }
+    }
+}
+
+/// The value that `steps` lead to. A step that does not fit the value (a field of a text) leads nowhere.
+pub(super) fn resolve<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
+    steps.iter().try_fold(value, |value, step| match (step, value) {
+        (Step::Field(name), Value::Object(fields)) => fields.get(&**name),
+        (Step::Place(place), Value::Array(items)) => items.get(*place),
+        _ => None,
+    })
+}
+
+/// Takes `[]` or `[7]` off the front.
+fn bracket<'a>(rest: &'a str, segments: &mut Vec<Vec<Step>>) -> Result<&'a str, String> {
+    let (inside, after) = rest[1..]
+        .split_once(']')
+        .ok_or_else(|| "a `[` is not closed".to_owned())?;
+    if inside.is_empty() {
+        segments.push(Vec::new());
+    } else {
+        let place = inside
+            .parse()
+            .ok()
+            .filter(|place| *place <= MAX_PLACE && inside.bytes().all(|byte| byte.is_ascii_digit()))
+            .ok_or_else(|| {
+                format!("`[{inside}]` must be `[]` for each item, or a place from `[0]` to `[{MAX_PLACE}]`")
+            })?;
+        push(segments, Step::Place(place));
+    }
+    if after.is_empty() || after.starts_with(['.', '[']) {
+        Ok(after)
+    } else {
+        Err(format!("a `.` is missing before `{after}`"))
+    }
+}
+
+/// Takes a name off the front, with the dot before it.
+fn name<'a>(rest: &'a str, first: bool, segments: &mut Vec<Vec<Step>>) -> Result<&'a str, String> {
+    let rest = if first {
+        rest
+    } else {
+        rest.strip_prefix('.').unwrap_or(rest)
+    };
+    let end = rest.find(['.', '[', ']']).unwrap_or(rest.len());
+    let (name, after) = rest.split_at(end);
+    if name.is_empty() {
+        return Err("a name is missing: names are parted by single dots, with none at the ends".to_owned());
+    }
+    if after.starts_with(']') {
+        return Err("a `]` has no `[` before it".to_owned());
+    }
+    push(segments, Step::Field(name.into()));
+    Ok(after)
+}
+
+fn push(segments: &mut Vec<Vec<Step>>, step: Step) {
+    match segments.last_mut() {
+        Some(segment) => segment.push(step),
+        None => segments.push(vec![step]),
+    }
+}
+
+const MAX_PLACE: usize = 9_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str) -> Step {
+        Step::Field(name.into())
+    }
+
+    #[test]
+    fn paths_are_cut_at_each_list() {
+        let path = FieldPath::parse("orders[].items[0].tests[].code").unwrap();
+        assert_eq!(path.lists(), 2);
+        assert_eq!(
+            path.segments(),
+            [
+                vec![field("orders")],
+                vec![field("items"), Step::Place(0), field("tests")],
+                vec![field("code")]
+            ]
+        );
+        assert_eq!(path.at(&[3, 4]), "orders[3].items[0].tests[4].code");
+        assert_eq!(path.list_at(1, &[3]), "orders[3].items[0].tests");
+    }
+
+    #[test]
+    fn the_body_itself_may_be_a_list() {
+        let path = FieldPath::parse("[].code").unwrap();
+        assert_eq!(path.segments(), [vec![], vec![field("code")]]);
+        assert_eq!(path.list_at(0, &[]), "the body");
+    }
+
+    #[test]
+    fn bad_paths_say_what_is_wrong() {
+        for (text, fault) in [
+            ("", "empty"),
+            (".a", "a name is missing"),
+            ("a.", "a name is missing"),
+            ("a..b", "a name is missing"),
+            ("a.[0]", "a name is missing"),
+            ("a[", "not closed"),
+            ("a[0", "not closed"),
+            ("a]", "no `[` before it"),
+            ("a[x]", "must be `[]`"),
+            ("a[+1]", "must be `[]`"),
+            ("a[99999999999999999999]", "must be `[]`"),
+            ("a[0]b", "a `.` is missing before `b`"),
+            ("a\u{0}", "control character"),
+        ] {
+            let message = FieldPath::parse(text).unwrap_err();
+            assert!(message.contains(fault), "{text}: {message}");
+        }
+        let deep = vec!["a"; MAX_DEPTH + 1].join(".");
+        assert!(FieldPath::parse(&deep).unwrap_err().contains("more than 32 steps"));
+        assert!(FieldPath::parse(&deep[2..]).is_ok());
+    }
+}
