@@ -4,3 +4,4 @@ pub mod config;
 pub mod limiter;
 pub mod live;
 pub mod sync;
+pub mod trace;
