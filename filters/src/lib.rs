@@ -4,13 +4,18 @@
 //! by looking things up in that plan. Nothing here opens a socket or a file, reads a clock, or starts a thread: time,
 //! environment and randomness are arguments.
 
-pub mod model;
-
 pub mod address;
+pub mod auth;
 pub mod compile;
 pub mod fault;
+pub mod model;
+pub mod outgoing;
+pub mod path;
 pub mod plan;
+pub mod rewrite;
+pub mod route;
+pub mod script;
 pub mod target;
 pub mod transform;
 
-pub use compile::compile;
+pub use compile::{check_integration, compile};

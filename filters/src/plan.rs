@@ -1,9 +1,21 @@
 //! The compiled configuration: immutable, shared, and complete, so that a request only looks things up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ahash::AHashMap;
+use http::{HeaderName, Method};
+
+use crate::address::EgressPolicy;
+use crate::auth::InboundCheck;
 use crate::model::limits::{BodyLimits, RateLimit, Timeouts};
-use crate::model::{InboundIntegration, Organization, Security};
+use crate::model::{Entry, InboundIntegration, Organization, Security};
+use crate::outgoing::SignIn;
+use crate::rewrite::Rewrite;
+use crate::route::{MethodSet, PathPattern, RouteTable};
+use crate::script::Script;
+use crate::target::TargetUrl;
+use crate::transform::Mapping;
 
 /// A compiled snapshot. Parts that a new version leaves unchanged are the same `Arc`s as in the plan before.
 #[derive(Debug)]
@@ -16,7 +28,10 @@ pub struct Plan {
     pub security: Security,
     /// Integrations by slot. An integration keeps its slot from version to version; empty slots are reused.
     pub integrations: Vec<Option<Arc<Integration>>>,
-    pub(crate) organizations: std::collections::BTreeMap<u64, Arc<Organization>>,
+    /// Routes of the active integrations.
+    pub routes: RouteTable,
+    pub(crate) organizations: BTreeMap<u64, Entry<Organization>>,
+    pub(crate) slots: AHashMap<Arc<str>, usize>,
 }
 
 /// A compiled inbound integration.
@@ -28,8 +43,33 @@ pub struct Integration {
     pub id: Arc<str>,
     /// The integration as data.
     pub source: Arc<InboundIntegration>,
-    /// Digest of that data; equal digests mean nothing to rebuild.
+    /// Digest of that data.
     pub digest: [u8; 32],
+    /// Digest of all that this was compiled from: equal digests mean nothing to rebuild.
+    pub basis: [u8; 32],
+    /// Host names as the route table keeps them.
+    pub hosts: Vec<Box<str>>,
+    pub(crate) paths: Vec<PathPattern>,
+    /// Methods that clients may use.
+    pub methods: MethodSet,
+    /// Method of the partner's request; the client's if `None`.
+    pub target_method: Option<Method>,
+    /// Where requests go; at least one.
+    pub targets: Vec<Target>,
+    /// How the client's path becomes the partner's.
+    pub rewrite: Rewrite,
+    /// Which addresses may be connected to.
+    pub egress: EgressPolicy,
+    /// How clients show who they are.
+    pub inbound: InboundCheck,
+    /// Header that carries the client's credential, if it is to be kept from the partner.
+    pub strip_header: Option<HeaderName>,
+    /// Query parameter that carries the client's credential, if it is to be kept from the partner.
+    pub strip_query: Option<String>,
+    /// What signs the gateway in to the partner.
+    pub outgoing: SignIn,
+    /// How requests are carried.
+    pub mode: Mode,
     /// Limit of all requests together.
     pub limit: Option<RateLimit>,
     /// Limit of each inbound credential.
@@ -42,14 +82,90 @@ pub struct Integration {
     pub body_limits: BodyLimits,
 }
 
+/// One place that requests go to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its address.
+    pub url: TargetUrl,
+    /// Share of the requests, up to and including this target.
+    up_to: u64,
+}
+
+/// How the requests of an integration are carried.
+#[derive(Debug)]
+pub enum Mode {
+    /// Untouched, as they come.
+    Stream,
+    /// Read, transformed, sent.
+    Exchange {
+        /// Change of the request body.
+        request: Option<Transform>,
+        /// Change of the answer's body; without one the answer streams.
+        response: Option<Transform>,
+    },
+}
+
+/// A change of a body.
+#[derive(Debug)]
+pub enum Transform {
+    /// By a mapping table.
+    Mapping(Mapping),
+    /// By a script.
+    Script(Script),
+}
+
 impl Plan {
     /// The organization `org_id`, if the snapshot has it.
     pub fn organization(&self, org_id: u64) -> Option<&Arc<Organization>> {
-        self.organizations.get(&org_id)
+        self.organizations.get(&org_id).map(|entry| &entry.value)
+    }
+
+    /// All organizations, by number.
+    pub fn organizations(&self) -> impl Iterator<Item = &Arc<Organization>> {
+        self.organizations.values().map(|entry| &entry.value)
     }
 
     /// All integrations, in the order of their slots.
     pub fn integrations(&self) -> impl Iterator<Item = &Arc<Integration>> {
         self.integrations.iter().flatten()
+    }
+
+    /// The integration `id`.
+    pub fn integration(&self, id: &str) -> Option<&Arc<Integration>> {
+        self.integrations.get(*self.slots.get(id)?)?.as_ref()
+    }
+}
+
+impl Integration {
+    /// Index of the target for the `ticket`-th request: shares follow the weights, spread evenly.
+    pub fn pick(&self, ticket: u64) -> usize {
+        let [.., last] = self.targets.as_slice() else {
+            return 0;
+        };
+        if self.targets.len() == 1 || last.up_to == 0 {
+            return 0;
+        }
+        // Multiplying by the golden ratio spreads neighbouring tickets over the whole range.
+        let spread = ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let at = (spread * last.up_to) >> 32;
+        self.targets.iter().position(|target| at < target.up_to).unwrap_or(0)
+    }
+
+    /// Path rules for people: `exact /a`, `prefix /`, `template /a/{id}`.
+    pub fn path_rules(&self) -> impl Iterator<Item = String> {
+        self.paths.iter().map(ToString::to_string)
+    }
+}
+
+impl Target {
+    /// Targets with the share of each, in order.
+    pub(crate) fn with_weights(targets: impl IntoIterator<Item = (TargetUrl, u32)>) -> Vec<Self> {
+        targets
+            .into_iter()
+            .scan(0_u64, |up_to, (url, weight)| {
+                *up_to += u64::from(weight);
+                Some(Self { url, up_to: *up_to })
+            })
+            .collect()
     }
 }

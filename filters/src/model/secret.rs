@@ -41,21 +41,22 @@ impl Drop for Secret {
 
 /// Replaces every secret in an auth configuration by the mask. Names, header names and user names stay.
 pub fn mask(config: &mut Value) {
+    for_each(config, &mut |secret| *secret = Value::String(MASK.to_owned()));
+}
+
+/// Calls `visit` with each secret of an auth configuration, so that it can be masked, encrypted or decrypted in place.
+pub fn for_each(config: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     match config {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
                 match value {
-                    Value::String(text) if is_secret(name) => MASK.clone_into(text),
-                    Value::Object(headers) if name == "headers" => {
-                        for header in headers.values_mut() {
-                            *header = Value::String(MASK.to_owned());
-                        }
-                    }
-                    other => mask(other),
+                    Value::String(_) if is_secret(name) => visit(value),
+                    Value::Object(headers) if name == "headers" => headers.values_mut().for_each(&mut *visit),
+                    other => for_each(other, visit),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each(item, visit)),
         _ => {}
     }
 }

@@ -1,0 +1,108 @@
+//! Host names of requests and of integrations.
+
+/// The host of an authority (`Host` header), in lower case and without its port. `None` if it is not a host.
+///
+/// A trailing dot is taken off: `a.example.` and `a.example` are the same name.
+pub fn of_authority(authority: &str) -> Option<std::borrow::Cow<'_, str>> {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            if !(port.is_empty() || port.strip_prefix(':').is_some_and(is_port)) {
+                return None;
+            }
+            &authority[..address.len() + 2]
+        }
+        None => {
+            let (host, port) = authority
+                .split_once(':')
+                .map_or((authority, None), |(host, port)| (host, Some(port)));
+            if port.is_some_and(|port| !is_port(port)) {
+                return None;
+            }
+            let host = host.strip_suffix('.').unwrap_or(host);
+            is_name(host).then_some(host)?
+        }
+    };
+    Some(if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        host.to_ascii_lowercase().into()
+    } else {
+        host.into()
+    })
+}
+
+/// An integration's host as the table keeps it: lower case, `*.` in front of a wildcard.
+///
+/// # Errors
+/// What is wrong with it, for a problem.
+pub(crate) fn parse(host: &str) -> Result<Box<str>, String> {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    if name.contains(':') {
+        return Err("must be a host name without scheme and port".to_owned());
+    }
+    if !is_name(name) || name.len() > 250 {
+        return Err("is not a host name; write api.example.com or *.example.com".to_owned());
+    }
+    Ok(host.to_ascii_lowercase().into_boxed_str())
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_reduced_to_their_host() {
+        for (authority, host) in [
+            ("A.Example", "a.example"),
+            ("a.example.:8080", "a.example"),
+            ("127.0.0.1:1", "127.0.0.1"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(of_authority(authority).as_deref(), Some(host), "{authority}");
+        }
+        for authority in [
+            "",
+            "a b",
+            "a:b",
+            "a:99999",
+            "a@b",
+            "[x]",
+            "[::1",
+            "[::1]x",
+            "a..b",
+            "-a",
+            "a/b",
+            "::1",
+            ":80",
+            "é.example",
+        ] {
+            assert_eq!(of_authority(authority), None, "{authority}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_integrations_are_checked() {
+        assert_eq!(parse("*.Example.com").as_deref(), Ok("*.example.com"));
+        for host in ["", "*", "*.", "a:80", "http://a", "a.*.b", "a b"] {
+            assert!(parse(host).is_err(), "{host}");
+        }
+    }
+}
