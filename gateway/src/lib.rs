@@ -3,5 +3,6 @@
 pub mod config;
 pub mod limiter;
 pub mod live;
+pub mod metrics;
 pub mod sync;
 pub mod trace;

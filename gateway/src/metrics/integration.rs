@@ -1,0 +1,193 @@
+//! Metrics of single integrations, within a budget of series.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+
+use super::labels::{Failure, StatusClass};
+use super::registered;
+
+/// The handles of one integration, or those that all integrations without series of their own share.
+#[derive(Debug)]
+pub struct IntegrationMetrics {
+    requests: [IntCounter; StatusClass::ALL.len()],
+    errors: [IntCounter; Failure::ALL.len()],
+    latency: Histogram,
+    /// None for the shared ones.
+    own: Option<Own>,
+}
+
+impl IntegrationMetrics {
+    /// Counts a request that was answered with `status` after `latency`, whoever wrote the answer.
+    pub fn answered(&self, status: u16, latency: Duration) {
+        if let Some(class) = StatusClass::of(status) {
+            self.requests[class as usize].inc();
+        }
+        self.latency.observe(latency.as_secs_f64() * 1_000.0);
+    }
+
+    /// Counts a request to the partner that failed.
+    pub fn failed(&self, why: Failure) {
+        self.errors[why as usize].inc();
+    }
+
+    /// True if the integration has series of its own.
+    pub const fn has_own_series(&self) -> bool {
+        self.own.is_some()
+    }
+}
+
+impl Drop for IntegrationMetrics {
+    fn drop(&mut self) {
+        if let Some(own) = &self.own {
+            own.integrations.release(&own.id);
+        }
+    }
+}
+
+/// What an integration's own series need to end with it.
+#[derive(Debug)]
+struct Own {
+    id: Box<str>,
+    integrations: Arc<Integrations>,
+}
+
+/// Who has series of its own.
+#[derive(Debug)]
+pub(super) struct Integrations {
+    families: Families,
+    other: Arc<IntegrationMetrics>,
+    budget: usize,
+    bound: Mutex<Bound>,
+}
+
+#[derive(Debug, Default)]
+struct Bound {
+    by_id: HashMap<Box<str>, Entry>,
+    /// Entries that count against the budget.
+    budgeted: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    handles: Weak<IntegrationMetrics>,
+    /// False if the integration asked for series of its own.
+    budgeted: bool,
+}
+
+impl Integrations {
+    pub(super) fn new(registry: &Registry, budget: usize) -> Result<Arc<Self>, prometheus::Error> {
+        let families = Families::new(registry)?;
+        Ok(Arc::new(Self {
+            other: Arc::new(families.handles(OTHER, None)),
+            families,
+            budget,
+            bound: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn bind(self: &Arc<Self>, id: &str, detailed: bool) -> Arc<IntegrationMetrics> {
+        let mut bound = self.bound.lock();
+        let Bound { by_id, budgeted } = &mut *bound;
+        let known = by_id.get_mut(id);
+        let counted = known.as_ref().is_some_and(|entry| entry.budgeted);
+        if id == OTHER || !detailed && !counted && *budgeted >= self.budget {
+            return Arc::clone(&self.other);
+        }
+        *budgeted = *budgeted + usize::from(!detailed) - usize::from(counted);
+        if let Some(entry) = known {
+            entry.budgeted = !detailed;
+            if let Some(handles) = entry.handles.upgrade() {
+                return handles;
+            }
+        }
+        let own = Own {
+            id: id.into(),
+            integrations: Arc::clone(self),
+        };
+        let handles = Arc::new(self.families.handles(id, Some(own)));
+        let entry = Entry {
+            handles: Arc::downgrade(&handles),
+            budgeted: !detailed,
+        };
+        by_id.insert(id.into(), entry);
+        handles
+    }
+
+    /// Ends the series of `id`, unless it was bound anew since its last handles were dropped.
+    fn release(&self, id: &str) {
+        let mut bound = self.bound.lock();
+        if bound
+            .by_id
+            .get(id)
+            .is_some_and(|entry| entry.handles.strong_count() == 0)
+            && let Some(entry) = bound.by_id.remove(id)
+        {
+            bound.budgeted -= usize::from(entry.budgeted);
+            self.families.remove(id);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Families {
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    latency: HistogramVec,
+}
+
+impl Families {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let requests = IntCounterVec::new(
+            Opts::new("integration_requests_total", "Requests answered, by class of status."),
+            &["integration", "status_class"],
+        )?;
+        let errors = IntCounterVec::new(
+            Opts::new(
+                "integration_errors_total",
+                "Requests to the partner that failed, by kind.",
+            ),
+            &["integration", "kind"],
+        )?;
+        let latency = HistogramVec::new(
+            HistogramOpts::new(
+                "integration_latency_ms",
+                "Time from a request to the end of its answer, in milliseconds.",
+            )
+            .buckets(LATENCY_MS.to_vec()),
+            &["integration"],
+        )?;
+        Ok(Self {
+            requests: registered(registry, requests)?,
+            errors: registered(registry, errors)?,
+            latency: registered(registry, latency)?,
+        })
+    }
+
+    fn handles(&self, id: &str, own: Option<Own>) -> IntegrationMetrics {
+        IntegrationMetrics {
+            requests: StatusClass::ALL.map(|class| self.requests.with_label_values(&[id, class.label()])),
+            errors: Failure::ALL.map(|kind| self.errors.with_label_values(&[id, kind.label()])),
+            latency: self.latency.with_label_values(&[id]),
+            own,
+        }
+    }
+
+    fn remove(&self, id: &str) {
+        // A series that is missing is what is wanted.
+        for class in StatusClass::ALL {
+            let _ = self.requests.remove_label_values(&[id, class.label()]);
+        }
+        for kind in Failure::ALL {
+            let _ = self.errors.remove_label_values(&[id, kind.label()]);
+        }
+        let _ = self.latency.remove_label_values(&[id]);
+    }
+}
+
+/// Label of all integrations without series of their own.
+const OTHER: &str = "other";
+const LATENCY_MS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 10_000.0];

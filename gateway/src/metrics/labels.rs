@@ -1,0 +1,139 @@
+//! The closed sets of label values.
+
+use crate::limiter::Scope;
+
+/// A fieldless enum with a label for each variant, and the list of all variants in order.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them, each at the index of its number.
+            pub const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
+
+            /// Its name in metrics.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)+
+                }
+            }
+        }
+    };
+}
+
+labels! {
+    /// How a request ended.
+    Outcome {
+        /// The partner answered, and the client got it all.
+        Answered = "answered",
+        /// The gateway refused it before the partner was called; see [`Refusal`].
+        Refused = "refused",
+        /// The partner could not be called or did not answer as it should; see [`Failure`].
+        Failed = "failed",
+        /// The client left before the end of the answer.
+        Aborted = "aborted",
+    }
+}
+
+labels! {
+    /// Why the gateway refused a request itself.
+    Refusal {
+        /// The head is not HTTP, or contradicts itself (400).
+        BadRequest = "bad_request",
+        /// The head did not arrive in time (408).
+        HeadTimeout = "head_timeout",
+        /// The body did not arrive in time (408).
+        BodyTimeout = "body_timeout",
+        /// The head has too many bytes or fields (431).
+        HeadTooLarge = "head_too_large",
+        /// The body has too many bytes (413).
+        BodyTooLarge = "body_too_large",
+        /// The body cannot be read as the integration needs it: not JSON, or an unknown encoding (400, 415).
+        BadBody = "bad_body",
+        /// The path could be read in two ways (400).
+        AmbiguousPath = "ambiguous_path",
+        /// No integration answers to host and path (404).
+        NotFound = "not_found",
+        /// The integration answers to other methods only (405).
+        MethodNotAllowed = "method_not_allowed",
+        /// The credential is missing or wrong (401).
+        Unauthorized = "unauthorized",
+        /// The limit of the client address (429).
+        RateLimitedClientIp = "rate_limited_client_ip",
+        /// The limit of the credential (429).
+        RateLimitedKey = "rate_limited_key",
+        /// The limit of the integration (429).
+        RateLimitedIntegration = "rate_limited_integration",
+        /// The limit of the organization (429).
+        RateLimitedOrganization = "rate_limited_organization",
+        /// The request cannot be mapped to the partner's form (422).
+        Unmappable = "unmappable",
+        /// Too many connections (the connection is closed, or 503).
+        TooManyConnections = "too_many_connections",
+        /// There is no configuration yet, or the gateway is stopping (503).
+        NotReady = "not_ready",
+    }
+}
+
+labels! {
+    /// Why a request to a partner failed.
+    Failure {
+        /// Address lookup, connecting or TLS failed.
+        Connect = "connect",
+        /// The egress policy refuses the partner's address.
+        Address = "address",
+        /// The partner took too long.
+        Timeout = "timeout",
+        /// The answer is not HTTP, is too large, or broke off.
+        Answer = "answer",
+        /// A mapping or script failed on the request or the answer.
+        Transform = "transform",
+        /// A fault of the gateway.
+        Internal = "internal",
+    }
+}
+
+labels! {
+    /// The first digit of a status.
+    StatusClass {
+        /// 101, when the connection went over to another protocol.
+        Informational = "1xx",
+        /// 2xx.
+        Success = "2xx",
+        /// 3xx.
+        Redirection = "3xx",
+        /// 4xx.
+        ClientError = "4xx",
+        /// 5xx.
+        ServerError = "5xx",
+    }
+}
+
+impl From<Scope> for Refusal {
+    fn from(limit: Scope) -> Self {
+        match limit {
+            Scope::ClientIp => Self::RateLimitedClientIp,
+            Scope::Key => Self::RateLimitedKey,
+            Scope::Integration => Self::RateLimitedIntegration,
+            Scope::Organization => Self::RateLimitedOrganization,
+        }
+    }
+}
+
+impl StatusClass {
+    /// The class of `status`; none outside of 100 to 599.
+    pub const fn of(status: u16) -> Option<Self> {
+        match status {
+            100..=199 => Some(Self::Informational),
+            200..=299 => Some(Self::Success),
+            300..=399 => Some(Self::Redirection),
+            400..=499 => Some(Self::ClientError),
+            500..=599 => Some(Self::ServerError),
+            _ => None,
+        }
+    }
+}
