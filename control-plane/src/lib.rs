@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The control plane of the Integration Gateway, and its command line.
+
+pub mod cli;

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The operators' command line; see [`control_plane::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    control_plane::cli::main()
+}

@@ -1,0 +1,250 @@
+//! `gwctl`, the operators' command line: applies snapshot documents, shows what is configured and how the gateways are.
+//!
+//! Data goes to standard output and everything else to standard error. It talks to the control plane's public API only.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use filters::model::Secret;
+
+mod answers;
+mod apply;
+mod client;
+mod comparable;
+mod delete;
+mod diff;
+mod documents;
+mod failure;
+mod get;
+mod output;
+mod placeholder;
+mod status;
+mod table;
+mod validate;
+
+use client::Client;
+use failure::{Failure, Outcome};
+use output::{Format, Output};
+
+/// Reads the process's own command line, does what it says, and reports on the process's own streams.
+pub fn main() -> ExitCode {
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    run(
+        std::env::args_os(),
+        colour,
+        &mut io::stdout().lock(),
+        &mut io::stderr().lock(),
+    )
+    .into()
+}
+
+/// The same for a given command line and given streams; returns the exit code.
+fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    colour: bool,
+    data: &mut dyn Write,
+    messages: &mut dyn Write,
+) -> u8 {
+    let arguments = match CommandLine::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let text = error.render();
+            let to: &mut dyn Write = if error.use_stderr() { messages } else { data };
+            // Nobody is left to tell if this fails.
+            let _ = write!(to, "{text}");
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let mut output = Output {
+        format: arguments.output,
+        colour,
+        data,
+        messages,
+    };
+    let ended = arguments.execute(&mut output);
+    let ended = ended.and_then(|outcome| Ok(output.data.flush().map(|()| outcome)?));
+    match ended {
+        Ok(outcome) => outcome.exit_code(),
+        // The reader has seen enough, as `head` does.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(failure) => {
+            let _ = writeln!(output.messages, "error: {}", table::printable(&failure.to_string()));
+            for detail in failure.details() {
+                let _ = writeln!(output.messages, "  {}", table::printable(&detail));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; no differences; every gateway up to date
+  1  diff: there are differences; status: a gateway is behind or away; apply --wait: not live in time
+  2  the command line is wrong
+  3  the files are wrong: every problem is printed with its file and path
+  4  the control plane refused
+  5  the control plane cannot be reached, or did not answer as one
+  6  the output cannot be written";
+
+/// Applies integrations to the Integration Gateway and shows what is configured.
+#[derive(Debug, Parser)]
+#[command(name = "gwctl", version, after_help = EXIT_CODES)]
+struct CommandLine {
+    /// Address of the control plane
+    #[arg(long, env = "GWCTL_SERVER", default_value = "http://127.0.0.1:7070", global = true)]
+    server: String,
+    /// Operator's API key; better given by the environment, as others see command lines
+    #[arg(long, env = "GWCTL_KEY", hide_env_values = true, value_parser = secret, global = true)]
+    key: Option<Secret>,
+    /// File that holds the operator's API key
+    #[arg(long, env = "GWCTL_KEY_FILE", conflicts_with = "key", global = true)]
+    key_file: Option<PathBuf>,
+    /// The longest that one call may take, in seconds
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), global = true)]
+    timeout: u64,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, global = true)]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks documents and makes them live, all or nothing
+    Apply(apply::Apply),
+    /// Shows what apply would change; exits with 1 if anything
+    Diff(diff::Diff),
+    /// Shows integrations or organizations (json and yaml can be applied again), or versions
+    Get(Get),
+    /// Deletes an integration
+    Delete(Delete),
+    /// Checks documents without a server
+    Validate(Files),
+    /// Shows the gateways and which version each of them runs; exits with 1 if one is behind or away
+    Status,
+}
+
+/// Documents to read.
+#[derive(Debug, Args)]
+struct Files {
+    /// File, folder (its *.yaml, *.yml and *.json) or - for standard input; can be given several times
+    #[arg(short, long = "file", value_name = "FILE|DIR|-", required = true)]
+    file: Vec<PathBuf>,
+    /// Value for ${NAME} in the texts of the documents; ${NAME:-default} needs none, $${NAME} stays as it is
+    #[arg(long, value_name = "NAME=VALUE", value_parser = placeholder::parse_setting)]
+    set: Vec<(String, String)>,
+}
+
+/// What to delete beside what the documents say.
+#[derive(Debug, Args)]
+struct Prune {
+    /// Also deletes the integrations of the organization --org that are not in the documents
+    #[arg(long, requires = "org")]
+    prune: bool,
+    /// Organization to prune
+    #[arg(long, requires = "prune", value_name = "ORG_ID")]
+    org: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Noun {
+    #[value(alias = "integration")]
+    Integrations,
+    #[value(alias = "organization")]
+    Organizations,
+    #[value(alias = "version")]
+    Versions,
+}
+
+#[derive(Debug, Args)]
+struct Get {
+    #[arg(value_enum)]
+    what: Noun,
+    /// Identifier of one of them; all if left out
+    #[arg(value_parser = identifier)]
+    id: Option<String>,
+    /// Organization that it belongs to; must be given for integrations
+    #[arg(long, value_name = "ORG_ID", required_if_eq_any = [("what", "integrations"), ("what", "integration")])]
+    org: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct Delete {
+    #[arg(value_enum)]
+    what: Deletable,
+    /// Its identifier
+    #[arg(value_parser = identifier)]
+    id: String,
+    /// Organization that it belongs to
+    #[arg(long, value_name = "ORG_ID")]
+    org: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Deletable {
+    #[value(alias = "integrations")]
+    Integration,
+}
+
+impl CommandLine {
+    fn execute(&self, output: &mut Output<'_>) -> Result<Outcome, Failure> {
+        match &self.command {
+            Command::Validate(files) => validate::run(files, output),
+            Command::Apply(apply) => apply.run(&self.client(output)?, output),
+            Command::Diff(diff) => diff.run(&self.client(output)?, output),
+            Command::Get(get) => get.run(&self.client(output)?, output),
+            Command::Delete(delete) => delete.run(&self.client(output)?, output),
+            Command::Status => status::run(&self.client(output)?, output),
+        }
+    }
+
+    fn client(&self, output: &mut Output<'_>) -> Result<Client, Failure> {
+        let from_file = self.key_file.as_ref().map(key_in).transpose()?;
+        let key = self.key.as_ref().or(from_file.as_ref());
+        let client = Client::new(&self.server, key, Duration::from_secs(self.timeout))?;
+        if let Some(warning) = client.warning() {
+            output.say(warning)?;
+        }
+        Ok(client)
+    }
+}
+
+impl Files {
+    fn load(&self) -> Result<documents::Documents, Failure> {
+        let settings = self.set.iter().cloned().collect();
+        documents::Documents::load(&self.file, &settings)
+    }
+}
+
+fn key_in(file: &PathBuf) -> Result<Secret, Failure> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::Usage(format!("--key-file {} cannot be read: {error}", file.display())))?;
+    match text.trim() {
+        "" => Err(Failure::Usage(format!("--key-file {} is empty", file.display()))),
+        key => Ok(Secret::new(key)),
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    match text.trim() {
+        "" => Err("is empty".to_owned()),
+        key => Ok(Secret::new(key)),
+    }
+}
+
+fn identifier(text: &str) -> Result<String, String> {
+    match text {
+        "" | "." | ".." => Err("is not an identifier".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Snapshot documents: read from files, folders or standard input, merged into one, and checked without a server.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use filters::model::secret::{self, MASK};
+use filters::model::{Entry, InboundIntegration, Problem, Security, Snapshot, decode};
+use serde_json::Value;
+
+use super::failure::{Failure, FileProblem};
+use super::placeholder::{self, Settings};
+
+/// The most bytes of a document; ten thousand integrations take a tenth of it.
+const MOST_BYTES: u64 = 128 * 1024 * 1024;
+/// How the person names standard input, on the command line and in messages.
+const STANDARD_INPUT: &str = "-";
+
+/// The merged documents, and which file each object came from.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    pub(super) snapshot: Snapshot,
+    /// The file that has a `security` section.
+    pub(super) security_from: Option<String>,
+    organizations: BTreeMap<u64, String>,
+    integrations: BTreeMap<Arc<str>, String>,
+}
+
+impl Documents {
+    /// Reads and merges everything that `sources` name, with the placeholders replaced.
+    pub(super) fn load(sources: &[PathBuf], settings: &Settings) -> Result<Self, Failure> {
+        let mut documents = Self::default();
+        let mut problems = Vec::new();
+        for source in sources {
+            match files_of(source) {
+                Ok(files) => {
+                    for file in files {
+                        documents.add(&file, settings, &mut problems);
+                    }
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        documents.or_problems(problems)
+    }
+
+    /// Compiles the merged documents as the control plane and the gateways would.
+    ///
+    /// Without a `security` section, what only the server's rules forbid is allowed here. Masked secrets count as good
+    /// ones: whether there is a stored one to put in their place is known to the server alone.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let mut snapshot = self.snapshot.clone();
+        if self.security_from.is_none() {
+            snapshot.security = Security {
+                block_private_networks: false,
+                enforce_https: false,
+            };
+        }
+        let mut masks = 0;
+        for entry in snapshot
+            .integrations
+            .values_mut()
+            .filter(|entry| is_masked(&entry.value))
+        {
+            let mut integration = (*entry.value).clone();
+            stand_in(&mut integration, &mut masks);
+            *entry = Entry::new(integration);
+        }
+        match filters::compile(&snapshot, None) {
+            Ok(_) => Ok(()),
+            Err(problems) => Err(Failure::Invalid(self.with_files(problems))),
+        }
+    }
+
+    /// Refuses a `security` section, for commands that send the documents to a control plane.
+    pub(super) fn refuse_security(&self) -> Result<(), Failure> {
+        match &self.security_from {
+            None => Ok(()),
+            Some(file) => Err(Failure::Invalid(vec![FileProblem::new(
+                file,
+                Problem::new(
+                    "security",
+                    "cannot be applied, as these rules are set in the control plane's own configuration; take the                      section out of the file",
+                ),
+            )])),
+        }
+    }
+
+    /// The problems, each with the file of the object that it is in.
+    pub(super) fn with_files(&self, problems: Vec<Problem>) -> Vec<FileProblem> {
+        problems
+            .into_iter()
+            .map(|problem| FileProblem::new(self.file_of(&problem.path), problem))
+            .collect()
+    }
+
+    /// True if a secret stands as its mask somewhere.
+    pub(super) fn has_masks(&self) -> bool {
+        self.snapshot.integrations.values().any(|entry| is_masked(&entry.value))
+    }
+
+    /// The file of an integration.
+    pub(super) fn integration_file(&self, id: &str) -> &str {
+        self.integrations.get(id).map_or("", String::as_str)
+    }
+
+    /// The file of an organization.
+    pub(super) fn organization_file(&self, id: u64) -> &str {
+        self.organizations.get(&id).map_or("", String::as_str)
+    }
+
+    fn file_of(&self, path: &str) -> &str {
+        if path.starts_with("security") {
+            return self.security_from.as_deref().unwrap_or_default();
+        }
+        if let Some((id, _)) = path
+            .strip_prefix("integrations[\"")
+            .and_then(|rest| rest.split_once("\"]"))
+        {
+            return self.integration_file(id);
+        }
+        path.strip_prefix("organizations[")
+            .and_then(|rest| rest.split_once(']'))
+            .and_then(|(id, _)| id.parse().ok())
+            .map_or("", |id| self.organization_file(id))
+    }
+
+    fn add(&mut self, file: &str, settings: &Settings, problems: &mut Vec<FileProblem>) {
+        let in_file = |found: Vec<Problem>| found.into_iter().map(|problem| FileProblem::new(file, problem));
+        match read(file, settings) {
+            Ok((snapshot, has_security)) => {
+                let found = self.merge(file, snapshot, has_security);
+                problems.extend(in_file(found));
+            }
+            Err(found) => problems.extend(in_file(found)),
+        }
+    }
+
+    fn merge(&mut self, file: &str, snapshot: Snapshot, has_security: bool) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if has_security {
+            match &self.security_from {
+                Some(other) => problems.push(twice("security", "the section", other)),
+                None => {
+                    self.security_from = Some(file.to_owned());
+                    self.snapshot.security = snapshot.security;
+                }
+            }
+        }
+        for (id, entry) in snapshot.organizations {
+            if let Some(other) = self.organizations.get(&id) {
+                problems.push(twice(&format!("organizations[{id}]"), "the organization", other));
+            } else {
+                self.organizations.insert(id, file.to_owned());
+                self.snapshot.organizations.insert(id, entry);
+            }
+        }
+        for (id, entry) in snapshot.integrations {
+            if let Some(other) = self.integrations.get(&id) {
+                problems.push(twice(&format!("integrations[\"{id}\"]"), "the integration", other));
+            } else {
+                self.integrations.insert(Arc::clone(&id), file.to_owned());
+                self.snapshot.integrations.insert(id, entry);
+            }
+        }
+        problems
+    }
+
+    fn or_problems(self, problems: Vec<FileProblem>) -> Result<Self, Failure> {
+        if problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(Failure::Invalid(problems))
+        }
+    }
+}
+
+/// The files that one `-f` names, a folder's in the order of their names.
+fn files_of(source: &Path) -> Result<Vec<String>, FileProblem> {
+    let shown = source.display().to_string();
+    let wrong = |message: String| FileProblem::new(shown.clone(), Problem::new("", message));
+    if shown == STANDARD_INPUT || !source.is_dir() {
+        return Ok(vec![shown]);
+    }
+    let mut files = fs::read_dir(source)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>())
+        .map_err(|error| wrong(format!("cannot be listed: {error}")))?;
+    files.retain(|path| path.is_file() && is_document(path));
+    files.sort();
+    if files.is_empty() {
+        return Err(wrong(
+            "holds no file whose name ends in .yaml, .yml or .json (folders inside are not looked into)".to_owned(),
+        ));
+    }
+    Ok(files.iter().map(|path| path.display().to_string()).collect())
+}
+
+fn is_document(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let known = path
+        .extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+    known && !hidden
+}
+
+/// Reads one file; the answer says too whether it has a `security` section.
+fn read(file: &str, settings: &Settings) -> Result<(Snapshot, bool), Vec<Problem>> {
+    let text = text_of(file).map_err(|problem| vec![problem])?;
+    let mut document = decode::from_text(&text).map_err(|problem| vec![problem])?;
+    match &document {
+        Value::Object(_) => {}
+        // A file in which everything is commented out.
+        Value::Null => document = Value::Object(serde_json::Map::new()),
+        _ => {
+            return Err(vec![Problem::new(
+                "",
+                "must be a mapping with `organizations`, `integrations` or `security`",
+            )]);
+        }
+    }
+    let mut problems = Vec::new();
+    placeholder::fill(&mut document, settings, &mut problems);
+    let has_security = document.get("security").is_some();
+    match Snapshot::from_document(&document) {
+        Ok(snapshot) if problems.is_empty() => Ok((snapshot, has_security)),
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+fn text_of(file: &str) -> Result<String, Problem> {
+    let mut text = String::new();
+    let read = if file == STANDARD_INPUT {
+        io::stdin().lock().take(MOST_BYTES + 1).read_to_string(&mut text)
+    } else {
+        fs::File::open(file).and_then(|opened| opened.take(MOST_BYTES + 1).read_to_string(&mut text))
+    };
+    match read {
+        Ok(bytes) if bytes as u64 > MOST_BYTES => Err(Problem::new(
+            "",
+            format!("is larger than {} MiB; split it", MOST_BYTES / (1024 * 1024)),
+        )),
+        Ok(_) => Ok(text),
+        Err(error) => Err(Problem::new("", format!("cannot be read: {error}"))),
+    }
+}
+
+fn is_masked(integration: &InboundIntegration) -> bool {
+    [&integration.inbound_auth_config, &integration.outgoing_auth_config]
+        .into_iter()
+        .flatten()
+        .any(secret::has_mask)
+}
+
+/// Puts a text that no check objects to in the place of each mask, another one each time.
+fn stand_in(integration: &mut InboundIntegration, masks: &mut u64) {
+    let configs = [
+        &mut integration.inbound_auth_config,
+        &mut integration.outgoing_auth_config,
+    ];
+    for config in configs.into_iter().flatten() {
+        secret::for_each(config, &mut |secret| {
+            if secret == MASK {
+                *masks += 1;
+                *secret = Value::String(format!("sha256:{masks:064x}"));
+            }
+        });
+    }
+}
+
+fn twice(path: &str, what: &str, other: &str) -> Problem {
+    Problem::new(path, format!("{what} is in {other} too; keep one of them"))
+}
+
+#[cfg(test)]
+mod tests;

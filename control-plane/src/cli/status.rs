@@ -1,0 +1,55 @@
+//! `gwctl status`.
+
+use std::io::{self, Write};
+
+use super::answers::{Gateway, Gateways};
+use super::client::Client;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use super::table::{Table, counted};
+
+pub(super) fn run(client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
+    let gateways: Gateways = client.get(&["gateways"], &[])?;
+    output.show(&gateways, write)?;
+    if gateways.gateways.is_empty() {
+        output.say("no gateway has ever connected to this control plane")?;
+    }
+    if gateways.gateways.iter().all(Gateway::is_up_to_date) {
+        Ok(Outcome::Done)
+    } else {
+        Ok(Outcome::Different)
+    }
+}
+
+impl Gateway {
+    fn is_up_to_date(&self) -> bool {
+        self.connected && self.applied_version >= self.target_version
+    }
+}
+
+fn write(gateways: &Gateways, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&["GATEWAY", "CONNECTED", "APPLIED", "TARGET", "LAG", "REFUSED"]);
+    for gateway in &gateways.gateways {
+        let refused = gateway.last_nack.as_ref().map(|nack| {
+            let problems = counted(nack.problems.len(), "problem");
+            let at = nack.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+            match nack.problems.first() {
+                Some(first) => format!("version {}{at}: {problems}, first: {first}", nack.version),
+                None => format!("version {}{at}", nack.version),
+            }
+        });
+        table.row([
+            gateway.gateway_id.clone(),
+            if gateway.connected { "yes" } else { "no" }.to_owned(),
+            number(gateway.applied_version),
+            number(gateway.target_version),
+            gateway.lag_ms.map(|lag| format!("{lag} ms")).unwrap_or_default(),
+            refused.unwrap_or_default(),
+        ]);
+    }
+    table.write(out)
+}
+
+fn number(version: Option<u64>) -> String {
+    version.map(|version| version.to_string()).unwrap_or_default()
+}
