@@ -29,7 +29,13 @@ impl Setup {
     /// A control plane on a free port, with an embedded store in a folder of its own.
     pub fn new() -> Self {
         let folder = TempDir::with_prefix("control-plane-").unwrap();
-        let settings = json!({});
+        let settings = json!({
+            "listen": "127.0.0.1:0",
+            "dataDir": folder.path().join("data"),
+            "operatorKeys": [{"name": "tests", "value": OPERATOR_KEY}],
+            "gatewayTokens": [{"name": "tests", "value": GATEWAY_TOKEN}],
+            "security": {"blockPrivateNetworks": true, "enforceHttps": false},
+        });
         Self {
             settings,
             folder: Arc::new(folder),
@@ -39,8 +45,10 @@ impl Setup {
     /// Keeps everything in a MongoDB instead.
     #[must_use]
     pub fn mongo(self, mongo: &Mongo) -> Self {
-        let _ = mongo;
-        self
+        self.set(
+            "store",
+            json!({"mongodb": {"uri": mongo.uri(), "database": mongo.database()}}),
+        )
     }
 
     /// Sets one setting, named by its path.

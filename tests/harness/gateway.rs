@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Reply, client};
+use crate::documents::document;
 use crate::process::{Ports, Process, next_number};
 use crate::{ControlPlane, RawClient, binaries, wait};
 
@@ -20,6 +21,7 @@ pub struct Setup {
     settings: Value,
     folder: Arc<TempDir>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Default for Setup {
@@ -43,6 +45,7 @@ impl Setup {
             settings,
             folder: Arc::new(folder),
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -80,6 +83,20 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes the settings to a file of their own, for a test that starts the process itself.
+    pub fn settings_file(&self) -> PathBuf {
+        let file = self.folder.path().join(format!("gateway-{}.json", next_number()));
+        fs::write(&file, self.settings.to_string()).unwrap();
+        file
+    }
+
     /// The data folder.
     pub fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -92,10 +109,8 @@ impl Setup {
 
     /// Starts it and waits until it listens, whether or not it has a plan.
     pub async fn start_listening(self) -> Gateway {
-        let number = next_number();
-        let settings = self.folder.path().join(format!("gateway-{number}.json"));
-        let ports_file = self.folder.path().join(format!("ports-{number}.json"));
-        fs::write(&settings, self.settings.to_string()).unwrap();
+        let settings = self.settings_file();
+        let ports_file = settings.with_extension("ports");
         let mut command = Command::new(binaries::find("gateway"));
         command
             .arg("--config")
@@ -103,6 +118,7 @@ impl Setup {
             .arg("--ports-file")
             .arg(&ports_file)
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("RUST_LOG");
         let mut process = Process::start("gateway", command, self.folder.path());
         let ports = process.ports(&ports_file).await;
@@ -138,6 +154,11 @@ impl Gateway {
     /// A ready gateway that serves the integrations of `document`.
     pub async fn serving(document: &Value) -> Self {
         Setup::new().file(document).start().await
+    }
+
+    /// A ready gateway that serves one integration.
+    pub async fn serving_one(integration: Value) -> Self {
+        Self::serving(&document([integration])).await
     }
 
     /// A ready gateway that is fed by `control_plane`.

@@ -37,7 +37,7 @@ pub async fn against(control_plane: &ControlPlane, arguments: &[&str]) -> Run {
     let mut command = Command::new(binaries::find("gwctl"));
     command
         .env("GWCTL_SERVER", control_plane.url())
-        .env("GWCTL_API_KEY", control_plane.operator_key());
+        .env("GWCTL_KEY", control_plane.operator_key());
     run(command, arguments).await
 }
 

@@ -16,6 +16,7 @@ pub mod control_plane;
 pub mod documents;
 pub mod gateway;
 pub mod gwctl;
+pub mod load;
 pub mod mongo;
 pub mod partner;
 pub mod process;

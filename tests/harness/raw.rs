@@ -115,6 +115,16 @@ impl RawClient {
         Some(answer)
     }
 
+    /// Reads until the end of a head, or of the connection, and returns that as it came.
+    pub async fn head_text(&mut self) -> String {
+        wait::within("a head", async {
+            while !self.rest.windows(4).any(|end| end == b"\r\n\r\n") && self.read_more().await {}
+        })
+        .await;
+        let text = String::from_utf8_lossy(&self.rest).into_owned();
+        text.split("\r\n\r\n").next().unwrap_or_default().to_owned()
+    }
+
     /// True once the other side closes the connection; what it still sends is dropped.
     pub async fn closed(&mut self) -> bool {
         wait::within("the end of the connection", async { while self.read_more().await {} }).await;

@@ -1,0 +1,444 @@
+//! What is refused before anything is routed, byte for byte: it must reach neither a partner nor the next client.
+
+use harness::answer::Gate;
+use harness::documents::{document, integration, with};
+use harness::gateway::Setup;
+use harness::{Answer, Gateway, Partner, wait};
+use serde_json::json;
+
+/// Every request here must be refused with the status, in the error shape, with nothing sent to the partner.
+#[tokio::test]
+async fn requests_that_could_be_read_in_two_ways_are_refused() {
+    let (partner, gateway) = open_gateway().await;
+    for (name, status, request) in REFUSED {
+        let mut client = gateway.raw().await;
+        client.send(request).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, *status, "{name}: {}", answer.text());
+        assert_eq!(answer.json()["statusCode"], *status, "{name} has an error body");
+        assert!(answer.json()["requestId"].is_string(), "{name}: {}", answer.text());
+        assert_eq!(answer.header("server"), None, "{name} names the server");
+        assert!(client.closed().await, "{name}");
+    }
+    assert_eq!(
+        partner.bytes(),
+        Vec::<String>::new(),
+        "a refused request reached the partner"
+    );
+    assert_eq!(gateway.get("labs.test", "/").await.status, 200);
+}
+
+const REFUSED: &[(&str, u16, &str)] = &[
+    ("no host", 400, "GET / HTTP/1.1\r\n\r\n"),
+    ("an empty host", 400, "GET / HTTP/1.1\r\nHost: \r\n\r\n"),
+    (
+        "two hosts",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\r\nHost: other.test\r\n\r\n",
+    ),
+    ("a host with a path", 400, "GET / HTTP/1.1\r\nHost: labs.test/x\r\n\r\n"),
+    ("a host with user", 400, "GET / HTTP/1.1\r\nHost: a@labs.test\r\n\r\n"),
+    (
+        "length and chunks",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "two lengths",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    ),
+    (
+        "one length twice",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    ),
+    (
+        "a list of lengths",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nContent-Length: 5, 5\r\n\r\nhello",
+    ),
+    (
+        "a signed length",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nContent-Length: +5\r\n\r\nhello",
+    ),
+    (
+        "a hex length",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nContent-Length: 0x5\r\n\r\nhello",
+    ),
+    (
+        "another coding",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "a broken coding",
+        400,
+        "POST / HTTP/1.1\r\nHost: labs.test\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunks in HTTP/1.0",
+        400,
+        "POST / HTTP/1.0\r\nHost: labs.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "a folded line",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\r\nX-A: one\r\n two\r\n\r\n",
+    ),
+    (
+        "a space before the colon",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\r\nX-A : one\r\n\r\n",
+    ),
+    ("bare line feeds", 400, "GET / HTTP/1.1\nHost: labs.test\n\n"),
+    (
+        "one bare line feed",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\nX-A: 1\r\n\r\n",
+    ),
+    (
+        "a NUL in a value",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\r\nX-A: a\0b\r\n\r\n",
+    ),
+    (
+        "a CR in a value",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\r\nX-A: a\rb\r\n\r\n",
+    ),
+    (
+        "a header without a name",
+        400,
+        "GET / HTTP/1.1\r\nHost: labs.test\r\n: x\r\n\r\n",
+    ),
+    (
+        "a climbing path",
+        400,
+        "GET /a/../b HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    (
+        "an encoded climbing path",
+        400,
+        "GET /a/%2e%2e/b HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    (
+        "a half encoded climbing path",
+        400,
+        "GET /a/.%2E/b HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    (
+        "an encoded slash",
+        400,
+        "GET /a%2fb HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    (
+        "an encoded backslash",
+        400,
+        "GET /a%5Cb HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    ("a backslash", 400, "GET /a\\b HTTP/1.1\r\nHost: labs.test\r\n\r\n"),
+    ("an encoded NUL", 400, "GET /a%00b HTTP/1.1\r\nHost: labs.test\r\n\r\n"),
+    ("a broken escape", 400, "GET /a%zz HTTP/1.1\r\nHost: labs.test\r\n\r\n"),
+    ("an empty segment", 400, "GET /a//b HTTP/1.1\r\nHost: labs.test\r\n\r\n"),
+    (
+        "a path without slash",
+        400,
+        "GET @evil.test/x HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    ("a port as path", 400, "GET :80/x HTTP/1.1\r\nHost: labs.test\r\n\r\n"),
+    (
+        "an absolute target",
+        400,
+        "GET http://other.test/ HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    (
+        "a control byte in the path",
+        400,
+        "GET /a\x01b HTTP/1.1\r\nHost: labs.test\r\n\r\n",
+    ),
+    ("no request line", 400, "hello\r\n\r\n"),
+];
+
+#[tokio::test]
+async fn heads_beyond_the_limits_are_refused() {
+    let (partner, gateway) = with_edge(json!({"headBytes": 4096, "headers": 20, "uriBytes": 200})).await;
+    let long = "x".repeat(5_000);
+    let mut client = gateway.raw().await;
+    client
+        .request(&["GET / HTTP/1.1", "Host: labs.test", &format!("X-Long: {long}")], "")
+        .await;
+    assert_eq!(client.answer().await.status, 431);
+
+    let many: Vec<String> = (0..30).map(|number| format!("X-{number}: 1")).collect();
+    let mut lines = vec!["GET / HTTP/1.1", "Host: labs.test"];
+    lines.extend(many.iter().map(String::as_str));
+    let mut client = gateway.raw().await;
+    client.request(&lines, "").await;
+    assert_eq!(client.answer().await.status, 431);
+
+    let mut client = gateway.raw().await;
+    client
+        .request(&[&format!("GET /{} HTTP/1.1", &long[..300]), "Host: labs.test"], "")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 414);
+    assert_eq!(answer.json()["statusCode"], 414);
+    assert_eq!(partner.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_cut_off_at_its_limit() {
+    let (_partner, gateway) = open_gateway().await;
+    let mut client = gateway.raw().await;
+    client.send("GET / HTTP/1.1\r\nHost: labs.test\r\nX-Endless: ").await;
+    client.send(vec![b'x'; 200_000]).await;
+    assert_eq!(client.answer().await.status, 431);
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused_whether_announced_or_not() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let small = json!({"bodyLimits": {"requestBytes": 100}});
+    let mapping = json!({"requestTransformationMode": "SIMPLE",
+        "requestFieldMappings": [{"sourceField": "a", "targetField": "b"}]});
+    let stream = with(integration("stream", &partner.url("")), small.clone());
+    let exchange = with(with(integration("exchange", &partner.url("")), small), mapping);
+    let gateway = Gateway::serving(&document([stream, exchange])).await;
+    for host in ["Host: stream.test", "Host: exchange.test"] {
+        let mut client = gateway.raw().await;
+        client
+            .request(&["POST / HTTP/1.1", host, "Content-Length: 101"], "")
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (413, "PAYLOAD_TOO_LARGE"),
+            "{host}, announced"
+        );
+
+        let mut client = gateway.raw().await;
+        let body = format!("65\r\n{}\r\n0\r\n\r\n", "x".repeat(101));
+        client
+            .request(&["POST / HTTP/1.1", host, "Transfer-Encoding: chunked"], &body)
+            .await;
+        assert_eq!(client.answer().await.status, 413, "{host}, in chunks");
+    }
+    assert_eq!(
+        partner.requests().len(),
+        0,
+        "a body that is too large reached the partner whole"
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_answered_with_408() {
+    let (_partner, gateway) = with_edge(json!({"headTimeoutMs": 300})).await;
+    let mut client = gateway.raw().await;
+    client.send("GET / HTTP/1.1\r\nHost: labs").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "REQUEST_TIMEOUT"));
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_ended_by_the_total_deadline() {
+    let (_partner, gateway) = with_edge(json!({"headTimeoutMs": 500})).await;
+    let mut client = gateway.raw().await;
+    client.send("GET / HTTP/1.1\r\nX-Slow: ").await;
+    // Each byte comes well within any timeout between two reads.
+    let dripping = async {
+        loop {
+            client.send("x").await;
+            if let Ok(Some(answer)) = tokio::time::timeout(DRIP, client.maybe_answer()).await {
+                return answer;
+            }
+        }
+    };
+    assert_eq!(wait::within("the end of a dripping head", dripping).await.status, 408);
+}
+
+#[tokio::test]
+async fn the_client_does_not_set_how_long_its_connection_is_kept() {
+    let (_partner, gateway) = with_edge(json!({"keepAliveSeconds": 1})).await;
+    let mut client = gateway.raw().await;
+    let lines = [
+        "GET / HTTP/1.1",
+        "Host: labs.test",
+        "Connection: keep-alive",
+        "Keep-Alive: timeout=9999",
+    ];
+    client.request(&lines, "").await;
+    assert_eq!(client.answer().await.status, 200);
+    assert!(client.closed().await, "the idle connection was kept");
+}
+
+#[tokio::test]
+async fn a_connection_ends_after_its_number_of_requests() {
+    let (_partner, gateway) = with_edge(json!({"requestsPerConnection": 3})).await;
+    let mut client = gateway.raw().await;
+    for _ in 0..3 {
+        client.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_are_closed_and_the_rest_is_served() {
+    let (_partner, gateway) = with_edge(json!({"maxConnections": 2})).await;
+    let (mut one, mut two) = (gateway.raw().await, gateway.raw().await);
+    for client in [&mut one, &mut two] {
+        client.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let mut third = gateway.raw().await;
+    third.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+    if let Some(answer) = third.maybe_answer().await {
+        assert_eq!(answer.status, 503);
+    }
+    drop(one);
+    wait::until("the place of the closed connection", async || {
+        let mut next = gateway.raw().await;
+        next.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+        next.maybe_answer().await.filter(|answer| answer.status == 200)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_each_answered_or_the_connection_is_closed() {
+    let partner = Partner::start(|request| Answer::text(request.uri.path().to_owned())).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+    let mut client = gateway.raw().await;
+    client
+        .send("GET /one HTTP/1.1\r\nHost: labs.test\r\n\r\nGET /two HTTP/1.1\r\nHost: labs.test\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.text(), "/one");
+    if let Some(second) = client.maybe_answer().await {
+        assert_eq!(second.text(), "/two");
+    }
+}
+
+#[tokio::test]
+async fn a_smuggled_request_in_a_refused_body_is_not_served() {
+    let (partner, gateway) = open_gateway().await;
+    let mut client = gateway.raw().await;
+    let inner = "GET /smuggled HTTP/1.1\r\nHost: labs.test\r\n\r\n";
+    client
+        .request(
+            &[
+                "POST /unknown HTTP/1.1",
+                "Host: nobody.test",
+                &format!("Content-Length: {}", inner.len()),
+            ],
+            inner,
+        )
+        .await;
+    assert_eq!(client.answer().await.status, 404);
+    // Either the body was read as a body, so that this is the next answer, or the connection is closed.
+    client.request(&["GET /next HTTP/1.1", "Host: labs.test"], "").await;
+    if let Some(answer) = client.maybe_answer().await {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(!partner.bytes().concat().contains("smuggled"));
+}
+
+#[tokio::test]
+async fn a_bad_chunk_size_poisons_nothing() {
+    let (partner, gateway) = open_gateway().await;
+    let mut client = gateway.raw().await;
+    let lines = ["POST /bad HTTP/1.1", "Host: labs.test", "Transfer-Encoding: chunked"];
+    client.request(&lines, "5;\r\nhello\r\nzz\r\n0\r\n\r\n").await;
+    if let Some(answer) = client.maybe_answer().await {
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+    assert!(client.closed().await);
+    for _ in 0..5 {
+        assert_eq!(gateway.get("labs.test", "/good").await.text(), "ok");
+    }
+    assert!(partner.requests().iter().all(|request| request.uri == "/good"));
+}
+
+#[tokio::test]
+async fn no_answer_names_the_software() {
+    let (_partner, gateway) = open_gateway().await;
+    for host in ["labs.test", "nobody.test"] {
+        let reply = gateway.get(host, "/").await;
+        assert_eq!(reply.header("server"), None, "{host}");
+        assert_eq!(reply.header("x-powered-by"), None, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn odd_answers_of_a_partner_do_not_reach_the_client() {
+    for (name, bytes) in ODD_ANSWERS {
+        let partner = Partner::raw(bytes).await;
+        let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+        let mut client = gateway.raw().await;
+        client.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+        let all = client.head_text().await;
+        let head = all.to_ascii_lowercase();
+        assert!(!head.starts_with("http/1.1 101"), "{name}: {all}");
+        assert!(head.matches("content-length:").count() <= 1, "{name}: {all}");
+        assert!(
+            !(head.starts_with("http/1.1 204") && head.contains("content-length: 5")),
+            "{name}: {all}"
+        );
+        for hop in ["x-hop", "keep-alive: timeout", "proxy-connection"] {
+            assert!(!head.contains(hop), "{name}: {all}");
+        }
+    }
+}
+
+const ODD_ANSWERS: &[(&str, &[u8])] = &[
+    ("an upgrade that nobody asked for", b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
+    ("no content with a length", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello"),
+    ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+    (
+        "hop-by-hop headers",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\n\r\nok",
+    ),
+];
+
+#[tokio::test]
+async fn a_stuck_client_holds_up_nobody() {
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    let partner = Partner::start(move |request| match request.uri.path() {
+        "/stuck" => Answer::text("late").after(&waiting),
+        _ => Answer::text("ok"),
+    })
+    .await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+    let mut stuck = Vec::new();
+    for _ in 0..50 {
+        let mut client = gateway.raw().await;
+        client.request(&["GET /stuck HTTP/1.1", "Host: labs.test"], "").await;
+        stuck.push(client);
+    }
+    partner.received(50).await;
+    assert_eq!(gateway.get("labs.test", "/").await.text(), "ok");
+    gate.open();
+    for client in &mut stuck {
+        assert_eq!(client.answer().await.text(), "late");
+    }
+}
+
+async fn open_gateway() -> (Partner, Gateway) {
+    with_edge(json!({})).await
+}
+
+async fn with_edge(edge: serde_json::Value) -> (Partner, Gateway) {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let setup = Setup::new()
+        .file(&document([integration("labs", &partner.url(""))]))
+        .set("edge", edge);
+    (partner, setup.start().await)
+}
+
+/// Time between two drips; short, so that no timeout between reads would end them.
+const DRIP: std::time::Duration = std::time::Duration::from_millis(50);

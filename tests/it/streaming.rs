@@ -1,0 +1,243 @@
+//! Routes whose chain needs no body pass everything through as it comes.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use harness::answer::Gate;
+use harness::client::Reply;
+use harness::documents::{integration, with};
+use harness::{Answer, Gateway, Partner, wait};
+use reqwest::Method;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+#[tokio::test]
+async fn a_call_reaches_the_partner_and_its_answer_comes_back() {
+    let partner = Partner::answering(Answer::text("hello").header("x-from-partner", "yes")).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+
+    let request = gateway.request(Method::GET, "labs.test", "/v1/labs?code=A1&code=B%20C");
+    let reply = Reply::of(request.header("x-mine", "kept")).await;
+
+    assert_eq!((reply.status, reply.text().as_str()), (200, "hello"));
+    assert_eq!(reply.header("x-from-partner"), Some("yes"));
+    let received = partner.only_request();
+    assert_eq!(received.uri, "/v1/labs?code=A1&code=B%20C");
+    assert_eq!(received.header("x-mine"), Some("kept"));
+    assert_eq!(received.header("host"), Some(partner.address().to_string().as_str()));
+}
+
+#[tokio::test]
+async fn hop_by_hop_headers_end_at_the_gateway() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+
+    let mut client = gateway.raw().await;
+    let lines = [
+        "GET /x HTTP/1.1",
+        "Host: labs.test",
+        "Connection: keep-alive, X-Hop",
+        "Keep-Alive: timeout=999",
+        "Proxy-Authorization: Basic abc",
+        "TE: trailers",
+        "X-Hop: one",
+        "X-End: two",
+    ];
+    client.request(&lines, "").await;
+    let answer = client.answer().await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("keep-alive"), None);
+    let received = partner.only_request();
+    for name in ["x-hop", "keep-alive", "proxy-authorization", "te"] {
+        assert_eq!(received.header(name), None, "{name} went to the partner");
+    }
+    assert_eq!(received.header("x-end"), Some("two"));
+}
+
+#[tokio::test]
+async fn the_partners_error_status_and_body_are_the_clients() {
+    let partner = Partner::answering(Answer::json(&json!({"why": "closed"})).with_status(503)).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+
+    let reply = gateway.get("labs.test", "/").await;
+
+    assert_eq!((reply.status, reply.json()), (503, json!({"why": "closed"})));
+    assert_eq!(partner.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn large_bodies_pass_both_ways_unchanged() {
+    let partner = Partner::start(|request| Answer::text(request.body.clone())).await;
+    let gateway = Gateway::serving_one(integration("files", &partner.url(""))).await;
+    let body: Vec<u8> = (0..4_000_000_u32).map(|at| (at % 251) as u8).collect();
+
+    let reply = Reply::of(gateway.request(Method::PUT, "files.test", "/f").body(body.clone())).await;
+
+    assert_eq!(reply.status, 200);
+    assert!(reply.body == body, "the body came back changed");
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_the_limit_of_read_bodies_still_streams() {
+    let partner = Partner::answering(Answer::text(vec![b'x'; 300_000])).await;
+    let limits = json!({"bodyLimits": {"responseBytes": 1000}});
+    let gateway = Gateway::serving_one(with(integration("files", &partner.url("")), limits)).await;
+
+    let reply = gateway.get("files.test", "/f").await;
+
+    assert_eq!((reply.status, reply.body.len()), (200, 300_000));
+}
+
+#[tokio::test]
+async fn each_piece_of_an_answer_comes_when_the_partner_sends_it() {
+    let gate = Gate::new();
+    let answer = Answer::status(200).header("content-type", "text/event-stream");
+    let partner = Partner::answering(answer.first_then("data: one\n\n", &gate, "data: two\n\n")).await;
+    let gateway = Gateway::serving_one(integration("feed", &partner.url(""))).await;
+
+    let mut response = gateway.request(Method::GET, "feed.test", "/").send().await.unwrap();
+    let first = wait::within("the first event", response.chunk()).await.unwrap();
+    assert_eq!(
+        first.as_deref(),
+        Some(&b"data: one\n\n"[..]),
+        "the partner has not sent the second"
+    );
+    gate.open();
+    let second = wait::within("the second event", response.chunk()).await.unwrap();
+    assert_eq!(second.as_deref(), Some(&b"data: two\n\n"[..]));
+    assert_eq!(response.chunk().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_partner_sees_a_request_body_before_its_end() {
+    let partner = Partner::answering(Answer::text("got it")).await;
+    let gateway = Gateway::serving_one(integration("files", &partner.url(""))).await;
+
+    let mut client = gateway.raw().await;
+    let lines = ["POST /f HTTP/1.1", "Host: files.test", "Content-Length: 12"];
+    client.request(&lines, "first-").await;
+    wait::until("the first half at the partner", async || {
+        partner
+            .bytes()
+            .iter()
+            .any(|bytes| bytes.ends_with("first-"))
+            .then_some(())
+    })
+    .await;
+    client.send("second").await;
+
+    assert_eq!(client.answer().await.text(), "got it");
+    assert_eq!(partner.only_request().body, "first-second");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_made_whole() {
+    let partner = Partner::answering(Answer::status(200).header("content-length", "100").broken_after("part")).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+
+    let outcome = Reply::try_of(gateway.request(Method::GET, "labs.test", "/")).await;
+
+    if let Ok(reply) = outcome {
+        assert_eq!(
+            reply.status, 502,
+            "a truncated answer was passed on as complete: {reply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_call_to_the_partner() {
+    let gate = Gate::new();
+    let partner = Partner::answering(Answer::text("late").after(&gate)).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+
+    let mut client = gateway.raw().await;
+    client.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+    partner.received(1).await;
+    drop(client);
+
+    wait::until("the partner to be left", async || {
+        (partner.open_connections() == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn web_sockets_pass() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    let partner = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        while let Some(Ok(Message::Text(text))) = socket.next().await {
+            socket.send(Message::text(format!("you said {text}"))).await.unwrap();
+        }
+    });
+    let gateway = Gateway::serving_one(integration("chat", &target)).await;
+
+    let request = "ws://chat.test/room".into_client_request().unwrap();
+    let stream = TcpStream::connect(gateway.http()).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    for word in ["one", "two"] {
+        socket.send(Message::text(word)).await.unwrap();
+        let said = wait::within("an echo", socket.next()).await.unwrap().unwrap();
+        assert_eq!(said.into_text().unwrap(), format!("you said {word}"));
+    }
+    socket.close(None).await.unwrap();
+    wait::within("the partner to see the end", partner).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unchanged_connection_to_the_partner_is_used_again() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+    let mut client = gateway.raw().await;
+    for _ in 0..5 {
+        client.request(&["GET / HTTP/1.1", "Host: labs.test"], "").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert_eq!(partner.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_head_request_has_the_length_but_no_body() {
+    let partner = Partner::answering(Answer::text("four")).await;
+    let gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+    let reply = Reply::of(gateway.request(Method::HEAD, "labs.test", "/")).await;
+    assert_eq!((reply.status, reply.header("content-length")), (200, Some("4")));
+    assert!(reply.body.is_empty());
+}
+
+#[tokio::test]
+async fn traffic_is_shared_by_weight() {
+    let (busy, idle) = (
+        Partner::answering(Answer::text("busy")).await,
+        Partner::answering(Answer::text("idle")).await,
+    );
+    let mut shared = integration("labs", "unused");
+    shared.as_object_mut().unwrap().remove("targetUrl");
+    let targets = json!({"targets": [{"url": busy.url(""), "weight": 1}, {"url": idle.url(""), "weight": 0}]});
+    let gateway = Gateway::serving_one(with(shared, targets)).await;
+    for _ in 0..10 {
+        assert_eq!(gateway.get("labs.test", "/").await.text(), "busy");
+    }
+    assert_eq!(idle.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn both_targets_of_equal_weight_are_called() {
+    let (one, two) = (
+        Partner::answering(Answer::text("1")).await,
+        Partner::answering(Answer::text("2")).await,
+    );
+    let mut shared = integration("labs", "unused");
+    shared.as_object_mut().unwrap().remove("targetUrl");
+    let targets = json!({"targets": [{"url": one.url("")}, {"url": two.url("")}]});
+    let gateway = Gateway::serving_one(with(shared, targets)).await;
+    wait::until("both targets to be called", async || {
+        gateway.get("labs.test", "/").await;
+        (!one.requests().is_empty() && !two.requests().is_empty()).then_some(())
+    })
+    .await;
+}
