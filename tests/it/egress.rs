@@ -133,7 +133,7 @@ async fn a_partner_that_does_not_answer_is_a_504() {
         let reply = gateway.get(kind, "/").await;
         assert_eq!(
             (reply.status, reply.code().as_str()),
-            (504, "PARTNER_TIMEOUT"),
+            (504, "UPSTREAM_TIMEOUT"),
             "{kind}"
         );
     }
@@ -173,7 +173,7 @@ async fn an_answer_beyond_the_limit_is_a_502_where_it_is_read() {
         ))
         .await;
         let reply = gateway.get("exchange.test", "/").await;
-        assert_eq!((reply.status, reply.code().as_str()), (502, "PARTNER_ANSWER_TOO_LARGE"));
+        assert_eq!((reply.status, reply.code().as_str()), (502, "UPSTREAM_ERROR"));
     }
 }
 

@@ -1,2 +1,0 @@
-//! The demo: see `tour`.
-fn main() {}
