@@ -19,3 +19,6 @@ pub mod target;
 pub mod transform;
 
 pub use compile::{check_integration, compile};
+
+#[cfg(test)]
+mod docs;

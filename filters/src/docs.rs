@@ -1,0 +1,240 @@
+//! `docs/model.md` cannot rot: each of its JSON blocks is decoded, and each field of the model must be named in it.
+
+use std::collections::BTreeSet;
+
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::model::auth::{self, InboundAuth, OutgoingAuth};
+use crate::model::limits::{BodyLimits, RateLimit, RateLimits, Timeouts};
+use crate::model::mapping::{Condition, FieldMapping, Transformer};
+use crate::model::push::{FromControlPlane, FromGateway};
+use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
+use crate::model::{InboundIntegration, Organization, Security, Snapshot, decode};
+use crate::script::Script;
+
+const PAGE: &str = include_str!("../../docs/model.md");
+
+/// The kinds of blocks; each must be there.
+const KINDS: [&str; 21] = [
+    "integration",
+    "inboundAuth",
+    "outgoingAuth",
+    "path",
+    "pathRewrite",
+    "target",
+    "targetHosts",
+    "mapping",
+    "transformer",
+    "condition",
+    "rateLimits",
+    "rateLimit",
+    "timeouts",
+    "bodyLimits",
+    "organization",
+    "security",
+    "snapshot",
+    "fromGateway",
+    "fromControlPlane",
+    "later",
+    "rhai",
+];
+
+#[test]
+fn every_block_decodes_as_what_it_is_marked() {
+    let mut seen = BTreeSet::new();
+    for block in blocks() {
+        let kind = block.kind;
+        seen.insert(kind);
+        if let Err(problem) = block.check() {
+            panic!("docs/model.md:{}: {kind}: {problem}\n{}", block.line, block.text);
+        }
+    }
+    assert_eq!(seen, BTreeSet::from(KINDS));
+}
+
+#[test]
+fn every_field_and_word_of_the_model_is_on_the_page() {
+    let mut words = BTreeSet::new();
+    collect::<InboundIntegration>(&mut words);
+    collect::<Organization>(&mut words);
+    collect::<Security>(&mut words);
+    collect::<auth::ApiKeyAuth>(&mut words);
+    collect::<auth::BearerAuth>(&mut words);
+    collect::<auth::BasicAuth>(&mut words);
+    collect::<auth::OutgoingApiKey>(&mut words);
+    collect::<auth::OutgoingBearer>(&mut words);
+    collect::<auth::OutgoingBasic>(&mut words);
+    collect::<auth::OutgoingHeaders>(&mut words);
+    assert!(words.len() > 80, "{words:?}");
+    let missing: Vec<_> = words
+        .iter()
+        .filter(|word| !PAGE.contains(&format!("`{word}`")) && !PAGE.contains(&format!("\"{word}\"")))
+        .collect();
+    assert!(missing.is_empty(), "docs/model.md does not name {missing:?}");
+}
+
+#[test]
+fn every_example_of_an_integration_compiles() {
+    for block in blocks() {
+        let document = match block.kind {
+            "integration" => format!(r#"{{"integrations": [{}]}}"#, block.text),
+            "snapshot" => block.text.clone(),
+            _ => continue,
+        };
+        let snapshot = Snapshot::from_document(&serde_json::from_str(&document).unwrap()).unwrap();
+        if let Err(problems) = crate::compile(&snapshot, None) {
+            panic!("docs/model.md:{}: {problems:?}", block.line);
+        }
+    }
+}
+
+/// A fenced block of the page.
+struct Block {
+    line: usize,
+    kind: &'static str,
+    text: String,
+}
+
+impl Block {
+    fn check(&self) -> Result<(), String> {
+        if self.kind == "rhai" {
+            let mut problems = Vec::new();
+            let script = Script::check(&self.text, "", &mut problems);
+            return script.map(drop).ok_or_else(|| format!("{problems:?}"));
+        }
+        let value: Value = serde_json::from_str(&self.text).map_err(|error| error.to_string())?;
+        match self.kind {
+            "integration" => same::<InboundIntegration>(&value),
+            "inboundAuth" => pair(&value, "inbound", |kind, config, problems| {
+                InboundAuth::read(kind, config, problems)
+            }),
+            "outgoingAuth" => pair(&value, "outgoing", |kind, config, problems| {
+                OutgoingAuth::read(kind, config, problems)
+            }),
+            "path" => same::<PathMatch>(&value),
+            "pathRewrite" => same::<PathRewrite>(&value),
+            "target" => same::<Target>(&value),
+            "targetHosts" => same::<TargetHosts>(&value),
+            "mapping" => same::<FieldMapping>(&value),
+            "transformer" => same::<Transformer>(&value),
+            "condition" => same::<Condition>(&value),
+            "rateLimits" => same::<RateLimits>(&value),
+            "rateLimit" => same::<RateLimit>(&value),
+            "timeouts" => same::<Timeouts>(&value),
+            "bodyLimits" => same::<BodyLimits>(&value),
+            "organization" => same::<Organization>(&value),
+            "security" => same::<Security>(&value),
+            "fromGateway" => same::<FromGateway>(&value),
+            "fromControlPlane" => same::<FromControlPlane>(&value),
+            "snapshot" => Snapshot::from_document(&value)
+                .map(drop)
+                .map_err(|problems| format!("{problems:?}")),
+            "later" => Ok(()),
+            other => Err(format!("no test knows how to decode {other}")),
+        }
+    }
+}
+
+/// The JSON and script blocks; other fences are not of the model.
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = PAGE.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else { continue };
+        let kind = info.strip_prefix("json").map_or(info, str::trim_start);
+        assert!(
+            !kind.is_empty(),
+            "docs/model.md:{}: the block says nothing of its kind",
+            number + 1
+        );
+        let text = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| *line != "```")
+            .collect::<Vec<_>>()
+            .join("\n");
+        blocks.push(Block {
+            line: number + 1,
+            kind,
+            text,
+        });
+    }
+    blocks
+}
+
+/// Decodes `value`, and checks that nothing of it was lost on the way.
+fn same<T: DeserializeOwned + Serialize>(value: &Value) -> Result<(), String> {
+    let mut problems = Vec::new();
+    let read: T = decode::from_value(value, "", &mut problems).ok_or_else(|| format!("{problems:?}"))?;
+    let written = serde_json::to_value(&read).map_err(|error| error.to_string())?;
+    lost(value, &written, "").map_or(Ok(()), |place| Err(format!("{place} is not kept")))
+}
+
+/// The first place where `written` has not what `given` has; defaults that were added are no loss.
+fn lost(given: &Value, written: &Value, place: &str) -> Option<String> {
+    match (given, written) {
+        (Value::Object(given), Value::Object(written)) => given.iter().find_map(|(name, value)| {
+            let place = format!("{place}.{name}");
+            match written.get(name) {
+                Some(kept) => lost(value, kept, &place),
+                // Left out as the default.
+                None => (*value != Value::Bool(false)).then_some(place),
+            }
+        }),
+        (Value::Array(given), Value::Array(written)) if given.len() == written.len() => given
+            .iter()
+            .zip(written)
+            .enumerate()
+            .find_map(|(index, (given, written))| lost(given, written, &format!("{place}[{index}]"))),
+        _ => (given != written).then(|| place.to_owned()),
+    }
+}
+
+/// Decodes an auth kind with its configuration.
+fn pair<K: DeserializeOwned, A>(
+    value: &Value,
+    side: &str,
+    read: impl FnOnce(K, Option<&Value>, &mut Vec<crate::model::Problem>) -> Option<A>,
+) -> Result<(), String> {
+    let (kind, config) = (format!("{side}AuthType"), format!("{side}AuthConfig"));
+    let fields = value.as_object().ok_or("not an object")?;
+    if let Some(other) = fields.keys().find(|name| **name != kind && **name != config) {
+        return Err(format!("{other} does not belong here"));
+    }
+    let kind = serde_json::from_value(value[&kind].clone()).map_err(|error| error.to_string())?;
+    let mut problems = Vec::new();
+    match read(kind, value.get(&config), &mut problems) {
+        Some(_) if problems.is_empty() => Ok(()),
+        _ => Err(format!("{problems:?}")),
+    }
+}
+
+/// Adds the names of all fields of a type, and the words of its enums.
+fn collect<T: JsonSchema>(words: &mut BTreeSet<String>) {
+    walk(schema_for!(T).as_value(), words);
+}
+
+fn walk(schema: &Value, words: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("properties", Value::Object(properties)) => words.extend(properties.keys().cloned()),
+                    ("enum", Value::Array(values)) => {
+                        words.extend(values.iter().filter_map(Value::as_str).map(str::to_owned));
+                    }
+                    ("const", Value::String(word)) => {
+                        words.insert(word.clone());
+                    }
+                    _ => {}
+                }
+                walk(value, words);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(item, words)),
+        _ => {}
+    }
+}
