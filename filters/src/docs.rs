@@ -13,12 +13,12 @@ use crate::model::mapping::{Condition, FieldMapping, Transformer};
 use crate::model::push::{FromControlPlane, FromGateway};
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{InboundIntegration, Organization, Security, Snapshot, decode};
-use crate::script::Script;
+use crate::script::{Script, ScriptContext};
 
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 22] = [
     "integration",
     "inboundAuth",
     "outgoingAuth",
@@ -40,6 +40,7 @@ const KINDS: [&str; 21] = [
     "fromControlPlane",
     "later",
     "rhai",
+    "scriptContext",
 ];
 
 #[test]
@@ -127,6 +128,7 @@ impl Block {
             "bodyLimits" => same::<BodyLimits>(&value),
             "organization" => same::<Organization>(&value),
             "security" => same::<Security>(&value),
+            "scriptContext" => same::<ScriptContext>(&value),
             "fromGateway" => same::<FromGateway>(&value),
             "fromControlPlane" => same::<FromControlPlane>(&value),
             "snapshot" => Snapshot::from_document(&value)

@@ -52,7 +52,12 @@ pub struct Match<'t, 'p> {
     values: Vec<&'p str>,
 }
 
-impl<'p> Match<'_, 'p> {
+impl<'t, 'p> Match<'t, 'p> {
+    /// All parameters of a template with their values.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'t str, &'p str)> {
+        self.names.iter().map(String::as_str).zip(self.values.iter().copied())
+    }
+
     /// The value of a template's parameter, as it stands in the path.
     pub fn parameter(&self, name: &str) -> Option<&'p str> {
         let at = self.names.iter().position(|other| other == name)?;

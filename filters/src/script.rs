@@ -1,14 +1,92 @@
-//! Scripts, checked.
+//! Scripts: `fn transform(payload, context)` in rhai, for what a mapping table cannot say.
+//!
+//! A [`Script`] is source that was checked, and its hash; it crosses threads. A [`Runner`] stays on its thread, compiles a
+//! script when it first meets it, and runs it within limits on operations, data, depth and output. Time and memory belong
+//! to the caller, whose stop check is asked at every operation. A script sees its payload and its context and nothing
+//! else: no file, no network, no clock, no output, no other module.
+
+mod engine;
+mod fault;
+mod json;
+mod runner;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::model::Problem;
 
-/// A script, checked.
-#[derive(Clone, Debug)]
-pub struct Script;
+pub use fault::{Limit, ScriptFault, Stopped};
+pub use runner::Runner;
+
+/// The most bytes of a script's source.
+pub const MAX_SOURCE: usize = 64 * 1_024;
+
+/// The most bytes of a payload and of a result.
+pub const MAX_BODY: usize = 1_024 * 1_024;
+
+/// A script that was checked. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    source: Arc<str>,
+    hash: [u8; 32],
+}
 
 impl Script {
-    /// Checks `source`.
-    pub fn check(_source: &str, _path: &str, _problems: &mut Vec<Problem>) -> Option<Self> {
-        Some(Self)
+    /// Checks `source`, the script at `path` of its document: that it parses, and that it has `fn transform(payload,
+    /// context)`. Adds what is wrong to `problems`, with line and column.
+    pub fn check(source: &str, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        match engine::compile(&engine::parser(), source) {
+            Ok(_) => Some(Self {
+                source: source.into(),
+                hash: Sha256::digest(source).into(),
+            }),
+            Err(message) => {
+                problems.push(Problem::new(path, message));
+                None
+            }
+        }
+    }
+
+    /// The source text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// SHA-256 of the source.
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
     }
 }
+
+/// What a script is told besides the payload. Credentials have no place in it: the caller passes only what may be seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ScriptContext {
+    /// The organization.
+    pub org_id: u64,
+    /// Unit of the organization that the request or event belongs to.
+    pub entity_rid: Option<u64>,
+    /// Type of the event.
+    pub event_type: Option<String>,
+    /// The integration.
+    pub integration_id: String,
+    /// Header fields by lower-case name, without credentials.
+    pub headers: BTreeMap<String, String>,
+    /// Parameters of the query.
+    pub query: BTreeMap<String, String>,
+    /// Parameters of the path.
+    pub params: BTreeMap<String, String>,
+    /// Status of the partner's answer, where it is the answer that is transformed.
+    pub status: Option<u16>,
+    /// What else is known about the event or job.
+    pub metadata: BTreeMap<String, Value>,
+    /// The time, in RFC 3339 and UTC.
+    pub now: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! The data plane: proxies partner APIs by a configuration that is swapped in while it runs.
 
+pub mod access_log;
+pub mod clock;
 pub mod config;
+pub mod data_dir;
+pub mod edge;
 pub mod limiter;
 pub mod live;
 pub mod metrics;

@@ -251,7 +251,7 @@ fn targets(source: &InboundIntegration, place: &Place<'_>, problems: &mut Vec<Pr
                 problems.extend(
                     refused
                         .into_iter()
-                        .map(|message| Problem::new(path.clone(), message.to_string())),
+                        .map(|message| Problem::new(path.clone(), message)),
                 );
                 parsed.push((target, weight));
             }

@@ -14,8 +14,8 @@ pub(super) struct Tree<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    literals: AHashMap<Box<str>, Node<T>>,
-    parameter: Option<Box<Node<T>>>,
+    literals: AHashMap<Box<str>, Self>,
+    parameter: Option<Box<Self>>,
     /// For paths that end here.
     here: Vec<T>,
     /// For paths that end here or go on.

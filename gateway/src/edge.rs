@@ -1,0 +1,442 @@
+//! The first thing that a client's bytes meet: one guard around each connection.
+//!
+//! pingora's HTTP/1 parser is forgiving, and its only deadline is between two reads. So the guard reads first. It waits
+//! for a whole head within one deadline, refuses what could be read in two ways, follows the body to its end, and passes
+//! on nothing past that end until the request is finished. What pingora parses was therefore framed here.
+
+pub mod framing;
+pub mod head;
+pub mod refusal;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use framing::Framing;
+use head::{Examined, HeadLimits};
+use refusal::Refusal;
+
+/// Limits of a connection before anything is routed.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeLimits {
+    /// Limits of a head.
+    pub head: HeadLimits,
+    /// From the first byte of a head to its last.
+    pub head_timeout: Duration,
+}
+
+/// Told of each request that is refused before it is routed; makes the body of the answer.
+pub trait RefusalSink: Send + Sync {
+    /// Takes note of the refusal and returns the request's id and the answer's JSON body.
+    fn refused(&self, refusal: Refusal, connection: &Stream) -> (String, String);
+}
+
+/// A client's connection, guarded.
+pub struct Guard {
+    inner: Stream,
+    limits: EdgeLimits,
+    sink: Arc<dyn RefusalSink>,
+    /// Bytes of the client that were not passed on yet.
+    held: Vec<u8>,
+    /// How many of them may be passed on.
+    cleared: usize,
+    phase: Phase,
+    deadline: Option<Pin<Box<Sleep>>>,
+    request: Arc<RequestState>,
+}
+
+/// What the request flow tells the guard about the request that is under way.
+#[derive(Debug, Default)]
+pub struct RequestState {
+    /// The request is finished: the next head may come.
+    finished: AtomicBool,
+    /// By when the body must have been read, in milliseconds after `epoch`; 0 for never.
+    body_deadline: AtomicU64,
+}
+
+impl RequestState {
+    /// Lets the next request in.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
+    /// Sets by when the client must have sent its body.
+    pub fn body_within(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.body_deadline.store(millis, Ordering::Release);
+    }
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Waiting for a head.
+    Head,
+    /// Passing the body on.
+    Body(Framing),
+    /// The request was passed on whole; it is not finished.
+    Waiting,
+    /// Telling the client why its request was refused.
+    Refusing { answer: Vec<u8>, written: usize },
+    /// Reading what the client still sends, so that it can read the answer.
+    Draining { left: usize },
+    /// Nothing more will come.
+    Closed,
+}
+
+/// Bytes of the first read of a head.
+const FIRST_READ: usize = 4 * 1024;
+/// Bytes of a following request that are held while one is under way.
+const MOST_HELD: usize = 64 * 1024;
+/// Bytes that are read and thrown away after a refusal, and for how long.
+const MOST_DRAINED: usize = 256 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+impl Guard {
+    /// Guards `inner`.
+    pub fn new(inner: Stream, limits: EdgeLimits, sink: Arc<dyn RefusalSink>) -> Self {
+        Self {
+            inner,
+            limits,
+            sink,
+            held: Vec::new(),
+            cleared: 0,
+            phase: Phase::Head,
+            deadline: None,
+            request: Arc::default(),
+        }
+    }
+
+    /// What the request flow and the guard share.
+    pub fn request(&self) -> &Arc<RequestState> {
+        &self.request
+    }
+
+    /// Answers with `refusal` instead of reading anything, and closes.
+    pub async fn turn_away(mut self, refusal: Refusal) {
+        self.refuse(refusal);
+        let Phase::Refusing { answer, .. } = &self.phase else {
+            return;
+        };
+        let answer = answer.clone();
+        let farewell = async {
+            self.inner.write_all(&answer).await?;
+            self.inner.flush().await
+        };
+        // A client that does not read its refusal is cut off; there is nobody to tell.
+        let _ = tokio::time::timeout(DRAIN_TIME, farewell).await;
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            if !self.held.is_empty() {
+                match head::examine(&self.held, &self.limits.head) {
+                    Examined::Complete(head) => {
+                        self.accept(head);
+                        return Poll::Ready(Ok(true));
+                    }
+                    Examined::Refused(refusal) => {
+                        self.refuse(refusal);
+                        return Poll::Ready(Ok(true));
+                    }
+                    Examined::Partial => {}
+                }
+            }
+            match self.poll_hold(cx, FIRST_READ) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(false)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // Between requests the keep-alive timeout of the server rules; within a head this one does.
+                Poll::Pending if self.held.is_empty() => return Poll::Pending,
+                Poll::Pending => {
+                    ready!(self.poll_deadline(cx, self.limits.head_timeout));
+                    let millis = u64::try_from(self.limits.head_timeout.as_millis()).unwrap_or(u64::MAX);
+                    self.refuse(Refusal::HeadTimeout(millis));
+                    return Poll::Ready(Ok(true));
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, head: head::Head) {
+        self.deadline = None;
+        self.request.finished.store(false, Ordering::Release);
+        self.request.body_deadline.store(0, Ordering::Release);
+        self.cleared = head.length;
+        if let Some(rewritten) = head.rewritten {
+            self.cleared = rewritten.len();
+            self.held.splice(..head.length, rewritten);
+        }
+        self.phase = if head.upgrade {
+            Phase::Body(Framing::Raw)
+        } else if head.framing.is_done() {
+            Phase::Waiting
+        } else {
+            Phase::Body(head.framing)
+        };
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        let head_only = self.held.starts_with(b"HEAD ");
+        let (request_id, body) = self.sink.refused(refusal, &self.inner);
+        self.held = Vec::new();
+        self.cleared = 0;
+        self.deadline = None;
+        self.phase = Phase::Refusing {
+            answer: refusal.answer(&request_id, &body, head_only),
+            written: 0,
+        };
+    }
+
+    /// Reads more of the client into `held`. The number of bytes read; 0 at the end.
+    fn poll_hold(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        let before = self.held.len();
+        // The room is filled with zeros once; the buffer keeps it for the connection's next requests.
+        self.held.resize(before + room, 0);
+        let mut space = ReadBuf::new(&mut self.held[before..]);
+        let polled = Pin::new(&mut self.inner).poll_read(cx, &mut space);
+        let read = space.filled().len();
+        self.held.truncate(before + read);
+        ready!(polled)?;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Passes on up to the end of the body. Held bytes go first; after them the client is read straight into `out`.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut framing: Framing,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        if !self.held.is_empty() {
+            self.cleared = framing.take(&self.held).map_err(|_| bad_chunk())?;
+        } else {
+            let start = out.filled().len();
+            match Pin::new(&mut self.inner).poll_read(cx, out) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    let millis = self.request.body_deadline.load(Ordering::Acquire);
+                    if millis > 0 {
+                        ready!(self.poll_deadline(cx, Duration::from_millis(millis)));
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    return Poll::Pending;
+                }
+            }
+            let fresh = &out.filled()[start..];
+            if fresh.is_empty() {
+                self.phase = Phase::Closed;
+                return Poll::Ready(Ok(false));
+            }
+            let taken = framing.take(fresh).map_err(|_| bad_chunk())?;
+            self.held.extend_from_slice(&fresh[taken..]);
+            out.set_filled(start + taken);
+        }
+        self.phase = if framing.is_done() {
+            self.deadline = None;
+            Phase::Waiting
+        } else {
+            Phase::Body(framing)
+        };
+        Poll::Ready(Ok(true))
+    }
+
+    /// Between a request's last byte and its end only the client's going away is of interest. What it sends meanwhile
+    /// is held for the next request.
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.request.finished.load(Ordering::Acquire) {
+            self.phase = Phase::Head;
+            return Poll::Ready(Ok(true));
+        }
+        while self.held.len() < MOST_HELD {
+            if ready!(self.poll_hold(cx, FIRST_READ))? == 0 {
+                self.phase = Phase::Closed;
+                return Poll::Ready(Ok(false));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_refusing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.phase {
+                Phase::Refusing { answer, written } if *written < answer.len() => {
+                    match Pin::new(&mut self.inner).poll_write(cx, &answer[*written..]) {
+                        Poll::Ready(Ok(0)) => self.phase = Phase::Closed,
+                        Poll::Ready(Ok(sent)) => *written += sent,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => {
+                            ready!(self.poll_deadline(cx, DRAIN_TIME));
+                            self.phase = Phase::Closed;
+                        }
+                    }
+                }
+                Phase::Refusing { .. } => {
+                    ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+                    ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+                    self.deadline = None;
+                    self.phase = Phase::Draining { left: MOST_DRAINED };
+                }
+                Phase::Draining { left } => {
+                    let room = FIRST_READ.min(*left);
+                    let mut left = *left;
+                    self.held.clear();
+                    match self.poll_hold(cx, room) {
+                        Poll::Ready(Ok(read)) if read > 0 && read < left => left -= read,
+                        Poll::Ready(_) => left = 0,
+                        Poll::Pending => {
+                            ready!(self.poll_deadline(cx, DRAIN_TIME));
+                            left = 0;
+                        }
+                    }
+                    self.phase = if left == 0 {
+                        Phase::Closed
+                    } else {
+                        Phase::Draining { left }
+                    };
+                }
+                Phase::Head | Phase::Body(_) | Phase::Waiting | Phase::Closed => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Ready once `time` has passed since the deadline was first asked for.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()> {
+        let sleep = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
+        sleep.as_mut().poll(cx)
+    }
+
+    fn pass_on(&mut self, out: &mut ReadBuf<'_>) {
+        let passed = self.cleared.min(out.remaining());
+        out.put_slice(&self.held[..passed]);
+        self.cleared -= passed;
+        if passed == self.held.len() {
+            self.held.clear();
+        } else {
+            self.held.drain(..passed);
+        }
+    }
+}
+
+fn bad_chunk() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the request's chunks are malformed")
+}
+
+impl AsyncRead for Guard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let guard = &mut *self;
+        let start = out.filled().len();
+        loop {
+            if guard.cleared > 0 {
+                guard.pass_on(out);
+                return Poll::Ready(Ok(()));
+            }
+            let more = match guard.phase {
+                Phase::Head => ready!(guard.poll_head(cx))?,
+                Phase::Body(framing) => ready!(guard.poll_body(cx, framing, out))?,
+                Phase::Waiting => ready!(guard.poll_waiting(cx))?,
+                Phase::Refusing { .. } | Phase::Draining { .. } => {
+                    ready!(guard.poll_refusing(cx))?;
+                    false
+                }
+                Phase::Closed => false,
+            };
+            if !more || out.filled().len() > start {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Guard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The held bytes may be credentials.
+        f.debug_struct("Guard")
+            .field("held", &self.held.len())
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Guard {
+    async fn shutdown(&mut self) {
+        Shutdown::shutdown(&mut *self.inner).await;
+    }
+}
+
+impl UniqueID for Guard {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Guard {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Guard {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Guard {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Guard {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+impl Peek for Guard {}
