@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The one way out.
+//!
+//! Whatever a program here wants from a partner goes through this crate: names are resolved ([`Resolver`]), every
+//! address is checked against the organization's policy and pinned ([`Upstream`]), connections are kept apart by
+//! integration ([`Pool`]), and an [`Answer`] has a deadline and a cap. Redirects are answers like any other, and proxies
+//! named in the environment are not used.
+//!
+//! ```text
+//! Pool::send -> an idle connection, or connect -> Upstream -> Resolver -> policy
+//!            -> request out, head in (first byte) -> Answer::chunk or collect -> connection back to the pool
+//! ```
+//!
+//! The streaming path asks the same [`Upstream`] for a checked address and connects by itself.
+
+mod answer;
+mod connector;
+mod error;
+mod pool;
+mod resolver;
+mod tls;
+mod upstream;
+
+pub use answer::Answer;
+pub use error::{EgressError, ResolveError, SetupError};
+pub use pool::{Pool, PoolSettings, Timeouts};
+pub use resolver::{Resolved, Resolver};
+pub use tls::client_config;
+pub use upstream::Upstream;
