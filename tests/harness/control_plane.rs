@@ -1,6 +1,7 @@
 //! A control-plane process.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Reply, client};
+use crate::documents::{ORG, organization};
 use crate::process::{Process, next_number};
 use crate::{Mongo, binaries, wait};
 
@@ -61,6 +63,13 @@ impl Setup {
         self
     }
 
+    /// Leaves a setting at its default.
+    pub fn unset(&mut self, name: &str) {
+        if let Some(settings) = self.settings.as_object_mut() {
+            settings.remove(name);
+        }
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> ControlPlane {
         let number = next_number();
@@ -98,9 +107,11 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// A ready control plane with an empty store.
+    /// A ready control plane that knows the organization of the tests.
     pub async fn start() -> Self {
-        Setup::new().start().await
+        let control_plane = Setup::new().start().await;
+        control_plane.allow_this_machine().await;
+        control_plane
     }
 
     /// Its address, as `http://127.0.0.1:PORT`.
@@ -111,6 +122,18 @@ impl ControlPlane {
     /// How it was set up; start it again with this to have the same store.
     pub fn setup(&self) -> Setup {
         self.setup.clone()
+    }
+
+    /// Its data folder.
+    pub fn data_folder(&self) -> PathBuf {
+        self.setup.folder.path().join("data")
+    }
+
+    /// Another control plane on the same store, with the key that seals the secrets in it.
+    pub fn setup_of_a_sibling(&self) -> Setup {
+        let mut sibling = Setup::new();
+        sibling.settings["store"] = self.setup.settings["store"].clone();
+        sibling.set("secretKeyFile", json!(self.data_folder().join("secret-key")))
     }
 
     /// The token that gateways show.
@@ -142,6 +165,37 @@ impl ControlPlane {
     /// A POST of an operator, whose answer is read.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         Reply::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Makes or changes an integration of the tests' organization, which must be accepted.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub async fn save(&self, integration: &Value) -> Value {
+        let reply = self.try_save(integration).await.unwrap();
+        assert!([200, 201].contains(&reply.status), "{}: {}", reply.status, reply.text());
+        reply.json()
+    }
+
+    /// The same, whatever the answer is.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn try_save(&self, integration: &Value) -> Result<Reply, reqwest::Error> {
+        let id = integration["id"].as_str().unwrap_or_default();
+        let path = format!("/api/v1/inbound-integrations/{id}?orgId={ORG}");
+        Reply::try_of(self.request(Method::PUT, &path).json(integration)).await
+    }
+
+    /// Makes the organization of the tests, whose targets may lie on this machine.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn allow_this_machine(&self) {
+        let reply = self
+            .put(&format!("/api/v1/admin/organizations/{ORG}"), &organization())
+            .await;
+        assert!([200, 201].contains(&reply.status), "{}: {}", reply.status, reply.text());
     }
 
     /// Waits until `/readyz` says yes.

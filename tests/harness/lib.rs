@@ -20,6 +20,7 @@ pub mod load;
 pub mod mongo;
 pub mod partner;
 pub mod process;
+pub mod push_peer;
 pub mod raw;
 pub mod wait;
 
@@ -29,4 +30,5 @@ pub use gateway::Gateway;
 pub use mongo::Mongo;
 pub use partner::{Partner, Received};
 pub use process::Process;
+pub use push_peer::PushPeer;
 pub use raw::RawClient;

@@ -1,14 +1,21 @@
 //! Every test that needs running programs, one module per feature, in one binary as linking is what takes time.
+#![expect(clippy::unwrap_used, reason = "a broken test stops at once")]
 
 mod auth_inbound;
 mod auth_outgoing;
 mod config_file;
+mod control_plane;
 mod edge;
 mod egress;
 mod exchange;
+mod gwctl;
+mod hot_push;
 mod lifecycle;
 mod limits;
+mod mongo;
 mod observability;
+mod push_stream;
+mod recovery;
 mod routing;
 mod streaming;
 mod transform;

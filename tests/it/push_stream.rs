@@ -1,0 +1,165 @@
+//! The gateway's side of the push stream, against a control plane that says odd things.
+
+use filters::model::push::{FromControlPlane, FromGateway, Object};
+use filters::model::{InboundIntegration, Organization, Security};
+use harness::documents::{integration, organization, with};
+use harness::gateway::Setup;
+use harness::push_peer::PushStream;
+use harness::{Answer, Gateway, Partner, PushPeer, wait};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_version_that_does_not_compile_is_refused_with_every_problem_and_the_old_one_stays() {
+    let partner = Partner::answering(Answer::text("good")).await;
+    let (gateway, mut stream) = connected().await;
+    stream
+        .say(&snapshot(5, vec![object(integration("labs", &partner.url("")))]))
+        .await;
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 5, .. }));
+
+    let bad = with(
+        integration("labs", "not a url"),
+        json!({"outgoingAuthType": "OAUTH2", "outgoingAuthConfig": {}}),
+    );
+    stream.say(&change(5, 6, vec![object(bad)])).await;
+    let FromGateway::Nack { version, problems } = stream.hear().await else {
+        panic!("a bad version was not refused");
+    };
+    assert_eq!(version, 6);
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert!(paths.iter().any(|path| path.contains("targetUrl")), "{problems:?}");
+    assert!(
+        paths.iter().any(|path| path.contains("outgoingAuthType")),
+        "{problems:?}"
+    );
+    assert_eq!(gateway.get("labs.test", "/").await.text(), "good");
+    let config = gateway.admin_get("/config").await.json();
+    assert_eq!(config["version"], 5);
+    assert_eq!(config["lastError"]["version"], 6, "{config}");
+
+    // The next good version builds on what the gateway has.
+    stream
+        .say(&change(5, 7, vec![object(integration("book", &partner.url("")))]))
+        .await;
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 7, .. }));
+    assert_eq!(gateway.get("book.test", "/").await.text(), "good");
+    assert_eq!(gateway.get("labs.test", "/").await.text(), "good");
+    assert!(gateway.admin_get("/config").await.json()["lastError"].is_null());
+}
+
+#[tokio::test]
+async fn a_change_that_builds_on_another_version_is_answered_with_hello() {
+    let partner = Partner::answering(Answer::text("good")).await;
+    let (gateway, mut stream) = connected().await;
+    stream
+        .say(&snapshot(5, vec![object(integration("labs", &partner.url("")))]))
+        .await;
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 5, .. }));
+    stream
+        .say(&change(8, 9, vec![object(integration("book", &partner.url("")))]))
+        .await;
+    let FromGateway::Hello { have, .. } = stream.hear().await else {
+        panic!("a change on another version was taken");
+    };
+    assert_eq!(have.map(|have| have.version), Some(5));
+    assert_eq!(gateway.get("book.test", "/").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_gateway_says_who_it_is_and_comes_back_with_what_it_has() {
+    let partner = Partner::answering(Answer::text("good")).await;
+    let peer = PushPeer::listen().await;
+    let gateway = Setup::new().set("config", source(&peer)).start_listening().await;
+    let mut stream = peer.accept().await;
+    assert_eq!(stream.authorization, "Bearer push-token");
+    let FromGateway::Hello { gateway_id, have, .. } = stream.hear().await else {
+        panic!("the first message is not Hello");
+    };
+    assert_eq!((gateway_id.as_str(), have), ("gateway-under-test", None));
+    stream
+        .say(&snapshot(3, vec![object(integration("labs", &partner.url("")))]))
+        .await;
+    let FromGateway::Ack { digest, .. } = stream.hear().await else {
+        panic!("a good version was refused");
+    };
+    drop(stream);
+    let mut stream = peer.accept().await;
+    let FromGateway::Hello { have, .. } = stream.hear().await else {
+        panic!("the first message is not Hello");
+    };
+    let have = have.expect("the gateway has a version");
+    assert_eq!((have.version, have.digest), (3, digest));
+    assert_eq!(gateway.get("labs.test", "/").await.text(), "good");
+}
+
+#[tokio::test]
+async fn nonsense_ends_the_stream_but_not_the_gateway() {
+    let partner = Partner::answering(Answer::text("good")).await;
+    let peer = PushPeer::listen().await;
+    let mut gateway = Setup::new().set("config", source(&peer)).start_listening().await;
+    let mut stream = peer.accept().await;
+    stream.hear().await;
+    stream
+        .say(&snapshot(3, vec![object(integration("labs", &partner.url("")))]))
+        .await;
+    stream.hear().await;
+    stream.say_text("{\"message\": \"selfDestruct\"}").await;
+    // It may pass over what it does not know, or start again; either way it serves, and is there for the next version.
+    let mut stream = match tokio::time::timeout(AWHILE, peer.accept()).await {
+        Ok(mut again) => {
+            again.hear().await;
+            again
+        }
+        Err(_) => stream,
+    };
+    stream
+        .say(&snapshot(4, vec![object(integration("book", &partner.url("")))]))
+        .await;
+    wait::until("the next version", async || {
+        (gateway.get("book.test", "/").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(
+        gateway.get("labs.test", "/").await.status,
+        404,
+        "a snapshot holds everything there is"
+    );
+    assert!(gateway.process.is_running());
+}
+
+async fn connected() -> (Gateway, PushStream) {
+    let peer = PushPeer::listen().await;
+    let gateway = Setup::new().set("config", source(&peer)).start_listening().await;
+    let mut stream = peer.accept().await;
+    assert!(matches!(stream.hear().await, FromGateway::Hello { .. }));
+    (gateway, stream)
+}
+
+fn source(peer: &PushPeer) -> Value {
+    json!({"controlPlane": {"url": peer.url(), "token": "push-token"}})
+}
+
+/// Everything: the integrations, the organization, and the rules that let targets on this machine be called.
+fn snapshot(version: u64, integrations: Vec<Object>) -> FromControlPlane {
+    let organization: Organization = serde_json::from_value(organization()).unwrap();
+    let security = Security {
+        block_private_networks: true,
+        enforce_https: false,
+    };
+    let mut put = vec![Object::Security(security), Object::Organization(organization.into())];
+    put.extend(integrations);
+    FromControlPlane::Snapshot { version, put }
+}
+
+fn change(from: u64, to: u64, put: Vec<Object>) -> FromControlPlane {
+    let delete = Vec::new();
+    FromControlPlane::Change { from, to, put, delete }
+}
+
+fn object(integration: Value) -> Object {
+    let integration: InboundIntegration = serde_json::from_value(integration).unwrap();
+    Object::Integration(integration.into())
+}
+
+/// How long the gateway is given to start the stream again.
+const AWHILE: std::time::Duration = std::time::Duration::from_secs(3);
