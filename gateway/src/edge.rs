@@ -440,3 +440,6 @@ impl GetSocketDigest for Guard {
 }
 
 impl Peek for Guard {}
+
+#[cfg(test)]
+mod tests;
