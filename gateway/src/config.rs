@@ -253,6 +253,8 @@ pub struct ControlPlane {
     pub token: Option<Secret>,
     /// File that holds the token; it is read at each connect, so that a token can be replaced.
     pub token_file: Option<PathBuf>,
+    /// Certificates (PEM) that are trusted for it beside those of the machine.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for ControlPlane {
@@ -261,6 +263,7 @@ impl Default for ControlPlane {
             url: "http://127.0.0.1:7070".to_owned(),
             token: None,
             token_file: None,
+            ca_file: None,
         }
     }
 }

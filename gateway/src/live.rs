@@ -1,14 +1,21 @@
 //! What the gateway runs: the compiled plan and everything that lives as long as its integrations do.
 //!
 //! A new version is built beside the one that runs and takes its place in one store. A request loads it once and holds
-//! it to its end, so that it never sees two versions. What a version leaves unchanged is carried over by reference.
+//! it to its end, so that it never sees two versions. What a version leaves unchanged is carried over by reference:
+//! connections, counters of limits, metrics.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use filters::model::{Organization, Security};
+use egress::{Pool, PoolSettings, Resolver, Upstream};
+use filters::model::integration::MetricsDetail;
 use filters::plan::{Integration, Plan};
 use sha2::{Digest as _, Sha256};
+
+use crate::limiter::{Limiter, Limiters, Rates, Scope};
+use crate::metrics::{IntegrationMetrics, Metrics};
 
 /// The one place where the live version stands.
 #[derive(Debug, Default)]
@@ -37,35 +44,65 @@ pub struct Live {
     pub runtimes: Vec<Option<Arc<IntegrationRuntime>>>,
     /// Host names on which the reserved paths win over integrations.
     pub api_hosts: Arc<[String]>,
+    organizations: BTreeMap<u64, Arc<Limiter>>,
 }
 
-/// What a version is built with.
+/// What versions are built with, the same for all of them.
 #[derive(Clone, Debug)]
 pub struct Deps {
     /// Host names on which the reserved paths win over integrations.
     pub api_hosts: Arc<[String]>,
+    /// Every metric of the process.
+    pub metrics: Arc<Metrics>,
+    /// Resolves the names of targets.
+    pub resolver: Arc<Resolver>,
+    /// Connects to targets where bodies are transformed.
+    pub dialer: Arc<Dialer>,
+}
+
+/// How pools connect.
+pub struct Dialer {
+    /// Sizes and times of each pool.
+    pub settings: PoolSettings,
+    /// Whom to trust.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Live {
     /// Builds a version, carrying over from `previous` what has not changed. No I/O.
     pub fn build(plan: Plan, previous: Option<&Self>, deps: &Deps) -> Self {
+        let organizations = organization_limiters(&plan, previous);
         let runtimes = plan.integrations.iter().map(|slot| {
             let integration = slot.as_ref()?;
-            let rules = Rules::of(&plan, integration);
+            let limiter = organizations.get(&integration.source.org_id);
             let old = previous.and_then(|live| live.runtime_of(integration));
             Some(match old {
-                Some(old) if Arc::ptr_eq(&old.integration, integration) && old.rules == rules => Arc::clone(old),
-                _ => Arc::new(IntegrationRuntime::new(integration, rules)),
+                Some(old) if old.is_for(integration, limiter) => Arc::clone(old),
+                _ => Arc::new(IntegrationRuntime::new(
+                    integration,
+                    limiter.cloned(),
+                    old.map(|old| &**old),
+                    deps,
+                )),
             })
         });
         Self {
             runtimes: runtimes.collect(),
             plan,
             api_hosts: Arc::clone(&deps.api_hosts),
+            organizations,
         }
     }
 
-    /// The runtime in `slot`.
+    /// The runtime of the integration in `slot`.
     pub fn runtime(&self, slot: usize) -> Option<&Arc<IntegrationRuntime>> {
         self.runtimes.get(slot)?.as_ref()
     }
@@ -81,61 +118,106 @@ impl Live {
 pub struct IntegrationRuntime {
     /// The compiled integration.
     pub integration: Arc<Integration>,
-    /// Keeps the connections of integrations apart in a shared pool, and those made under other rules.
+    /// Where its requests go, by the index that [`Integration::pick`] returns.
+    pub targets: Vec<Arc<TargetRuntime>>,
+    /// Its limits, and the organization's.
+    pub limiters: Limiters,
+    /// Its metrics.
+    pub metrics: Arc<IntegrationMetrics>,
+    /// Keeps the connections of integrations apart in a shared pool, and those made under another policy.
     pub group_key: u64,
-    rules: Rules,
+    organization: Option<Arc<Limiter>>,
 }
 
 impl IntegrationRuntime {
-    fn new(integration: &Arc<Integration>, rules: Rules) -> Self {
+    fn new(
+        integration: &Arc<Integration>,
+        organization: Option<Arc<Limiter>>,
+        old: Option<&Self>,
+        deps: &Deps,
+    ) -> Self {
+        let rates = Rates {
+            integration: integration.limit,
+            per_key: integration.limit_per_key,
+            per_client_ip: integration.limit_per_client_ip,
+        };
+        let credentials = integration.inbound.names().iter().map(|name| &**name);
+        let limiters = Limiters::carried(old.map(|old| &old.limiters), rates, credentials, organization.clone());
+        let detailed = integration.source.metrics == MetricsDetail::Detailed;
         Self {
+            targets: targets(integration, old, deps),
+            limiters,
+            metrics: deps.metrics.integration(&integration.id, detailed),
+            group_key: group_key(integration),
             integration: Arc::clone(integration),
-            group_key: rules.group_key(integration),
-            rules,
-        }
-    }
-}
-
-/// The rules that are not the integration's own, but apply to it.
-#[derive(Clone, Debug)]
-struct Rules {
-    security: Security,
-    organization: Option<Arc<Organization>>,
-}
-
-impl Rules {
-    fn of(plan: &Plan, integration: &Integration) -> Self {
-        Self {
-            security: plan.security,
-            organization: plan.organization(integration.source.org_id).cloned(),
+            organization,
         }
     }
 
-    fn group_key(&self, integration: &Integration) -> u64 {
-        let mut hash = Sha256::new();
-        let source = &integration.source;
-        hash.update(source.org_id.to_be_bytes());
-        hash.update([
-            u8::from(self.security.block_private_networks),
-            u8::from(self.security.enforce_https),
-        ]);
-        hash.update(format!("{}\0{:?}", integration.id, source.target_hosts));
-        if let Some(organization) = &self.organization {
-            hash.update(format!("{:?}", organization.allowed_networks));
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        let (first, _) = digest.split_at(8);
-        first.iter().fold(0, |key, byte| key << 8 | u64::from(*byte))
-    }
-}
-
-impl PartialEq for Rules {
-    fn eq(&self, other: &Self) -> bool {
-        let same_organization = match (&self.organization, &other.organization) {
-            (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one == two,
+    /// True if nothing would come out different: an unchanged integration is the same `Arc` in the new plan.
+    fn is_for(&self, integration: &Arc<Integration>, organization: Option<&Arc<Limiter>>) -> bool {
+        let same_organization = match (&self.organization, organization) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
             (None, None) => true,
             _ => false,
         };
-        self.security == other.security && same_organization
+        same_organization && Arc::ptr_eq(&self.integration, integration)
     }
 }
+
+/// One place that requests go to.
+#[derive(Debug)]
+pub struct TargetRuntime {
+    /// Gives checked addresses.
+    pub upstream: Arc<Upstream>,
+    pool: OnceLock<Pool>,
+    dialer: Arc<Dialer>,
+}
+
+impl TargetRuntime {
+    /// The connections for exchanges; made when first asked for, as most targets are only streamed to.
+    pub fn pool(&self) -> &Pool {
+        self.pool.get_or_init(|| {
+            let upstream = Arc::clone(&self.upstream);
+            Pool::new(upstream, self.dialer.settings, Arc::clone(&self.dialer.tls))
+        })
+    }
+}
+
+fn organization_limiters(plan: &Plan, previous: Option<&Live>) -> BTreeMap<u64, Arc<Limiter>> {
+    let limited = plan.organizations().filter_map(|organization| {
+        let id = organization.org_id;
+        let old = previous.and_then(|live| live.organizations.get(&id));
+        Some((id, Limiter::carried(old, Scope::Organization, organization.rate_limit?)))
+    });
+    limited.collect()
+}
+
+fn targets(integration: &Integration, old: Option<&IntegrationRuntime>, deps: &Deps) -> Vec<Arc<TargetRuntime>> {
+    let known = old.map_or(&[][..], |old| &old.targets);
+    let runtime = |url: &filters::target::TargetUrl| {
+        let same = |target: &&Arc<TargetRuntime>| {
+            target.upstream.target() == url && *target.upstream.policy() == integration.egress
+        };
+        known.iter().find(same).cloned().unwrap_or_else(|| {
+            let resolver = Arc::clone(&deps.resolver);
+            Arc::new(TargetRuntime {
+                upstream: Upstream::new(url.clone(), integration.egress.clone(), resolver),
+                pool: OnceLock::new(),
+                dialer: Arc::clone(&deps.dialer),
+            })
+        })
+    };
+    integration.targets.iter().map(|target| runtime(&target.url)).collect()
+}
+
+fn group_key(integration: &Integration) -> u64 {
+    let source = &integration.source;
+    let basis = format!("{} {} {:?}", source.org_id, integration.id, integration.egress);
+    let digest = Sha256::digest(basis);
+    let (first, _) = digest.split_at(8);
+    first.iter().fold(0, |key, byte| (key << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests;

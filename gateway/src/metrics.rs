@@ -108,6 +108,11 @@ impl Metrics {
         self.requests[outcome as usize].inc();
     }
 
+    /// Requests that are over, however they ended.
+    pub fn requests_finished(&self) -> u64 {
+        self.requests.iter().map(IntCounter::get).sum()
+    }
+
     /// Counts a request (or connection) that the gateway refused itself.
     pub fn refused(&self, reason: Refusal) {
         self.refused[reason as usize].inc();

@@ -155,8 +155,9 @@ fn camel_case(name: &str) -> String {
     let mut words = name.split('_').map(str::to_ascii_lowercase);
     let first = words.next().unwrap_or_default();
     words.fold(first, |name, word| {
-        let (head, tail) = word.split_at(word.len().min(1));
-        name + &head.to_ascii_uppercase() + tail
+        let mut letters = word.chars();
+        let head = letters.next().map(|letter| letter.to_ascii_uppercase());
+        name.chars().chain(head).chain(letters).collect()
     })
 }
 
@@ -171,7 +172,7 @@ fn is_service_link(name: &str) -> bool {
 const PREFIX: &str = "GATEWAY_";
 
 /// Settings that are taken from the environment letter by letter, even if they look like a number or a list.
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 10] = [
     "gateway.id",
     "portsFile",
     "dataDir",
@@ -179,6 +180,7 @@ const TEXTS: [&str; 9] = [
     "config.controlPlane.url",
     "config.controlPlane.token",
     "config.controlPlane.tokenFile",
+    "config.controlPlane.caFile",
     "config.file.path",
     "egress.extraCaFile",
 ];

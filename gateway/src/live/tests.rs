@@ -1,0 +1,181 @@
+use std::net::SocketAddr;
+
+use filters::model::Snapshot;
+use filters::model::push::Object;
+use serde_json::{Value, json};
+
+use super::*;
+
+impl Deps {
+    /// Without a name server and without series of integrations.
+    pub(crate) fn for_tests() -> Self {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        Self {
+            api_hosts: ["api.example.com".to_owned()].into(),
+            metrics: Arc::new(Metrics::new(0).unwrap()),
+            resolver: Arc::new(Resolver::with_name_servers(&[nowhere]).unwrap()),
+            dialer: Arc::new(Dialer {
+                settings: PoolSettings::default(),
+                tls: egress::client_config(None).unwrap(),
+            }),
+        }
+    }
+}
+
+/// Versions, each built on the one before.
+struct Versions {
+    deps: Deps,
+    snapshot: Snapshot,
+    live: Option<Arc<Live>>,
+}
+
+impl Versions {
+    fn new() -> Self {
+        Self {
+            deps: Deps::for_tests(),
+            snapshot: Snapshot::default(),
+            live: None,
+        }
+    }
+
+    fn put(&mut self, objects: Vec<Object>) -> Arc<Live> {
+        self.snapshot = self.snapshot.changed(self.snapshot.version + 1, objects, &[]);
+        let previous = self.live.as_deref();
+        let plan = filters::compile(&self.snapshot, previous.map(|live| &live.plan)).unwrap();
+        let live = Arc::new(Live::build(plan, previous, &self.deps));
+        self.live = Some(Arc::clone(&live));
+        live
+    }
+}
+
+fn integration(id: &str, change: &Value) -> Object {
+    let mut value = json!({"id": id, "name": id, "type": id, "orgId": 1, "targetUrl": "https://partner.example/api",
+        "rateLimits": {"maxRequests": 100, "perKey": {"maxRequests": 5}},
+        "inboundAuthType": "BEARER", "inboundAuthConfig": {"tokens": [{"name": "k", "value": "secret-of-k"}]}});
+    let (Some(fields), Some(change)) = (value.as_object_mut(), change.as_object()) else {
+        panic!("{change} is no object");
+    };
+    fields.extend(change.clone());
+    Object::Integration(Arc::new(serde_json::from_value(value).unwrap()))
+}
+
+fn organization(change: &Value) -> Object {
+    let mut value = json!({"orgId": 1, "rateLimit": {"maxRequests": 1000}});
+    value
+        .as_object_mut()
+        .unwrap()
+        .extend(change.as_object().unwrap().clone());
+    Object::Organization(Arc::new(serde_json::from_value(value).unwrap()))
+}
+
+fn runtime(live: &Live, id: &str) -> Arc<IntegrationRuntime> {
+    let slot = live.plan.integration(id).unwrap().slot;
+    Arc::clone(live.runtime(slot).unwrap())
+}
+
+/// Requests that the tightest limit still allows, after one more.
+fn remaining(runtime: &IntegrationRuntime) -> u64 {
+    runtime.limiters.check(Some(0), None).unwrap().decision.remaining.into()
+}
+
+#[test]
+fn what_a_version_leaves_alone_is_the_same() {
+    let mut versions = Versions::new();
+    let first = versions.put(vec![
+        organization(&json!({})),
+        integration("a", &json!({})),
+        integration("b", &json!({})),
+    ]);
+    let second = versions.put(vec![integration("b", &json!({"name": "renamed"}))]);
+    assert!(Arc::ptr_eq(&runtime(&first, "a"), &runtime(&second, "a")));
+    assert!(!Arc::ptr_eq(&runtime(&first, "b"), &runtime(&second, "b")));
+    assert_eq!(runtime(&second, "b").integration.source.name, "renamed");
+    assert_eq!(&*second.api_hosts, ["api.example.com"]);
+}
+
+#[test]
+fn limits_that_did_not_change_count_on() {
+    let mut versions = Versions::new();
+    let first = versions.put(vec![organization(&json!({})), integration("a", &json!({}))]);
+    assert_eq!(remaining(&runtime(&first, "a")), 4);
+    let second = versions.put(vec![integration("a", &json!({"name": "renamed"}))]);
+    assert_eq!(remaining(&runtime(&second, "a")), 3);
+    let limits = json!({"rateLimits": {"maxRequests": 100, "perKey": {"maxRequests": 9}}});
+    let third = versions.put(vec![integration("a", &limits)]);
+    assert_eq!(remaining(&runtime(&third, "a")), 8, "a new limit begins anew");
+}
+
+#[test]
+fn the_limit_of_an_organization_is_one_for_all_its_integrations() {
+    let few = json!({"rateLimit": {"maxRequests": 3}});
+    let free = json!({"rateLimits": null});
+    let mut versions = Versions::new();
+    let first = versions.put(vec![
+        organization(&few),
+        integration("a", &free),
+        integration("b", &free),
+    ]);
+    assert_eq!(
+        (remaining(&runtime(&first, "a")), remaining(&runtime(&first, "b"))),
+        (2, 1)
+    );
+    let second = versions.put(vec![integration("a", &json!({"rateLimits": null, "name": "renamed"}))]);
+    assert_eq!(remaining(&runtime(&second, "a")), 0, "the count goes on over a swap");
+    let third = versions.put(vec![organization(&json!({"rateLimit": {"maxRequests": 50}}))]);
+    assert_eq!(
+        remaining(&runtime(&third, "a")),
+        49,
+        "a new limit reaches integrations that did not change"
+    );
+    assert_eq!(remaining(&runtime(&third, "b")), 48);
+    let fourth = versions.put(vec![organization(&json!({"rateLimit": null}))]);
+    assert!(runtime(&fourth, "b").limiters.check(Some(0), None).is_none());
+}
+
+#[test]
+fn connections_are_kept_as_long_as_target_and_policy_are() {
+    let two = json!({"targetUrl": null, "targets": [{"url": "https://one.example"}, {"url": "https://two.example"}]});
+    let other =
+        json!({"targetUrl": null, "targets": [{"url": "https://two.example"}, {"url": "https://three.example"}]});
+    let mut versions = Versions::new();
+    let first = runtime(
+        &versions.put(vec![organization(&json!({})), integration("a", &two)]),
+        "a",
+    );
+    let second = runtime(&versions.put(vec![integration("a", &other)]), "a");
+    assert!(Arc::ptr_eq(&first.targets[1], &second.targets[0]));
+    assert!(!Arc::ptr_eq(&first.targets[0], &second.targets[1]));
+    assert_eq!(first.group_key, second.group_key);
+    let third = runtime(
+        &versions.put(vec![organization(&json!({"allowedNetworks": ["10.1.0.0/16"]}))]),
+        "a",
+    );
+    assert!(
+        !Arc::ptr_eq(&second.targets[0], &third.targets[0]),
+        "addresses must be checked by the new policy"
+    );
+    assert_ne!(second.group_key, third.group_key);
+}
+
+#[test]
+fn integrations_never_share_connections() {
+    let mut versions = Versions::new();
+    let live = versions.put(vec![integration("a", &json!({})), integration("b", &json!({}))]);
+    let (a, b) = (runtime(&live, "a"), runtime(&live, "b"));
+    assert_ne!(a.group_key, b.group_key);
+    assert!(!Arc::ptr_eq(&a.targets[0], &b.targets[0]));
+}
+
+#[test]
+fn an_integration_in_the_slot_of_a_deleted_one_inherits_nothing() {
+    let mut versions = Versions::new();
+    let first = versions.put(vec![integration("a", &json!({}))]);
+    let old = runtime(&first, "a");
+    remaining(&old);
+    let delete = [filters::model::push::ObjectId::Integration("a".into())];
+    versions.snapshot = versions.snapshot.changed(9, Vec::new(), &delete);
+    let second = versions.put(vec![integration("b", &json!({}))]);
+    let new = runtime(&second, "b");
+    assert_eq!(remaining(&new), 4);
+    assert!(!Arc::ptr_eq(&old.targets[0], &new.targets[0]));
+}

@@ -1,0 +1,275 @@
+//! The push stream: one WebSocket that the gateway dials and keeps, whatever happens to it.
+
+mod connect;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use filters::model::MODEL_VERSION;
+use filters::model::push::FromGateway;
+use futures_util::{SinkExt as _, StreamExt as _};
+use rand::Rng as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message, Utf8Bytes};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use self::connect::{ConnectError, Socket};
+use super::apply::{Applier, Outcome, Update};
+use super::endpoint::Endpoint;
+use super::state::State;
+use crate::config::ControlPlane;
+use crate::metrics::Metrics;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum StreamError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("the connection broke: {0}")]
+    Broken(#[from] tungstenite::Error),
+    #[error("the control plane closed the connection{0}")]
+    Closed(String),
+    #[error("the control plane said nothing for {} seconds", .0.as_secs())]
+    Silent(Duration),
+    #[error("a message could not be sent within {} seconds", .0.as_secs())]
+    Stuck(Duration),
+    #[error("the control plane sent bytes where JSON text is due")]
+    Binary,
+    #[error("a message cannot be written as JSON: {0}")]
+    Write(#[from] serde_json::Error),
+}
+
+/// The gateway's side of the push stream.
+pub(super) struct Stream {
+    pub(super) endpoint: Endpoint,
+    pub(super) control_plane: ControlPlane,
+    pub(super) gateway_id: String,
+    pub(super) applier: Arc<Applier>,
+    pub(super) state: Arc<State>,
+    pub(super) tls: Arc<rustls::ClientConfig>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) pace: Pace,
+}
+
+/// How often and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Shortest and longest wait before the next try to connect.
+    pub(super) backoff: (Duration, Duration),
+    /// Between two status messages.
+    pub(super) status: Duration,
+    /// Between two pings.
+    pub(super) ping: Duration,
+    /// Silence after which the connection counts as dead.
+    pub(super) silence: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            backoff: (Duration::from_millis(100), Duration::from_secs(10)),
+            status: Duration::from_secs(5),
+            ping: Duration::from_secs(15),
+            silence: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Stream {
+    /// Connects, and connects again, until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            let began = Instant::now();
+            let ended = tokio::select! {
+                ended = self.connection(&stop) => ended,
+                () = stop.cancelled() => Ok(()),
+            };
+            let reason = ended.err().map(|error| error.to_string());
+            if let Some(reason) = &reason {
+                warn!(
+                    address = self.endpoint.stream_url,
+                    reason, "the control plane is not connected"
+                );
+            }
+            self.state.disconnected(reason);
+            let held = began.elapsed() > self.pace.backoff.1;
+            failures = if held { 1 } else { failures + 1 };
+            tokio::select! {
+                () = sleep(backoff(self.pace.backoff, failures)) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One connection, from the first byte to the last.
+    async fn connection(&self, stop: &CancellationToken) -> Result<(), StreamError> {
+        let socket = connect::connect(&self.endpoint, &self.control_plane, &self.tls).await?;
+        info!(address = self.endpoint.stream_url, "connected to the control plane");
+        self.state.connected();
+        let (messages, queue) = mpsc::channel(QUEUE);
+        let (outcomes, results) = mpsc::channel(QUEUE);
+        let applying = tokio::spawn(apply_each(Arc::clone(&self.applier), queue, outcomes));
+        let mut conversation = Conversation {
+            stream: self,
+            socket,
+            asked: None,
+        };
+        let ended = conversation.run(messages, results, stop).await;
+        drop(conversation);
+        // What is being applied is finished first, so that the next `Hello` says what is live.
+        if applying.await.is_err() {
+            warn!("applying a version was cut off");
+        }
+        ended
+    }
+}
+
+/// Applies the messages of one connection in their order, beside it, so that it goes on answering.
+async fn apply_each(applier: Arc<Applier>, mut queue: mpsc::Receiver<Utf8Bytes>, outcomes: mpsc::Sender<Outcome>) {
+    while let Some(message) = queue.recv().await {
+        let outcome = applier.apply(Update::Message(message)).await;
+        if outcomes.send(outcome).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Conversation<'a> {
+    stream: &'a Stream,
+    socket: Socket,
+    /// When `Hello` was said last, in answer to a change that does not fit.
+    asked: Option<Instant>,
+}
+
+impl Conversation<'_> {
+    async fn run(
+        &mut self,
+        messages: mpsc::Sender<Utf8Bytes>,
+        mut results: mpsc::Receiver<Outcome>,
+        stop: &CancellationToken,
+    ) -> Result<(), StreamError> {
+        self.hello().await?;
+        let pace = self.stream.pace;
+        let mut status = every(pace.status);
+        let mut ping = every(pace.ping);
+        let mut heard_at = Instant::now();
+        let mut waiting: Option<Utf8Bytes> = None;
+        loop {
+            tokio::select! {
+                // While the queue is full, nothing more is read: the control plane waits, the memory stays bounded.
+                permit = messages.reserve(), if waiting.is_some() => {
+                    if let (Ok(permit), Some(message)) = (permit, waiting.take()) {
+                        permit.send(message);
+                    }
+                }
+                frame = self.socket.next(), if waiting.is_none() => {
+                    heard_at = Instant::now();
+                    waiting = text_of(frame)?;
+                }
+                Some(outcome) = results.recv() => self.answer(outcome).await?,
+                _ = status.tick() => {
+                    let metrics = &self.stream.metrics;
+                    let requests = metrics.requests_finished();
+                    let in_flight = metrics.in_flight.get().try_into().unwrap_or(0);
+                    self.say(&FromGateway::Status { requests, in_flight }).await?;
+                }
+                _ = ping.tick() => {
+                    if waiting.is_none() && heard_at.elapsed() > pace.silence {
+                        return Err(StreamError::Silent(pace.silence));
+                    }
+                    self.send(Message::Ping(Bytes::new())).await?;
+                }
+                () = stop.cancelled() => {
+                    let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn answer(&mut self, outcome: Outcome) -> Result<(), StreamError> {
+        match outcome {
+            Outcome::Live(have) => {
+                self.asked = None;
+                let (version, digest) = (have.version, have.digest);
+                self.say(&FromGateway::Ack { version, digest }).await
+            }
+            Outcome::Refused { version, problems } => {
+                self.asked = None;
+                match version {
+                    Some(version) => self.say(&FromGateway::Nack { version, problems }).await,
+                    // There is nothing to refuse by name; what it was is in the log.
+                    None => Ok(()),
+                }
+            }
+            Outcome::DoesNotFit => {
+                // Changes that were already on their way do not fit either; one answer is enough for all of them.
+                if self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
+                    return Ok(());
+                }
+                self.asked = Some(Instant::now());
+                self.hello().await
+            }
+        }
+    }
+
+    async fn hello(&mut self) -> Result<(), StreamError> {
+        let hello = FromGateway::Hello {
+            gateway_id: self.stream.gateway_id.clone(),
+            model_version: MODEL_VERSION,
+            have: self.stream.applier.have(),
+        };
+        debug!(?hello, "saying hello");
+        self.say(&hello).await
+    }
+
+    async fn say(&mut self, message: &FromGateway) -> Result<(), StreamError> {
+        self.send(Message::text(serde_json::to_string(message)?)).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), StreamError> {
+        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(StreamError::Stuck(SEND_TIMEOUT)),
+        }
+    }
+}
+
+/// The text in a frame; `None` for those that only keep the connection alive.
+fn text_of(frame: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, StreamError> {
+    match frame {
+        Some(Ok(Message::Text(text))) => Ok(Some(text)),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
+        Some(Ok(Message::Binary(_))) => Err(StreamError::Binary),
+        Some(Ok(Message::Close(Some(frame)))) if !frame.reason.is_empty() => {
+            Err(StreamError::Closed(format!(": {}", frame.reason)))
+        }
+        Some(Ok(Message::Close(_))) | None => Err(StreamError::Closed(String::new())),
+        Some(Err(error)) => Err(error.into()),
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// The wait before the next try: doubled with each failure, with half of it by chance, so that the gateways of a
+/// control plane that comes back do not all call at once.
+fn backoff((shortest, longest): (Duration, Duration), failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let wait = shortest.saturating_mul(1 << doublings).min(longest);
+    wait.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+/// Messages that may wait while one is applied.
+const QUEUE: usize = 64;
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;
