@@ -133,7 +133,7 @@ impl ControlPlane {
     pub fn setup_of_a_sibling(&self) -> Setup {
         let mut sibling = Setup::new();
         sibling.settings["store"] = self.setup.settings["store"].clone();
-        sibling.set("secretKeyFile", json!(self.data_folder().join("secret-key")))
+        sibling.set("secretKeyFile", json!(self.data_folder().join("secret.key")))
     }
 
     /// The token that gateways show.
