@@ -14,6 +14,7 @@ use filters::model::Secret;
 
 mod answers;
 mod apply;
+mod change;
 mod client;
 mod comparable;
 mod delete;

@@ -1,6 +1,8 @@
 //! What the control plane answers, as far as this program looks at it; fields that it does not know are passed over.
 
-use filters::model::{InboundIntegration, Problem, Snapshot};
+use std::collections::BTreeSet;
+
+use filters::model::{InboundIntegration, Organization, Problem, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,10 +14,35 @@ use super::failure::Failure;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Applied {
     pub(super) version: u64,
+    pub(super) dry_run: bool,
     pub(super) created: usize,
     pub(super) changed: usize,
     pub(super) unchanged: usize,
     pub(super) deleted: usize,
+    /// Object by object, without the unchanged ones.
+    pub(super) objects: Vec<Done>,
+}
+
+/// What was done to an object.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Done {
+    pub(super) kind: String,
+    /// A number or a text.
+    id: Value,
+    pub(super) action: String,
+}
+
+impl Done {
+    /// The identifier as text.
+    pub(super) fn id(&self) -> String {
+        shown(&self.id)
+    }
+
+    /// The object as differences name it: `integration/648-slots`.
+    pub(super) fn object(&self) -> String {
+        format!("{}/{}", self.kind, self.id())
+    }
 }
 
 /// A page of integrations.
@@ -41,8 +68,14 @@ pub(super) struct Gateway {
     pub(super) connected: bool,
     pub(super) applied_version: Option<u64>,
     pub(super) target_version: Option<u64>,
+    pub(super) lag_versions: Option<u64>,
     pub(super) lag_ms: Option<u64>,
     pub(super) last_nack: Option<Nack>,
+    /// Why it is told nothing, if so.
+    pub(super) reason: Option<String>,
+    /// What is shown to programs only.
+    #[serde(flatten)]
+    pub(super) more: Map<String, Value>,
 }
 
 /// The last version that a gateway refused.
@@ -54,11 +87,12 @@ pub(super) struct Nack {
     pub(super) at: Option<String>,
 }
 
-/// The versions, newest first.
+/// The newest versions, newest first.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Versions {
     pub(super) versions: Vec<Version>,
+    pub(super) has_more: bool,
 }
 
 /// One version.
@@ -66,29 +100,75 @@ pub(super) struct Versions {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Version {
     pub(super) version: u64,
-    pub(super) created_at: Option<String>,
-    pub(super) author: Option<String>,
-    pub(super) message: Option<String>,
-}
-
-/// Everything that is configured, with masked secrets.
-#[derive(Deserialize)]
-struct Export {
-    version: u64,
+    pub(super) created_at: String,
+    pub(super) author: String,
+    pub(super) message: String,
+    pub(super) put: u64,
+    pub(super) deleted: u64,
+    /// What is shown to programs only.
     #[serde(flatten)]
-    document: Map<String, Value>,
+    pub(super) more: Map<String, Value>,
 }
 
-/// Fetches what is configured: of one organization, or all of it. Secrets are masked.
-pub(super) fn export(client: &Client, organization: Option<u64>) -> Result<Snapshot, Failure> {
-    let query: Vec<_> = organization.map(|id| ("orgId", id.to_string())).into_iter().collect();
-    let export: Export = client.get(&["export"], &query)?;
-    let mut snapshot = Snapshot::from_document(&Value::Object(export.document)).map_err(|problems| {
+/// One version with what it changed.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VersionWithChange {
+    pub(super) organizations: Vec<Organization>,
+    pub(super) integrations: Vec<InboundIntegration>,
+    pub(super) delete: Vec<Reference>,
+    #[serde(flatten)]
+    pub(super) version: Version,
+}
+
+/// Names an object.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Reference {
+    pub(super) kind: String,
+    id: Value,
+}
+
+impl Reference {
+    /// The identifier as text.
+    pub(super) fn id(&self) -> String {
+        shown(&self.id)
+    }
+}
+
+fn shown(id: &Value) -> String {
+    match id {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Fetches what is configured, with masked secrets: of these organizations, or of all if there are many or none.
+///
+/// Several organizations are asked for one by one, as a key may be limited to them.
+pub(super) fn export(client: &Client, organizations: &BTreeSet<u64>) -> Result<Snapshot, Failure> {
+    if organizations.is_empty() || organizations.len() > MOST_CALLS {
+        return export_of(client, &[]);
+    }
+    let mut all = Snapshot::default();
+    for organization in organizations {
+        let part = export_of(client, &[("orgId", organization.to_string())])?;
+        all.organizations.extend(part.organizations);
+        all.integrations.extend(part.integrations);
+    }
+    Ok(all)
+}
+
+fn export_of(client: &Client, query: &[(&str, String)]) -> Result<Snapshot, Failure> {
+    let mut export: Map<String, Value> = client.get(&["export"], query)?;
+    export.remove("version");
+    Snapshot::from_document(&Value::Object(export)).map_err(|problems| {
         client.strange(format!(
-            "its export does not read, so that its version may not be that of this gwctl: {}",
+            "its export does not read; it may be newer than this gwctl: {}",
             problems.first().map(ToString::to_string).unwrap_or_default()
         ))
-    })?;
-    snapshot.version = export.version;
-    Ok(snapshot)
+    })
 }
+
+/// Organizations that are asked for one by one.
+const MOST_CALLS: usize = 16;

@@ -7,36 +7,19 @@ use filters::model::{InboundIntegration, Organization, Secret};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An object as YAML text.
-pub(super) struct Comparable {
-    pub(super) text: String,
-    /// True where it has secrets, which the text does not show.
-    pub(super) has_secrets: bool,
+/// An organization as YAML.
+pub(super) fn organization(organization: &Organization) -> String {
+    yaml(organization)
 }
 
-impl Comparable {
-    pub(super) fn of_organization(organization: &Organization) -> Self {
-        Self {
-            text: yaml(organization),
-            has_secrets: false,
-        }
-    }
-
-    pub(super) fn of_integration(integration: &InboundIntegration) -> Self {
-        let mut shown = integration.clone();
-        shown.inbound_auth_config = inbound(integration);
-        shown.outgoing_auth_config = outgoing(integration);
-        shown.created_at = None;
-        shown.updated_at = None;
-        let has_secrets = [&shown.inbound_auth_config, &shown.outgoing_auth_config]
-            .into_iter()
-            .flatten()
-            .any(secret::has_mask);
-        Self {
-            text: yaml(&shown),
-            has_secrets,
-        }
-    }
+/// An integration as YAML.
+pub(super) fn integration(integration: &InboundIntegration) -> String {
+    let mut shown = integration.clone();
+    shown.inbound_auth_config = inbound(integration);
+    shown.outgoing_auth_config = outgoing(integration);
+    shown.created_at = None;
+    shown.updated_at = None;
+    yaml(&shown)
 }
 
 /// A key in clear in a file and its hash on the server are the same thing.
@@ -104,54 +87,64 @@ mod tests {
 
     use super::*;
 
-    fn integration(fields: &Value) -> Comparable {
+    fn shown(fields: &Value) -> String {
         let mut document = json!({"name": "n", "type": "t", "orgId": 1, "targetUrl": "https://p.example"});
         for (name, value) in fields.as_object().unwrap() {
             document[name] = value.clone();
         }
-        Comparable::of_integration(&serde_json::from_value(document).unwrap())
+        integration(&serde_json::from_value(document).unwrap())
     }
 
     #[test]
-    fn a_key_in_clear_equals_its_masked_hash_and_is_not_shown() {
-        let file = integration(&json!({"inboundAuthType": "API_KEY",
+    fn a_key_in_clear_equals_its_masked_hash() {
+        let file = shown(&json!({"inboundAuthType": "API_KEY",
             "inboundAuthConfig": {"keys": [{"name": "a", "value": "hunter2"}]}}));
-        let server = integration(
+        let server = shown(
             &json!({"inboundAuthType": "API_KEY", "updatedAt": "2026-01-01T00:00:00Z",
             "inboundAuthConfig": {"keys": [{"name": "a", "isActive": true, "hash": "***"}]}}),
         );
-        assert_eq!(file.text, server.text);
-        assert!(file.has_secrets);
-        assert!(!file.text.contains("hunter2"));
+        assert_eq!(file, server);
     }
 
     #[test]
     fn no_kind_of_auth_shows_its_secrets() {
-        for (kind, config) in [
-            ("API_KEY", json!({"headerName": "K", "apiKey": "hunter2"})),
-            ("BEARER", json!({"token": "hunter2"})),
-            ("BASIC", json!({"username": "u", "password": "hunter2"})),
-            ("CUSTOM_HEADERS", json!({"headers": {"X-K": "hunter2"}})),
-            ("OAUTH2", json!({"clientSecret": "hunter2"})),
+        for (side, kind, config) in [
+            (
+                "inbound",
+                "API_KEY",
+                json!({"keys": [{"name": "a", "value": "hunter2"}]}),
+            ),
+            (
+                "inbound",
+                "BEARER",
+                json!({"tokens": [{"name": "a", "hash": "hunter2"}]}),
+            ),
+            (
+                "inbound",
+                "BASIC",
+                json!({"users": [{"username": "a", "password": "hunter2"}]}),
+            ),
+            (
+                "inbound",
+                "BASIC",
+                json!({"users": [{"username": "a", "password": "hunter2", "unknown": 1}]}),
+            ),
+            ("outgoing", "API_KEY", json!({"headerName": "K", "apiKey": "hunter2"})),
+            ("outgoing", "BEARER", json!({"token": "hunter2"})),
+            ("outgoing", "BASIC", json!({"username": "u", "password": "hunter2"})),
+            ("outgoing", "CUSTOM_HEADERS", json!({"headers": {"X-K": "hunter2"}})),
+            ("outgoing", "OAUTH2", json!({"clientSecret": "hunter2"})),
         ] {
-            let shown = integration(&json!({"outgoingAuthType": kind, "outgoingAuthConfig": config}));
-            assert!(!shown.text.contains("hunter2"), "{kind}: {}", shown.text);
-            assert!(shown.has_secrets, "{kind}");
-        }
-        for (kind, config) in [
-            ("BEARER", json!({"tokens": [{"name": "a", "value": "hunter2"}]})),
-            ("BASIC", json!({"users": [{"username": "a", "password": "hunter2"}]})),
-        ] {
-            let shown = integration(&json!({"inboundAuthType": kind, "inboundAuthConfig": config}));
-            assert!(!shown.text.contains("hunter2"), "{kind}: {}", shown.text);
+            let text = shown(&json!({format!("{side}AuthType"): kind, format!("{side}AuthConfig"): config}));
+            assert!(!text.contains("hunter2"), "{side} {kind}: {text}");
+            assert!(text.contains("***"), "{side} {kind}: {text}");
         }
     }
 
     #[test]
     fn defaults_written_out_or_left_out_are_the_same() {
-        let short = integration(&json!({}));
-        let long = integration(&json!({"isActive": true, "direction": "INBOUND", "timeouts": {"connectMs": 5000}}));
-        assert_eq!(short.text, long.text);
-        assert!(!short.has_secrets);
+        let short = shown(&json!({}));
+        let long = shown(&json!({"isActive": true, "direction": "INBOUND", "timeouts": {"connectMs": 5000}}));
+        assert_eq!(short, long);
     }
 }

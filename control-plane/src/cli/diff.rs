@@ -1,6 +1,5 @@
-//! `gwctl diff`, and the list of differences that `apply --prune` deletes by.
+//! `gwctl diff`.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -9,13 +8,13 @@ use filters::model::push::ObjectId;
 use serde::Serialize;
 use similar::TextDiff;
 
-use super::answers;
+use super::answers::Done;
+use super::change::{self, Change};
 use super::client::Client;
-use super::comparable::Comparable;
 use super::documents::Documents;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{Files, Prune};
+use super::{Files, Prune, comparable};
 
 #[derive(Debug, Args)]
 pub(super) struct Diff {
@@ -50,8 +49,6 @@ struct Difference {
 #[serde(rename_all = "camelCase")]
 struct Differences {
     differences: Vec<Difference>,
-    /// Objects whose visible parts are equal, but that have secrets, which cannot be compared.
-    secrets_not_compared: Vec<String>,
 }
 
 impl Diff {
@@ -59,16 +56,13 @@ impl Diff {
         let documents = self.files.load()?;
         documents.refuse_security()?;
         documents.check()?;
-        let live = answers::export(client, only_organization(&documents.snapshot, &self.prune))?;
-        let differences = compare(&documents, &live, &to_prune(&documents.snapshot, &live, &self.prune));
+        let live = change::live(client, &documents, &self.prune)?;
+        let change = Change::new(&documents, &self.prune, &live);
+        let mut differences = compare(&documents, &live, &change.delete);
+        // The control plane tells what nobody else can: whether secrets differ, and whether it would refuse.
+        differences.add_hidden(&change.send(client, true, "")?.objects);
         let colour = output.colour;
         output.show(&differences, |differences, out| write(differences, colour, out))?;
-        if !differences.secrets_not_compared.is_empty() {
-            output.say(format_args!(
-                "note: secrets cannot be compared, as the server does not show them: {}",
-                differences.secrets_not_compared.join(", ")
-            ))?;
-        }
         if differences.differences.is_empty() {
             Ok(Outcome::Done)
         } else {
@@ -77,69 +71,30 @@ impl Diff {
     }
 }
 
-/// The organization that everything in question belongs to, if it is only one.
-pub(super) fn only_organization(wanted: &Snapshot, prune: &Prune) -> Option<u64> {
-    let organizations: BTreeSet<u64> = wanted
-        .integrations
-        .values()
-        .map(|entry| entry.value.org_id)
-        .chain(wanted.organizations.keys().copied())
-        .chain(prune.org)
-        .collect();
-    match organizations.len() {
-        1 => organizations.first().copied(),
-        _ => None,
-    }
-}
-
-/// The live integrations of the pruned organization that are not wanted any more.
-pub(super) fn to_prune(wanted: &Snapshot, live: &Snapshot, prune: &Prune) -> Vec<ObjectId> {
-    let Some(organization) = prune.org.filter(|_| prune.prune) else {
-        return Vec::new();
-    };
-    live.integrations
-        .iter()
-        .filter(|(id, entry)| entry.value.org_id == organization && !wanted.integrations.contains_key(*id))
-        .map(|(id, _)| ObjectId::Integration(id.clone()))
-        .collect()
-}
-
 fn compare(documents: &Documents, live: &Snapshot, delete: &[ObjectId]) -> Differences {
+    let live_organization = |id: &u64| {
+        let entry = live.organizations.get(id)?;
+        Some(comparable::organization(&entry.value))
+    };
+    let live_integration = |id: &str| {
+        let entry = live.integrations.get(id)?;
+        Some(comparable::integration(&entry.value))
+    };
     let mut found = Differences::default();
     for (id, entry) in &documents.snapshot.organizations {
-        found.add(
-            format!("organization/{id}"),
-            live.organizations
-                .get(id)
-                .map(|entry| Comparable::of_organization(&entry.value)),
-            Some(Comparable::of_organization(&entry.value)),
-            documents.organization_file(*id),
-        );
+        let wanted = comparable::organization(&entry.value);
+        let file = documents.organization_file(*id);
+        found.add(format!("organization/{id}"), live_organization(id), Some(wanted), file);
     }
     for (id, entry) in &documents.snapshot.integrations {
-        found.add(
-            format!("integration/{id}"),
-            live.integrations
-                .get(id)
-                .map(|entry| Comparable::of_integration(&entry.value)),
-            Some(Comparable::of_integration(&entry.value)),
-            documents.integration_file(id),
-        );
+        let wanted = comparable::integration(&entry.value);
+        let file = documents.integration_file(id);
+        found.add(format!("integration/{id}"), live_integration(id), Some(wanted), file);
     }
     for id in delete {
         let (object, before) = match id {
-            ObjectId::Organization(id) => (
-                format!("organization/{id}"),
-                live.organizations
-                    .get(id)
-                    .map(|entry| Comparable::of_organization(&entry.value)),
-            ),
-            ObjectId::Integration(id) => (
-                format!("integration/{id}"),
-                live.integrations
-                    .get(id)
-                    .map(|entry| Comparable::of_integration(&entry.value)),
-            ),
+            ObjectId::Organization(id) => (format!("organization/{id}"), live_organization(id)),
+            ObjectId::Integration(id) => (format!("integration/{id}"), live_integration(id)),
         };
         found.add(object, before, None, "");
     }
@@ -147,29 +102,38 @@ fn compare(documents: &Documents, live: &Snapshot, delete: &[ObjectId]) -> Diffe
 }
 
 impl Differences {
-    fn add(&mut self, object: String, before: Option<Comparable>, after: Option<Comparable>, file: &str) {
+    fn add(&mut self, object: String, before: Option<String>, after: Option<String>, file: &str) {
         let change = match (&before, &after) {
             (None, _) => Kind::Create,
             (_, None) => Kind::Delete,
-            (Some(before), Some(after)) if before.text == after.text => {
-                if after.has_secrets {
-                    self.secrets_not_compared.push(object);
-                }
-                return;
-            }
+            (Some(before), Some(after)) if before == after => return,
             _ => Kind::Change,
         };
-        let text = |side: &Option<Comparable>| side.as_ref().map(|side| side.text.clone()).unwrap_or_default();
-        let name = |side: &Option<Comparable>, name: String| if side.is_some() { name } else { "/dev/null".to_owned() };
-        let diff = TextDiff::from_lines(&text(&before), &text(&after))
+        let nowhere = || "/dev/null".to_owned();
+        let names = (
+            before.as_ref().map_or_else(nowhere, |_| format!("live: {object}")),
+            after.as_ref().map_or_else(nowhere, |_| format!("{file}: {object}")),
+        );
+        let diff = TextDiff::from_lines(&before.unwrap_or_default(), &after.unwrap_or_default())
             .unified_diff()
             .context_radius(3)
-            .header(
-                &name(&before, format!("live/{object}")),
-                &name(&after, format!("{file}/{object}")),
-            )
+            .header(&names.0, &names.1)
             .to_string();
         self.differences.push(Difference { object, change, diff });
+    }
+
+    /// Adds what the control plane would change although nothing that is shown differs: secrets.
+    fn add_hidden(&mut self, changes: &[Done]) {
+        for change in changes {
+            let object = change.object();
+            if self.differences.iter().all(|known| known.object != object) {
+                self.differences.push(Difference {
+                    diff: format!("# {object}: what differs is secret, and not shown\n"),
+                    object,
+                    change: Kind::Change,
+                });
+            }
+        }
     }
 }
 

@@ -111,6 +111,14 @@ impl Documents {
         self.organizations.get(&id).map_or("", String::as_str)
     }
 
+    /// What was read from one file.
+    #[cfg(test)]
+    pub(super) fn of(snapshot: Snapshot, file: &str) -> Self {
+        let mut documents = Self::default();
+        documents.merge(file, snapshot, false);
+        documents
+    }
+
     fn file_of(&self, path: &str) -> &str {
         if path.starts_with("security") {
             return self.security_from.as_deref().unwrap_or_default();

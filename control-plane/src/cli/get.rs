@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use filters::model::{InboundIntegration, Organization};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::answers::{self, Page, Versions};
+use super::answers::{Page, VersionWithChange, Versions};
 use super::client::Client;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::table::Table;
+use super::table::{Table, counted, printable};
 use super::{Get, Noun};
 
 /// Integrations asked for at a time.
@@ -22,7 +22,7 @@ struct Integrations {
 }
 
 /// Organizations as a document that `apply` reads.
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize)]
 struct Organizations {
     organizations: Vec<Organization>,
 }
@@ -32,7 +32,7 @@ impl Get {
         match self.what {
             Noun::Integrations => output.show(&self.integrations(client)?, write_integrations)?,
             Noun::Organizations => output.show(&self.organizations(client)?, write_organizations)?,
-            Noun::Versions => output.show(&self.versions(client)?, write_versions)?,
+            Noun::Versions => self.versions(client, output)?,
         }
         Ok(Outcome::Done)
     }
@@ -61,28 +61,35 @@ impl Get {
     }
 
     fn organizations(&self, client: &Client) -> Result<Organizations, Failure> {
-        let wanted = match &self.id {
-            Some(id) => Some(
-                id.parse()
-                    .map_err(|_| Failure::Usage(format!("the id of an organization is a number, not {id:?}")))?,
-            ),
-            None => self.org,
-        };
-        let organizations: Vec<Organization> = answers::export(client, wanted)?
-            .organizations
-            .values()
-            .filter(|entry| wanted.is_none_or(|id| entry.value.org_id == id))
-            .map(|entry| (*entry.value).clone())
-            .collect();
-        Ok(Organizations { organizations })
+        if let Some(id) = self.number()?.or(self.org) {
+            let organization = client.get(&["admin", "organizations", &id.to_string()], &[])?;
+            return Ok(Organizations {
+                organizations: vec![organization],
+            });
+        }
+        client.get(&["admin", "organizations"], &[])
     }
 
-    fn versions(&self, client: &Client) -> Result<Versions, Failure> {
-        let mut versions: Versions = client.get(&["versions"], &[])?;
-        if let Some(id) = &self.id {
-            versions.versions.retain(|version| version.version.to_string() == *id);
+    fn versions(&self, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
+        if let Some(number) = self.number()? {
+            let version: VersionWithChange = client.get(&["versions", &number.to_string()], &[])?;
+            return output.show(&version, write_version);
         }
-        Ok(versions)
+        let versions: Versions = client.get(&["versions"], &[("limit", PAGE.to_string())])?;
+        output.show(&versions, write_versions)?;
+        if versions.has_more {
+            output.say(format_args!(
+                "these are the newest {}; there are older ones",
+                counted(PAGE, "version")
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The identifier, where it must be a number.
+    fn number(&self) -> Result<Option<u64>, Failure> {
+        let wrong = |id: &String| Failure::Usage(format!("{id:?} is not a number, as these are known by"));
+        self.id.as_ref().map(|id| id.parse().map_err(|_| wrong(id))).transpose()
     }
 }
 
@@ -128,14 +135,37 @@ fn write_organizations(document: &Organizations, out: &mut dyn Write) -> io::Res
 }
 
 fn write_versions(versions: &Versions, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&["VERSION", "MADE", "BY", "MESSAGE"]);
+    let mut table = Table::new(&["VERSION", "MADE", "BY", "PUT", "DELETED", "MESSAGE"]);
     for version in &versions.versions {
         table.row([
             version.version.to_string(),
-            version.created_at.clone().unwrap_or_default(),
-            version.author.clone().unwrap_or_default(),
-            version.message.clone().unwrap_or_default(),
+            version.created_at.clone(),
+            version.author.clone(),
+            version.put.to_string(),
+            version.deleted.to_string(),
+            version.message.clone(),
         ]);
+    }
+    table.write(out)
+}
+
+fn write_version(shown: &VersionWithChange, out: &mut dyn Write) -> io::Result<()> {
+    let version = &shown.version;
+    let head = format!(
+        "version {}, made {} by {}: {}",
+        version.version, version.created_at, version.author, version.message
+    );
+    writeln!(out, "{}", printable(head.trim_end_matches([' ', ':'])))?;
+    let mut table = Table::new(&["KIND", "ID", "ACTION"]);
+    let row = |kind: &str, id: String, action: &str| [kind.to_owned(), id, action.to_owned()];
+    for organization in &shown.organizations {
+        table.row(row("organization", organization.org_id.to_string(), "put"));
+    }
+    for integration in &shown.integrations {
+        table.row(row("integration", integration.id.clone(), "put"));
+    }
+    for deleted in &shown.delete {
+        table.row(row(&deleted.kind, deleted.id(), "deleted"));
     }
     table.write(out)
 }

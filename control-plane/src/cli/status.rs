@@ -28,7 +28,14 @@ impl Gateway {
 }
 
 fn write(gateways: &Gateways, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&["GATEWAY", "CONNECTED", "APPLIED", "TARGET", "LAG", "REFUSED"]);
+    let mut table = Table::new(&[
+        "GATEWAY",
+        "CONNECTED",
+        "APPLIED",
+        "TARGET",
+        "LAG",
+        "REFUSED, OR WHY NOT TOLD",
+    ]);
     for gateway in &gateways.gateways {
         let refused = gateway.last_nack.as_ref().map(|nack| {
             let problems = counted(nack.problems.len(), "problem");
@@ -43,11 +50,22 @@ fn write(gateways: &Gateways, out: &mut dyn Write) -> io::Result<()> {
             if gateway.connected { "yes" } else { "no" }.to_owned(),
             number(gateway.applied_version),
             number(gateway.target_version),
-            gateway.lag_ms.map(|lag| format!("{lag} ms")).unwrap_or_default(),
-            refused.unwrap_or_default(),
+            lag(gateway),
+            refused.or_else(|| gateway.reason.clone()).unwrap_or_default(),
         ]);
     }
     table.write(out)
+}
+
+fn lag(gateway: &Gateway) -> String {
+    match (gateway.lag_versions, gateway.lag_ms) {
+        (Some(0) | None, _) => String::new(),
+        (Some(versions), Some(milliseconds)) => format!(
+            "{}, {milliseconds} ms",
+            counted(usize::try_from(versions).unwrap_or(usize::MAX), "version")
+        ),
+        (Some(versions), None) => counted(usize::try_from(versions).unwrap_or(usize::MAX), "version"),
+    }
 }
 
 fn number(version: Option<u64>) -> String {
