@@ -1,6 +1,7 @@
 //! The data plane: proxies partner APIs by a configuration that is swapped in while it runs.
 
 pub mod access_log;
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
@@ -8,5 +9,8 @@ pub mod edge;
 pub mod limiter;
 pub mod live;
 pub mod metrics;
+pub mod proxy;
+pub mod scripts;
+pub mod server;
 pub mod sync;
 pub mod trace;

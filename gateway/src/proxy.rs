@@ -1,0 +1,252 @@
+//! The request flow, in the order of pingora's phases: each phase says what happens in it and leaves the how to its room.
+
+mod admit;
+mod call;
+mod exchange;
+mod fault;
+mod forward;
+mod record;
+mod respond;
+mod stream;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use filters::plan::Mode;
+use ipnet::IpNet;
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use crate::access_log::AccessLog;
+use crate::edge::Guard;
+use crate::live::Shared;
+use crate::metrics::{Held, Metrics};
+use crate::scripts::ScriptPool;
+use crate::trace::{RequestId, TraceContext};
+pub use call::Call;
+use call::Identity;
+use fault::{Fault, StreamFailure};
+use forward::Seen;
+
+/// The request flow, and all that it needs.
+pub struct Proxy {
+    /// The live configuration.
+    pub shared: Arc<Shared>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// One line for each request.
+    pub access_log: Arc<AccessLog>,
+    /// Threads that run scripts.
+    pub scripts: ScriptPool,
+    /// True once the process is to stop: connections are not kept any more.
+    pub stopping: Arc<AtomicBool>,
+    /// How long an idle client connection is kept, in seconds.
+    pub keep_alive_seconds: u64,
+    /// Proxies in front of this one whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Counts requests, to spread them over targets.
+    pub ticket: AtomicU64,
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Call;
+
+    fn new_ctx(&self) -> Call {
+        Call::new()
+    }
+
+    /// No modules: nothing is compressed here, and the default one costs every request.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, call: &mut Call) -> pingora::Result<()> {
+        call.in_flight = Some(Held::new(&self.metrics.in_flight));
+        if self.stopping.load(Ordering::Relaxed) || session.is_upgrade_req() {
+            session.set_keepalive(None);
+        } else if session.get_keepalive().is_some() {
+            // The client says whether, not for how long.
+            session.set_keepalive(Some(self.keep_alive_seconds));
+        }
+        let guard = session
+            .stream()
+            .and_then(|stream| stream.as_any().downcast_ref::<Guard>());
+        call.guard = guard.map(|guard| Arc::clone(guard.request()));
+        let headers = &session.req_header().headers;
+        call.identity = Some(Identity {
+            request_id: RequestId::of(headers, SystemTime::now()),
+            trace: TraceContext::of(headers),
+        });
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, call: &mut Call) -> pingora::Result<bool> {
+        match self.take_in(session, call).await {
+            Ok(answered) => Ok(answered),
+            Err(fault) => {
+                respond::fault(session, call, fault).await;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, call: &mut Call) -> pingora::Result<Box<HttpPeer>> {
+        match stream::peer(call).await {
+            Ok(peer) => Ok(peer),
+            Err(fault) => Err(self.stop(session, call, fault)),
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        call: &mut Call,
+    ) -> pingora::Result<()> {
+        let Some(route) = &call.route else {
+            return Err(Error::new(ErrorType::InternalError));
+        };
+        let seen = self.seen(session);
+        match stream::request(head, route, call, &seen) {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(self.stop(session, call, fault)),
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        call: &mut Call,
+    ) -> pingora::Result<()> {
+        call.request_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
+        let most = call
+            .route
+            .as_ref()
+            .map_or(0, |route| route.runtime.integration.body_limits.request_bytes);
+        if call.request_bytes > most && !session.was_upgraded() {
+            return Err(self.stop(session, call, Fault::BodyTooLarge(most)));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        call: &mut Call,
+    ) -> pingora::Result<()> {
+        if !head.status.is_informational() {
+            call.upstream.answered = call.upstream.called.map(|called| called.elapsed());
+        }
+        match stream::response(session, head, call) {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(self.stop(session, call, fault)),
+        }
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        call: &mut Call,
+    ) -> pingora::Result<Option<Duration>> {
+        call.response_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
+        if !end && !call.endless && call.time_left().is_zero() {
+            return Err(self.stop(session, call, Fault::Stream(StreamFailure::Timeout)));
+        }
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, call: &mut Call) -> FailToProxy {
+        let fault = call.fault.take().unwrap_or_else(|| stream::fault_of(error, call));
+        FailToProxy {
+            error_code: respond::fault(session, call, fault).await,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _call: &Call, _error: &Error) -> bool {
+        // The access log has a line for each request, with the fault in it.
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, call: &mut Call) {
+        record::write(self, session, error, call);
+        if let Some(guard) = &call.guard {
+            guard.finish();
+        }
+    }
+}
+
+impl Proxy {
+    /// Admits the request. True if it was answered here, false if pingora is to carry it.
+    async fn take_in(&self, session: &mut Session, call: &mut Call) -> Result<bool, Fault> {
+        let live = self.shared.load().ok_or(Fault::NotReady)?;
+        let peer = peer_of(session);
+        call.client = self.client(session, peer);
+        let ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
+        let route = admit::admit(&live, session.req_header(), call.client, ticket)?;
+        let total = Duration::from_millis(route.runtime.integration.timeouts.total_ms);
+        if let Some(guard) = &call.guard {
+            guard.body_within(total);
+        }
+        session.set_write_timeout(Some(total));
+        let exchange = matches!(route.runtime.integration.mode, Mode::Exchange { .. });
+        call.route = Some(route);
+        if exchange {
+            let seen = self.seen(session);
+            exchange::run(self, session, call, &seen).await?;
+        }
+        Ok(exchange)
+    }
+
+    /// Notes the fault and ends pingora's handling of the request; the client is told in `fail_to_proxy`.
+    fn stop(&self, _session: &Session, call: &mut Call, fault: Fault) -> Box<Error> {
+        let status = fault.status();
+        call.fault = Some(fault);
+        Error::new(ErrorType::HTTPStatus(status))
+    }
+
+    fn seen(&self, session: &Session) -> Seen {
+        let peer = peer_of(session);
+        Seen::of(&session.req_header().headers, peer, self.trusts(peer))
+    }
+
+    fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.trusted_proxies.iter().any(|network| network.contains(&peer)))
+    }
+
+    /// The client's address: the peer's, or the last one before our own trusted proxies.
+    fn client(&self, session: &Session, peer: Option<IpAddr>) -> Option<IpAddr> {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let header = session
+            .req_header()
+            .headers
+            .get(&forward::X_FORWARDED_FOR)?
+            .to_str()
+            .ok();
+        let mut hops = header
+            .unwrap_or_default()
+            .rsplit(',')
+            .map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+        hops.find(|hop| !self.trusts(Some(*hop))).or(peer)
+    }
+}
+
+fn peer_of(session: &Session) -> Option<IpAddr> {
+    session
+        .client_addr()?
+        .as_inet()
+        .map(|address| address.ip().to_canonical())
+}

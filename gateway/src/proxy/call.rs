@@ -1,0 +1,102 @@
+//! What is known of one request, from its first line to its log line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use filters::model::limits::Timeouts;
+use http::HeaderValue;
+
+use super::fault::Fault;
+use crate::edge::RequestState;
+use crate::live::{IntegrationRuntime, TargetRuntime};
+use crate::metrics::Held;
+use crate::trace::{RequestId, TraceContext};
+
+/// One request.
+pub struct Call {
+    pub(crate) started: Instant,
+    /// What the connection's guard is told; `None` before the first phase.
+    pub(crate) guard: Option<Arc<RequestState>>,
+    pub(crate) in_flight: Option<Held>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) client: Option<IpAddr>,
+    /// Set once a route was found.
+    pub(crate) route: Option<Route>,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) upstream: Upstream,
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+    /// True while the answer may take as long as it likes: a stream of events, or another protocol.
+    pub(crate) endless: bool,
+}
+
+/// Who the request is in logs and traces.
+pub(crate) struct Identity {
+    pub(crate) request_id: RequestId,
+    pub(crate) trace: TraceContext,
+}
+
+/// Where the request goes.
+pub(crate) struct Route {
+    pub(crate) runtime: Arc<IntegrationRuntime>,
+    /// The one of its targets that was picked.
+    pub(crate) target: Arc<TargetRuntime>,
+    /// Path and query of the partner's request.
+    pub(crate) path_and_query: String,
+    /// The client's path in canonical form.
+    pub(crate) path: Box<str>,
+    /// Parameters of the path, for scripts.
+    pub(crate) params: Vec<(String, String)>,
+    /// Whose credential the client sent.
+    pub(crate) consumer: Option<Arc<str>>,
+    /// `RateLimit-Policy` and `RateLimit` of the answer.
+    pub(crate) limits: Option<(HeaderValue, HeaderValue)>,
+}
+
+/// What happened towards the partner.
+#[derive(Default)]
+pub(crate) struct Upstream {
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) attempts: u32,
+    pub(crate) called: Option<Instant>,
+    pub(crate) answered: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            guard: None,
+            in_flight: None,
+            identity: None,
+            client: None,
+            route: None,
+            fault: None,
+            upstream: Upstream::default(),
+            request_bytes: 0,
+            response_bytes: 0,
+            endless: false,
+        }
+    }
+
+    /// The request's id as text; empty before the first phase.
+    pub(crate) fn request_id(&self) -> &str {
+        self.identity
+            .as_ref()
+            .map_or("", |identity| identity.request_id.as_str())
+    }
+
+    /// Timeouts of the route; the defaults before one is found.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.route
+            .as_ref()
+            .map(|route| route.runtime.integration.timeouts)
+            .unwrap_or_default()
+    }
+
+    /// What is left of the total time; zero when it is over.
+    pub(crate) fn time_left(&self) -> Duration {
+        Duration::from_millis(self.timeouts().total_ms).saturating_sub(self.started.elapsed())
+    }
+}

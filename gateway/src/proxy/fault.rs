@@ -1,0 +1,275 @@
+//! Everything that can go wrong with a request, and what its client is told: one table.
+
+use std::fmt;
+
+use egress::EgressError;
+use filters::auth::AuthRefusal;
+use filters::fault::ErrorBody;
+use filters::model::Problem;
+use filters::path::PathRefusal;
+use filters::route::MethodSet;
+use filters::script::ScriptFault;
+use filters::transform::MappingFault;
+use http::{HeaderName, HeaderValue, header};
+
+use crate::clock;
+use crate::limiter::{RATELIMIT, RATELIMIT_POLICY, Scope};
+use crate::metrics::{Failure, Refusal};
+
+/// Why a request was not answered by the partner.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// No configuration is live.
+    NotReady,
+    /// No integration answers to host and path.
+    NotFound,
+    /// The integration answers to other methods.
+    MethodNotAllowed(MethodSet),
+    /// The path could be read in two ways.
+    Path(PathRefusal),
+    /// The runtime address was called without a usable `orgId`.
+    OrgId,
+    /// The credential is missing or wrong.
+    Unauthorized(AuthRefusal, HeaderValue),
+    /// A limit is used up.
+    RateLimited(Box<Exceeded>),
+    /// The client's body is larger than allowed.
+    BodyTooLarge(u64),
+    /// The client's body did not arrive in time.
+    BodyTimeout,
+    /// The client's body broke off or is malformed.
+    BodyBroken,
+    /// The client's body is encoded, and has to be read.
+    BodyEncoded,
+    /// The client's body cannot be mapped.
+    RequestMapping(MappingFault),
+    /// The partner's answer cannot be mapped.
+    ResponseMapping(MappingFault),
+    /// A script failed.
+    Script(&'static str, ScriptFault),
+    /// The partner's answer is encoded, and has to be read.
+    AnswerEncoded,
+    /// The partner could not be called, or gave no whole answer.
+    Egress(EgressError),
+    /// The same on the streaming path.
+    Stream(StreamFailure),
+    /// The client went away.
+    ClientGone,
+    /// A fault of the gateway.
+    Internal(String),
+}
+
+/// A limit that is used up.
+#[derive(Debug)]
+pub(crate) struct Exceeded {
+    pub(crate) scope: Scope,
+    pub(crate) policy: HeaderValue,
+    pub(crate) limit: HeaderValue,
+    pub(crate) retry_after: Option<HeaderValue>,
+}
+
+/// How a streamed call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StreamFailure {
+    /// No connection.
+    Connect(String),
+    /// No connection in time.
+    ConnectTimeout,
+    /// No trust in who answers.
+    Tls(String),
+    /// No answer, or no more of it, in time.
+    Timeout,
+    /// The answer is not HTTP or broke off.
+    Answer(String),
+}
+
+/// What a fault is in metrics.
+pub(crate) enum Counted {
+    Refused(Refusal),
+    Failed(Failure),
+    Aborted,
+}
+
+impl Fault {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Path(_) | Self::OrgId | Self::BodyBroken | Self::RequestMapping(_) => 400,
+            Self::Unauthorized(..) => 401,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::BodyTimeout => 408,
+            Self::BodyTooLarge(_) => 413,
+            Self::BodyEncoded => 415,
+            Self::RateLimited(_) => 429,
+            Self::ClientGone => 499,
+            Self::Internal(_) => 500,
+            Self::ResponseMapping(_) | Self::Script(..) | Self::AnswerEncoded => 502,
+            Self::Egress(error) if error.is_timeout() => 504,
+            Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => 504,
+            Self::Egress(_) | Self::Stream(_) => 502,
+            Self::NotReady => 503,
+        }
+    }
+
+    /// The code for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NotReady => "SERVICE_UNAVAILABLE",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
+            Self::Path(_) | Self::BodyBroken => "BAD_REQUEST",
+            Self::OrgId | Self::RequestMapping(_) => "VALIDATION_ERROR",
+            Self::Unauthorized(..) => "UNAUTHORIZED",
+            Self::RateLimited(_) => "RATE_LIMITED",
+            Self::BodyTooLarge(_) => "PAYLOAD_TOO_LARGE",
+            Self::BodyTimeout => "REQUEST_TIMEOUT",
+            Self::BodyEncoded => "UNSUPPORTED_MEDIA_TYPE",
+            Self::ResponseMapping(_) | Self::Script(..) => "TRANSFORMATION_FAILED",
+            Self::Egress(EgressError::Refused { .. }) => "TARGET_REFUSED",
+            Self::Egress(error) if error.is_timeout() => "UPSTREAM_TIMEOUT",
+            Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => "UPSTREAM_TIMEOUT",
+            Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded => "UPSTREAM_ERROR",
+            Self::ClientGone => "CLIENT_CLOSED_REQUEST",
+            Self::Internal(_) => "INTERNAL_ERROR",
+        }
+    }
+
+    /// What the client is told: its own faults in full, those of the partner and of the configuration without anything
+    /// that says where the partner is.
+    fn message(&self) -> String {
+        match self {
+            Self::NotReady => "the gateway has no configuration yet; try again shortly".to_owned(),
+            Self::NotFound => "no integration answers to this host and path".to_owned(),
+            Self::MethodNotAllowed(allowed) => format!("the method must be one of {}", allowed.allow()),
+            Self::Path(refusal) => refusal.to_string(),
+            Self::OrgId => "the query must name the organization as orgId=N".to_owned(),
+            Self::Unauthorized(refusal, _) => refusal.to_string(),
+            Self::RateLimited(_) => "too many requests; try again after the time in Retry-After".to_owned(),
+            Self::BodyTooLarge(most) => format!("the request body is larger than the {most} bytes allowed"),
+            Self::BodyTimeout => "the request body did not arrive in time".to_owned(),
+            Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
+            Self::BodyEncoded => "the request body must be sent without Content-Encoding".to_owned(),
+            Self::RequestMapping(fault) => format!("the request cannot be transformed: {fault}"),
+            Self::ResponseMapping(fault) => format!("the partner's answer cannot be transformed: {fault}"),
+            Self::Script(side, fault) => format!("the {side} script failed: {fault}"),
+            Self::AnswerEncoded => "the partner's answer is encoded and cannot be transformed".to_owned(),
+            Self::Egress(EgressError::Refused { .. }) => {
+                "the partner's address is refused by the egress policy".to_owned()
+            }
+            Self::Egress(EgressError::BodyTooLarge { max, .. }) => {
+                format!("the partner's answer is larger than the {max} bytes allowed")
+            }
+            Self::Egress(_) | Self::Stream(_) if self.status() == 504 => {
+                "the partner did not answer in time".to_owned()
+            }
+            Self::Egress(error) if !error.may_have_been_sent() => "the partner cannot be reached".to_owned(),
+            Self::Stream(StreamFailure::Connect(_) | StreamFailure::Tls(_)) => {
+                "the partner cannot be reached".to_owned()
+            }
+            Self::Egress(_) | Self::Stream(_) => "the partner gave no valid answer".to_owned(),
+            Self::ClientGone => "the client went away".to_owned(),
+            Self::Internal(_) => "the gateway failed; the request id names the log line".to_owned(),
+        }
+    }
+
+    /// What is wrong with which field, where that is known.
+    fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::RequestMapping(fault) => vec![problem_of(fault)],
+            Self::OrgId => vec![Problem::new("orgId", "must be there once, as a number")],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Header fields of the answer, beside those that every error has.
+    pub(crate) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Self::MethodNotAllowed(allowed) => HeaderValue::from_str(&allowed.allow())
+                .map(|value| vec![(header::ALLOW, value)])
+                .unwrap_or_default(),
+            Self::Unauthorized(_, challenge) => vec![(header::WWW_AUTHENTICATE, challenge.clone())],
+            Self::RateLimited(exceeded) => {
+                let retry = exceeded.retry_after.clone().map(|value| (header::RETRY_AFTER, value));
+                let limits = [
+                    (RATELIMIT_POLICY.clone(), exceeded.policy.clone()),
+                    (RATELIMIT.clone(), exceeded.limit.clone()),
+                ];
+                limits.into_iter().chain(retry).collect()
+            }
+            Self::NotReady => vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The body of the answer.
+    pub(crate) fn body(&self, request_id: &str) -> ErrorBody {
+        ErrorBody {
+            error: self.message(),
+            code: self.code().to_owned(),
+            status_code: self.status(),
+            timestamp: clock::now_rfc3339(),
+            request_id: request_id.to_owned(),
+            problems: self.problems(),
+        }
+    }
+
+    /// What it is in metrics.
+    pub(crate) fn counted(&self) -> Counted {
+        match self {
+            Self::NotReady => Counted::Refused(Refusal::NotReady),
+            Self::NotFound => Counted::Refused(Refusal::NotFound),
+            Self::MethodNotAllowed(_) => Counted::Refused(Refusal::MethodNotAllowed),
+            Self::Path(_) => Counted::Refused(Refusal::AmbiguousPath),
+            Self::OrgId => Counted::Refused(Refusal::BadRequest),
+            Self::Unauthorized(..) => Counted::Refused(Refusal::Unauthorized),
+            Self::RateLimited(exceeded) => Counted::Refused(exceeded.scope.into()),
+            Self::BodyTooLarge(_) => Counted::Refused(Refusal::BodyTooLarge),
+            Self::BodyTimeout => Counted::Refused(Refusal::BodyTimeout),
+            Self::BodyBroken | Self::BodyEncoded => Counted::Refused(Refusal::BadBody),
+            Self::RequestMapping(_) => Counted::Refused(Refusal::Unmappable),
+            Self::ResponseMapping(_) | Self::Script(..) => Counted::Failed(Failure::Transform),
+            Self::Egress(EgressError::Refused { .. }) => Counted::Failed(Failure::Address),
+            Self::Egress(_) | Self::Stream(_) if self.status() == 504 => Counted::Failed(Failure::Timeout),
+            Self::Egress(error) if !error.may_have_been_sent() => Counted::Failed(Failure::Connect),
+            Self::Stream(StreamFailure::Connect(_) | StreamFailure::Tls(_)) => Counted::Failed(Failure::Connect),
+            Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded => Counted::Failed(Failure::Answer),
+            Self::ClientGone => Counted::Aborted,
+            Self::Internal(_) => Counted::Failed(Failure::Internal),
+        }
+    }
+}
+
+/// A mapping fault, with the field of the client's body where it is known.
+fn problem_of(fault: &MappingFault) -> Problem {
+    let field = match fault {
+        MappingFault::Missing { origin, .. } | MappingFault::NotAList { origin, .. } => origin.as_str(),
+        MappingFault::Value { target, .. } => target,
+        MappingFault::NotJson(_) | MappingFault::TooLarge { .. } | MappingFault::TooManySteps { .. } => "",
+    };
+    Problem::new(field, fault.to_string())
+}
+
+/// In full, for the log.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Egress(error) => error.fmt(f),
+            Self::Stream(failure) => failure.fmt(f),
+            Self::Internal(what) => f.write_str(what),
+            other => f.write_str(&other.message()),
+        }
+    }
+}
+
+impl fmt::Display for StreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(what) => write!(f, "cannot connect to the partner: {what}"),
+            Self::ConnectTimeout => f.write_str("no connection to the partner in time"),
+            Self::Tls(what) => write!(f, "no TLS connection with the partner: {what}"),
+            Self::Timeout => f.write_str("no answer of the partner in time"),
+            Self::Answer(what) => write!(f, "no valid answer of the partner: {what}"),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The header fields that cross the gateway, in both directions.
+
+use std::net::IpAddr;
+
+use filters::plan::Integration;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::call::Identity;
+use crate::trace::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
+
+/// Names where the client is, as seen from here.
+pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Names the protocol that the client used.
+pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Names the host that the client asked for.
+pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// A set of header fields that can be edited: pingora's heads and plain maps.
+pub(super) trait Fields {
+    /// Sets a field, in the place of all of that name.
+    fn set(&mut self, name: &HeaderName, value: HeaderValue);
+    /// Removes all fields of the name.
+    fn unset(&mut self, name: &HeaderName);
+}
+
+impl Fields for HeaderMap {
+    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.insert(name, value);
+    }
+
+    fn unset(&mut self, name: &HeaderName) {
+        self.remove(name);
+    }
+}
+
+impl Fields for pingora_http::RequestHeader {
+    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        // Only a head with too many fields is refused, and the edge lets far fewer in.
+        let _ = self.insert_header(name, value);
+    }
+
+    fn unset(&mut self, name: &HeaderName) {
+        self.remove_header(name);
+    }
+}
+
+/// Edits the fields of a request for the partner: takes out what is the client's, puts in what is ours. Credentials are
+/// written here and nowhere else, so that nothing that a client sends can take them out again.
+pub(super) fn to_partner(
+    fields: &mut impl Fields,
+    integration: &Integration,
+    authority: &HeaderValue,
+    identity: &Identity,
+    seen: &Seen,
+) {
+    if let Some(name) = &integration.strip_header {
+        fields.unset(name);
+    }
+    fields.set(&header::HOST, authority.clone());
+    fields.set(&X_REQUEST_ID, identity.request_id.value());
+    fields.set(&TRACEPARENT, identity.trace.value());
+    if !identity.trace.is_continued() {
+        fields.unset(&TRACESTATE);
+    }
+    fields.set(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    match &seen.host {
+        Some(host) => fields.set(&X_FORWARDED_HOST, host.clone()),
+        None => fields.unset(&X_FORWARDED_HOST),
+    }
+    match &seen.forwarded_for {
+        Some(value) => fields.set(&X_FORWARDED_FOR, value.clone()),
+        None => fields.unset(&X_FORWARDED_FOR),
+    }
+    for (name, value) in &integration.outgoing.headers {
+        fields.set(name, value.clone());
+    }
+}
+
+/// What the partner is told of the client.
+pub(super) struct Seen {
+    host: Option<HeaderValue>,
+    forwarded_for: Option<HeaderValue>,
+}
+
+impl Seen {
+    /// Reads the client's request. `trusted` says that it came through a proxy whose word is taken.
+    pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: bool) -> Self {
+        let before = headers
+            .get(&X_FORWARDED_FOR)
+            .filter(|_| trusted)
+            .and_then(|value| value.to_str().ok());
+        let forwarded_for = peer.map(|peer| match before {
+            Some(before) => format!("{before}, {peer}"),
+            None => peer.to_string(),
+        });
+        Self {
+            host: headers.get(header::HOST).cloned(),
+            forwarded_for: forwarded_for.and_then(|value| HeaderValue::try_from(value).ok()),
+        }
+    }
+}
+
+/// Fields that belong to one connection (RFC 9110 section 7.6.1).
+pub(super) static HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// True for a field that must not cross: it belongs to the connection, by its nature or because `Connection` names it.
+pub(super) fn is_hop_by_hop(name: &HeaderName, headers: &HeaderMap) -> bool {
+    HOP_BY_HOP.contains(name)
+        || headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|listed| name.as_str().eq_ignore_ascii_case(listed.trim()))
+}

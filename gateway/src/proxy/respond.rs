@@ -1,0 +1,83 @@
+//! Writes answers that the gateway makes itself.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::proxy::Session;
+use pingora_http::ResponseHeader;
+
+use super::call::{Call, Identity};
+use super::fault::Fault;
+use crate::trace::{TRACEPARENT, X_REQUEST_ID};
+
+/// Answers with `fault` in the error shape, unless an answer is under way already. Returns the status, or 0 if none was
+/// written.
+pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) -> u16 {
+    let status = fault.status();
+    let under_way = session
+        .response_written()
+        .is_some_and(|head| !head.status.is_informational());
+    let gone = matches!(fault, Fault::ClientGone);
+    let body = serde_json::to_vec(&fault.body(call.request_id())).unwrap_or_default();
+    let written = if under_way || gone {
+        session.set_keepalive(None);
+        0
+    } else {
+        // What the client still sends was not asked for: after an early answer the connection is closed.
+        if !session.is_body_done() {
+            session.set_keepalive(None);
+        }
+        match write(session, call, &fault, status, body).await {
+            Ok(()) => status,
+            Err(_) => 0,
+        }
+    };
+    call.fault = Some(fault);
+    written
+}
+
+async fn write(
+    session: &mut Session,
+    call: &mut Call,
+    fault: &Fault,
+    status: u16,
+    body: Vec<u8>,
+) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build(status, Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    for (name, value) in fault.headers() {
+        head.insert_header(name, value)?;
+    }
+    stamp(&mut head, call.identity.as_ref())?;
+    send(session, call, head, body.into()).await
+}
+
+/// Writes a whole answer.
+pub(super) async fn send(
+    session: &mut Session,
+    call: &mut Call,
+    head: ResponseHeader,
+    body: Bytes,
+) -> pingora::Result<()> {
+    let no_body = session.req_header().method == Method::HEAD || has_no_body(head.status) || body.is_empty();
+    session.write_response_header(Box::new(head), no_body).await?;
+    if !no_body {
+        call.response_bytes += body.len() as u64;
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// Names the request in its answer.
+pub(super) fn stamp(head: &mut ResponseHeader, identity: Option<&Identity>) -> pingora::Result<()> {
+    if let Some(identity) = identity {
+        head.insert_header(X_REQUEST_ID.clone(), identity.request_id.value())?;
+        head.insert_header(TRACEPARENT.clone(), identity.trace.value())?;
+    }
+    Ok(())
+}
+
+/// True for answers that never have a body (RFC 9110 section 6.4.1).
+pub(super) fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}

@@ -1,0 +1,155 @@
+//! The streaming path: pingora carries the bytes, this decides where to and what is edited on the way.
+
+use std::time::{Duration, Instant};
+
+use filters::model::limits::Timeouts;
+use filters::target::Scheme;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, StatusCode, Uri, header};
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use super::call::{Call, Route};
+use super::fault::{Fault, StreamFailure};
+use super::forward::{self, Fields as _, Seen};
+use super::respond;
+use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
+
+/// Where pingora is to connect: an address that was resolved and checked, and nothing else.
+pub(super) async fn peer(call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
+    let Some(route) = &call.route else {
+        return Err(Fault::Internal("no route on the streaming path".to_owned()));
+    };
+    let upstream = &route.target.upstream;
+    let timeouts = call.timeouts();
+    let resolving = tokio::time::timeout(Duration::from_millis(timeouts.connect_ms), upstream.address());
+    let address = match resolving.await {
+        Ok(resolved) => resolved.map_err(|error| Fault::Egress(error.into()))?,
+        Err(_) => return Err(Fault::Stream(StreamFailure::ConnectTimeout)),
+    };
+    let target = upstream.target();
+    let tls = target.scheme() == Scheme::Https;
+    let mut peer = HttpPeer::new(
+        address,
+        tls,
+        if tls { upstream.host().to_owned() } else { String::new() },
+    );
+    peer.group_key = route.runtime.group_key;
+    limit(&mut peer, timeouts, call.time_left());
+    call.upstream.address = Some(address);
+    call.upstream.attempts += 1;
+    call.upstream.called.get_or_insert_with(Instant::now);
+    Ok(Box::new(peer))
+}
+
+fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration) {
+    let connect = Duration::from_millis(timeouts.connect_ms).min(left);
+    let first_byte = Duration::from_millis(timeouts.first_byte_ms).min(left);
+    let options = &mut peer.options;
+    options.connection_timeout = Some(connect);
+    options.total_connection_timeout = Some(connect);
+    options.read_timeout = Some(first_byte);
+    options.write_timeout = Some(left);
+    options.idle_timeout = Some(IDLE);
+}
+
+/// How long an unused connection to a partner is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Makes the partner's request of the client's.
+pub(super) fn request(head: &mut RequestHeader, route: &Route, call: &Call, seen: &Seen) -> Result<(), Fault> {
+    let integration = &route.runtime.integration;
+    let uri = PathAndQuery::try_from(route.path_and_query.as_str())
+        .map(Uri::from)
+        .map_err(|error| Fault::Internal(format!("the partner's path is not valid: {error}")))?;
+    head.set_uri(uri);
+    if let Some(method) = &integration.target_method {
+        head.set_method(method.clone());
+    }
+    head.unset(&header::EXPECT);
+    let authority = route.target.upstream.target().authority();
+    if let Some(identity) = &call.identity {
+        forward::to_partner(head, integration, authority, identity, seen);
+    }
+    Ok(())
+}
+
+/// Checks and edits the head of the partner's answer.
+pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut Call) -> Result<(), Fault> {
+    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if switches && !session.is_upgrade_req() {
+        return Err(Fault::Stream(StreamFailure::Answer(
+            "an unasked change of protocol".to_owned(),
+        )));
+    }
+    call.endless = switches || is_event_stream(head);
+    if respond::has_no_body(head.status) && !head.status.is_informational() && head.status != StatusCode::NOT_MODIFIED {
+        head.remove_header(&header::CONTENT_LENGTH);
+    }
+    if !switches {
+        for name in &forward::HOP_BY_HOP {
+            if *name != header::TRANSFER_ENCODING {
+                head.remove_header(name);
+            }
+        }
+    }
+    head.remove_header(&header::SERVER);
+    let stamped = respond::stamp(head, call.identity.as_ref()).and_then(|()| add_limits(head, call));
+    stamped.map_err(|error| Fault::Internal(error.to_string()))
+}
+
+/// Adds the `RateLimit` fields of a limited route.
+pub(super) fn add_limits(head: &mut ResponseHeader, call: &Call) -> pingora::Result<()> {
+    if let Some((policy, limit)) = call.route.as_ref().and_then(|route| route.limits.clone()) {
+        head.insert_header(RATELIMIT_POLICY.clone(), policy)?;
+        head.insert_header(RATELIMIT.clone(), limit)?;
+    }
+    Ok(())
+}
+
+fn is_event_stream(head: &ResponseHeader) -> bool {
+    let essence = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.starts_with("text/event-stream"));
+    head.headers.get(header::CONTENT_TYPE).is_some_and(essence)
+}
+
+/// What pingora's error means.
+pub(super) fn fault_of(error: &Error, call: &Call) -> Fault {
+    let what = || error.etype().as_str().to_owned();
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Fault::BodyTimeout,
+        (ErrorSource::Downstream, ErrorType::ReadError) => match io_kind(error) {
+            Some(std::io::ErrorKind::TimedOut) => Fault::BodyTimeout,
+            Some(std::io::ErrorKind::InvalidData) => Fault::BodyBroken,
+            _ => Fault::ClientGone,
+        },
+        (ErrorSource::Downstream, ErrorType::ConnectionClosed | ErrorType::WriteError | ErrorType::WriteTimedout) => {
+            Fault::ClientGone
+        }
+        (ErrorSource::Downstream, _) => Fault::BodyBroken,
+        (_, ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout) => {
+            Fault::Stream(StreamFailure::ConnectTimeout)
+        }
+        (_, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => Fault::Stream(StreamFailure::Timeout),
+        (_, ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert) => Fault::Stream(StreamFailure::Tls(what())),
+        (
+            _,
+            ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::SocketError
+            | ErrorType::BindError,
+        ) => Fault::Stream(StreamFailure::Connect(what())),
+        (ErrorSource::Upstream, _) if call.time_left().is_zero() => Fault::Stream(StreamFailure::Timeout),
+        (ErrorSource::Upstream, _) => Fault::Stream(StreamFailure::Answer(what())),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Fault::Internal(error.to_string()),
+    }
+}
+
+fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
+    error
+        .root_cause()
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind)
+}

@@ -1,0 +1,353 @@
+//! The process: builds everything, listens, and stops without losing what is in flight.
+
+mod front;
+mod listener;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pingora::apps::HttpServerOptions;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::proxy::HttpProxy;
+use pingora::server::Fds;
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::access_log::{self, AccessLog};
+use crate::admin;
+use crate::config::ProcessConfig;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::edge::EdgeLimits;
+use crate::edge::head::{HeadLimits, MOST_HEADERS};
+use crate::live::{Deps, Shared};
+use crate::metrics::Metrics;
+use crate::proxy::Proxy;
+use crate::scripts::{ScriptLimits, ScriptPool};
+use crate::sync::{self, SyncError};
+use front::{Front, Reports};
+use listener::Listener;
+
+/// Why the gateway cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// Metrics cannot be set up.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The access log cannot be opened.
+    #[error("accessLog.output: {0}")]
+    AccessLog(#[from] access_log::AccessLogError),
+    /// Connections to partners cannot be set up.
+    #[error("egress: {0}")]
+    Egress(#[from] egress::SetupError),
+    /// The config flow cannot start.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} (listen.{name}): {source}")]
+    Bind {
+        /// Name of the setting.
+        name: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The listeners of the running process cannot be taken over.
+    #[error("cannot take over the listeners at {}: {source}; is the other process running, and was it sent SIGQUIT?", path.display())]
+    TakeOver {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The ports file cannot be written.
+    #[error("cannot write the ports file {}: {source}", path.display())]
+    PortsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("cannot catch signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Bytes of a connection's read and write buffers. An answer that fits into the second leaves in one system call.
+const READ_BUFFER: usize = 8 * 1024;
+const WRITE_BUFFER: usize = 16 * 1024;
+/// How long idle connections are kept after the listeners went to a new process, so that each can be told to close.
+const UPGRADE_LINGER: Duration = Duration::from_secs(5);
+/// How long a new process waits for its configuration before it takes the listeners over.
+const PLAN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the gateway until it is told to stop, and until what was in flight then is done.
+///
+/// # Errors
+/// If it cannot start.
+pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
+    pingora::tls::install_default_crypto_provider();
+    let take_over = config.upgrade.take_over;
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let stopping = Arc::new(AtomicBool::new(false));
+    let data_dir = Arc::new(DataDir::open(
+        &config.data_dir.0,
+        take_over.then_some(config.shutdown.grace() * 2),
+    )?);
+    let metrics = Arc::new(Metrics::new(config.metrics.integrations)?);
+    let access_log = Arc::new(open_access_log(&config, &metrics)?);
+    let shared = Arc::new(Shared::default());
+    let admin_listener = listener::bind_admin(config.listen.admin).map_err(|source| ServerError::Bind {
+        name: "admin",
+        address: config.listen.admin,
+        source,
+    })?;
+    let admin_address = admin_listener.local_addr().map_err(ServerError::Signals)?;
+    let context = sync::Context {
+        shared: Arc::clone(&shared),
+        deps: Deps::new(&config, Arc::clone(&metrics))?,
+        data_dir,
+    };
+    let admin = admin::Context {
+        shared: Arc::clone(&shared),
+        state: sync::start(&config, context, &stop, &tasks)?,
+        metrics: Arc::clone(&metrics),
+        stopping: Arc::clone(&stopping),
+    };
+    tasks.spawn(admin::serve(admin_listener, admin, stop.clone()));
+    let listener = listen(&config, &shared, take_over).await?;
+    let proxy = Proxy {
+        shared,
+        metrics: Arc::clone(&metrics),
+        access_log: Arc::clone(&access_log),
+        scripts: ScriptPool::new(config.scripts.threads, script_limits(&config)),
+        stopping: Arc::clone(&stopping),
+        keep_alive_seconds: config.edge.keep_alive_seconds,
+        trusted_proxies: config.edge.trusted_proxies.clone(),
+        ticket: AtomicU64::new(0),
+    };
+    let mut service = Serving::start(&config, proxy, &listener, &tasks);
+    report(&config, listener.address, admin_address)?;
+    wait_for_the_end(&config, &listener, &access_log, &mut service).await?;
+    stopping.store(true, Ordering::Relaxed);
+    service.close();
+    drain(&metrics, config.shutdown.grace()).await;
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(TASKS_PATIENCE, tasks.wait()).await.is_err() {
+        warn!("background tasks did not end in time");
+    }
+    access_log.flush(TASKS_PATIENCE);
+    info!("stopped");
+    Ok(())
+}
+
+/// How long background tasks get to end.
+const TASKS_PATIENCE: Duration = Duration::from_secs(10);
+
+fn open_access_log(config: &ProcessConfig, metrics: &Metrics) -> Result<AccessLog, access_log::AccessLogError> {
+    let counters = access_log::Counters {
+        dropped: metrics.access_log_dropped.clone(),
+        errors: metrics.access_log_errors.clone(),
+    };
+    AccessLog::open(&config.access_log.output, counters)
+}
+
+fn script_limits(config: &ProcessConfig) -> ScriptLimits {
+    ScriptLimits {
+        time: Duration::from_millis(config.scripts.timeout_ms),
+        memory_bytes: config.scripts.memory_bytes,
+        queue: config.scripts.queue,
+    }
+}
+
+/// Binds the listener, or takes that of the running process over once there is a configuration to serve.
+async fn listen(config: &ProcessConfig, shared: &Shared, take_over: bool) -> Result<Listener, ServerError> {
+    if !take_over {
+        let address = config.listen.http;
+        return Listener::bind(address).map_err(|source| ServerError::Bind {
+            name: "http",
+            address,
+            source,
+        });
+    }
+    let ready = async {
+        while shared.load().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(PLAN_PATIENCE, ready).await.is_err() {
+        warn!("there is no configuration yet; taking the listeners over without one");
+    }
+    let path = config.upgrade_socket();
+    let waiting = path.clone();
+    info!(socket = %path.display(), "waiting for the running process to hand over its listeners; send it SIGQUIT");
+    let taken = tokio::task::spawn_blocking(move || Listener::take_over(&waiting)).await;
+    let taken = taken.unwrap_or_else(|error| Err(io::Error::other(error)));
+    taken.map_err(|source| ServerError::TakeOver { path, source })
+}
+
+/// The listening service, which can be closed.
+struct Serving {
+    shutdown: watch::Sender<bool>,
+    linger: watch::Sender<Duration>,
+}
+
+impl Serving {
+    fn start(config: &ProcessConfig, proxy: Proxy, listener: &Listener, tasks: &TaskTracker) -> Self {
+        let metrics = Arc::clone(&proxy.metrics);
+        let sink = Arc::new(Reports {
+            metrics: Arc::clone(&metrics),
+            access_log: Arc::clone(&proxy.access_log),
+        });
+        let settings = ServerConf {
+            threads: config.worker_threads(),
+            upstream_keepalive_pool_size: config.egress.upstream_pool,
+            max_retries: 2,
+            ..ServerConf::default()
+        };
+        let mut http = HttpProxy::new(proxy, Arc::new(settings));
+        let mut options = HttpServerOptions::default();
+        options.keepalive_request_limit = Some(config.edge.requests_per_connection);
+        http.server_options = Some(options);
+        http.handle_init_modules();
+        let (shutdown, closing) = watch::channel(false);
+        let (linger, lingering) = watch::channel(Duration::ZERO);
+        let front = Front {
+            proxy: Arc::new(http),
+            metrics,
+            limits: edge_limits(config),
+            sink,
+            max_connections: config.edge.max_connections,
+            linger: lingering,
+        };
+        let address = listener.address.to_string();
+        let mut sockets = Fds::new();
+        sockets.add(address.clone(), listener.socket);
+        let mut service = Service::new("http".to_owned(), front);
+        let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
+        service.add_listener(ListenerConfig::tcp(&address).l4_buffer(buffers));
+        tasks.spawn(async move {
+            service
+                .start_service(Some(Arc::new(Mutex::new(sockets))), closing, 1)
+                .await;
+        });
+        Self { shutdown, linger }
+    }
+
+    /// Stops accepting. Idle connections end; those with a request in flight end with it.
+    fn close(&self) {
+        self.shutdown.send_replace(true);
+    }
+}
+
+fn edge_limits(config: &ProcessConfig) -> EdgeLimits {
+    EdgeLimits {
+        head: HeadLimits {
+            bytes: config.edge.head_bytes,
+            headers: config.edge.headers.min(MOST_HEADERS),
+            target_bytes: config.edge.uri_bytes,
+        },
+        head_timeout: config.edge.head_timeout(),
+    }
+}
+
+/// Says where the gateway listens: in the log, and in the ports file.
+fn report(config: &ProcessConfig, http: SocketAddr, admin: SocketAddr) -> Result<(), ServerError> {
+    if let Some(path) = &config.ports_file {
+        let ports = serde_json::json!({ "http": http, "admin": admin, "pid": std::process::id() });
+        write_whole(path, &ports.to_string()).map_err(|source| ServerError::PortsFile {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    info!(%http, %admin, gateway = config.gateway_id(), "ready");
+    Ok(())
+}
+
+/// Writes beside the file and renames, so that a reader never sees half of it.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
+}
+
+/// Returns when the process is to end: told to stop, or relieved by a new process.
+async fn wait_for_the_end(
+    config: &ProcessConfig,
+    listener: &Listener,
+    access_log: &AccessLog,
+    service: &mut Serving,
+) -> Result<(), ServerError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Signals)?;
+    let mut quit = signal(SignalKind::quit()).map_err(ServerError::Signals)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(ServerError::Signals)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => info!("told to stop by SIGTERM"),
+            _ = interrupt.recv() => info!("told to stop by SIGINT"),
+            _ = hang_up.recv() => {
+                access_log.reopen();
+                continue;
+            }
+            _ = quit.recv() => {
+                if !hand_over(config, listener).await {
+                    continue;
+                }
+                service.linger.send_replace(UPGRADE_LINGER);
+            }
+        }
+        return Ok(());
+    }
+}
+
+/// Hands the listeners to a new process. False if there is none; this one then goes on.
+async fn hand_over(config: &ProcessConfig, listener: &Listener) -> bool {
+    let path = config.upgrade_socket();
+    let listener = Listener { ..*listener };
+    let sent = {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || listener.hand_over(&path)).await
+    };
+    match sent.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        Ok(()) => {
+            info!("the listeners went to a new process");
+            true
+        }
+        Err(error) => {
+            error!(socket = %path.display(), %error, "no process takes the listeners over; start one with --upgrade first");
+            false
+        }
+    }
+}
+
+/// Waits until nothing is in flight, at most for `grace`.
+async fn drain(metrics: &Metrics, grace: Duration) {
+    let idle = async {
+        while metrics.in_flight.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(grace, idle).await.is_err() {
+        warn!(
+            in_flight = metrics.in_flight.get(),
+            "requests were still in flight at the end of the grace time"
+        );
+    }
+}
