@@ -1,8 +1,8 @@
 //! The connections to one target, and the exchanges on them.
 //!
 //! A pool has one upstream and shares connections with no other pool, so that two integrations never meet on one, even if
-//! they have the same partner. An idle connection that the partner closed in the meantime costs nothing: hyper hands a
-//! request back if not a byte of it was written, and it goes out on the next connection.
+//! they have the same partner. A partner may close an idle connection just when it is used. The request then goes out once
+//! more on a new connection if not a byte of it was written, or if its method is idempotent (RFC 9110, section 9.2.2).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -95,6 +95,7 @@ impl Pool {
     ///
     /// Of the request's URI, path and query are used. `Host` is the target's unless the request has one, and
     /// `Content-Length` is that of the body. All other fields go out as they are: hop-by-hop fields are the caller's care.
+    /// Nothing is repeated but a request that met the end of a used connection, once.
     ///
     /// # Errors
     /// If there is no connection, no answer, or no time left.
@@ -103,32 +104,55 @@ impl Pool {
             at: Instant::now() + timeouts.total,
             limit: timeouts.total,
         };
-        let mut request = self.prepare(request);
-        loop {
-            let (mut sender, reused) = match self.connections.take() {
-                Some(sender) => (sender, true),
-                None => (self.connect(timeouts.connect, deadline).await?, false),
-            };
-            let head_by = deadline.at.min(Instant::now() + timeouts.first_byte);
-            match timeout_at(head_by, sender.try_send_request(request)).await {
-                Ok(Ok(answer)) => return Answer::new(answer, deadline, Arc::clone(&self.connections), sender),
-                Ok(Err(mut failed)) => match failed.take_message() {
-                    Some(unsent) if reused => request = unsent,
-                    _ => {
-                        return Err(EgressError::Protocol {
-                            host: self.connections.host(),
-                            source: failed.into_error(),
-                        });
-                    }
-                },
-                Err(_) if head_by == deadline.at => return Err(self.connections.out_of_time(deadline)),
-                Err(_) => {
-                    return Err(EgressError::FirstByteTimeout {
-                        host: self.connections.host(),
-                        after: timeouts.first_byte,
-                    });
-                }
+        let request = self.prepare(request);
+        let Some(sender) = self.connections.take() else {
+            let sender = self.connect(timeouts.connect, deadline).await?;
+            return self
+                .exchange(sender, request, timeouts, deadline)
+                .await
+                .map_err(|failure| failure.error);
+        };
+        let spare = request.method().is_idempotent().then(|| request.clone());
+        match self.exchange(sender, request, timeouts, deadline).await {
+            Ok(answer) => Ok(answer),
+            Err(Failure { error, unsent, closed }) => {
+                let Some(again) = unsent.or_else(|| spare.filter(|_| closed)) else {
+                    return Err(error);
+                };
+                let sender = self.connect(timeouts.connect, deadline).await?;
+                self.exchange(sender, again, timeouts, deadline)
+                    .await
+                    .map_err(|failure| failure.error)
             }
+        }
+    }
+
+    /// One request, and the head of its answer.
+    async fn exchange(
+        &self,
+        mut sender: Sender,
+        request: Request<Full<Bytes>>,
+        timeouts: Timeouts,
+        deadline: Deadline,
+    ) -> Result<Answer, Failure> {
+        let head_by = deadline.at.min(Instant::now() + timeouts.first_byte);
+        let host = || self.connections.host();
+        match timeout_at(head_by, sender.try_send_request(request)).await {
+            Ok(Ok(answer)) => Ok(Answer::new(answer, deadline, Arc::clone(&self.connections), sender)?),
+            Ok(Err(mut failed)) => {
+                let unsent = failed.take_message();
+                let source = failed.into_error();
+                Err(Failure {
+                    unsent,
+                    closed: !source.is_parse() && !source.is_user(),
+                    error: EgressError::Protocol { host: host(), source },
+                })
+            }
+            Err(_) if head_by == deadline.at => Err(self.connections.out_of_time(deadline).into()),
+            Err(_) => Err(Failure::from(EgressError::FirstByteTimeout {
+                host: host(),
+                after: timeouts.first_byte,
+            })),
         }
     }
 
@@ -162,8 +186,27 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("target", self.upstream().target())
-            .field("idle", &self.connections.idle.lock().waiting.len())
+            .field("idle", &self.connections.idle_count())
             .finish()
+    }
+}
+
+/// An exchange without an answer, and what may be done about it.
+struct Failure {
+    error: EgressError,
+    /// The request, if not a byte of it was written.
+    unsent: Option<Request<Full<Bytes>>>,
+    /// True if the connection broke, rather than bring something that is no answer.
+    closed: bool,
+}
+
+impl From<EgressError> for Failure {
+    fn from(error: EgressError) -> Self {
+        Self {
+            error,
+            unsent: None,
+            closed: false,
+        }
     }
 }
 
@@ -204,6 +247,11 @@ impl Connections {
             host: self.host(),
             after: deadline.limit,
         }
+    }
+
+    fn idle_count(&self) -> usize {
+        let idle = self.idle.lock();
+        idle.waiting.iter().filter(|(sender, _)| !sender.is_closed()).count()
     }
 
     /// The connection that was used last, of those that can take a request now.

@@ -8,6 +8,7 @@ use ahash::AHashMap;
 use filters::address::EgressPolicy;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::{TokioResolver, system_conf};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -52,6 +53,7 @@ impl Resolved {
 #[derive(Debug)]
 pub struct Resolver {
     dns: TokioResolver,
+    families: [RecordType; 2],
     names: Mutex<AHashMap<Box<str>, Arc<Name>>>,
 }
 
@@ -96,11 +98,11 @@ impl Resolver {
     fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<Self, SetupError> {
         // One cache is enough, and only the one here knows when to keep what has expired.
         options.cache_size = 0;
-        options.ip_strategy = lookup::family();
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options;
         Ok(Self {
             dns: builder.build().map_err(SetupError::Resolver)?,
+            families: lookup::families(),
             names: Mutex::default(),
         })
     }
@@ -173,9 +175,10 @@ impl Resolver {
     fn start(&self, host: &str, name: Arc<Name>) -> Flight {
         let (landed, flight) = watch::channel(None);
         let dns = self.dns.clone();
+        let families = self.families;
         let host = host.to_owned();
         tokio::spawn(async move {
-            let outcome = lookup::look_up(&dns, &host).await;
+            let outcome = lookup::look_up(&dns, families, &host).await;
             let outcome = name.state.lock().land(outcome, Instant::now());
             landed.send_replace(Some(outcome));
         });

@@ -78,19 +78,53 @@ async fn an_answer_that_is_not_read_to_its_end_takes_its_connection_along() {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_the_partner_closed_costs_no_request() {
+async fn a_connection_that_the_partner_closed_is_not_used() {
     // Answers once per connection, promises to keep it, and closes it.
     let partner = Partner::raw(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", true).await;
     let pool = partner.pool();
-    for _ in 0..5 {
+    for connections in 1..4 {
         assert_eq!(text(&pool, "/").await, "hello");
-        eventually("the end of the connection", || format!("{pool:?}").contains("idle: ")).await;
-        tokio::task::yield_now().await;
+        eventually("the end of the connection", || format!("{pool:?}").contains("idle: 0")).await;
+        assert_eq!(partner.connections(), connections);
+    }
+}
+
+/// Answers the first request of each connection, and closes it when the second has come.
+async fn partner_that_closes_in_use() -> Partner {
+    Partner::accept(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+            .await;
+        read_head(&mut stream).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_idempotent_request_survives_the_end_of_a_used_connection() {
+    let partner = partner_that_closes_in_use().await;
+    let pool = partner.pool();
+    for connections in 1..4 {
+        assert_eq!(text(&pool, "/").await, "hello");
+        assert_eq!(partner.connections(), connections);
     }
 }
 
 #[tokio::test]
-async fn a_request_that_may_have_arrived_is_not_sent_again() {
+async fn a_post_does_not_go_out_twice() {
+    let partner = partner_that_closes_in_use().await;
+    let pool = partner.pool();
+    let post = || Request::post("/").body(Full::default()).unwrap();
+    pool.send(post(), PATIENT).await.unwrap().collect(10).await.unwrap();
+    let error = pool.send(post(), PATIENT).await.unwrap_err();
+    assert!(matches!(error, EgressError::Protocol { .. }), "{error:?}");
+    assert!(error.may_have_been_sent());
+    assert_eq!(partner.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_new_connection_that_ends_is_an_answer_in_itself() {
     let partner = Partner::accept(|mut stream| async move {
         read_head(&mut stream).await;
     })

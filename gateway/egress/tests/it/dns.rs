@@ -70,6 +70,8 @@ fn answer(question: &Message, says: &Says) -> Option<Message> {
     match says {
         Says::Nothing => return None,
         Says::NoSuchName => answer.metadata.response_code = ResponseCode::NXDomain,
+        // The other family's question is answered: there is no such address.
+        Says::Broken if query.query_type() != RecordType::A => {}
         Says::Broken => answer.metadata.response_code = ResponseCode::ServFail,
         Says::Addresses(addresses, ttl) if query.query_type() == RecordType::A => {
             for address in addresses {
