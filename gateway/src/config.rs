@@ -4,15 +4,18 @@
 //! environment wins over the file, the file over the defaults. `conf/gateway.yaml` shows all of them.
 
 mod layers;
+mod source;
 mod validate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use filters::model::{Problem, Secret};
+use filters::model::Problem;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use self::source::{ConfigSource, ControlPlane, FileSource};
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -226,56 +229,6 @@ pub struct Upgrade {
     pub take_over: bool,
 }
 
-/// Where the integrations come from: exactly one place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "SourceSettings")]
-pub enum ConfigSource {
-    /// Pushed by a control plane.
-    ControlPlane(ControlPlane),
-    /// Read from a file that is watched.
-    File(FileSource),
-}
-
-impl Default for ConfigSource {
-    fn default() -> Self {
-        Self::ControlPlane(ControlPlane::default())
-    }
-}
-
-/// A control plane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ControlPlane {
-    /// Its address. Plain `http` is for the same machine only.
-    pub url: String,
-    /// This gateway's token.
-    #[serde(skip_serializing)]
-    pub token: Option<Secret>,
-    /// File that holds the token; it is read at each connect, so that a token can be replaced.
-    pub token_file: Option<PathBuf>,
-    /// Certificates (PEM) that are trusted for it beside those of the machine.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl Default for ControlPlane {
-    fn default() -> Self {
-        Self {
-            url: "http://127.0.0.1:7070".to_owned(),
-            token: None,
-            token_file: None,
-            ca_file: None,
-        }
-    }
-}
-
-/// A file of integrations, YAML or JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FileSource {
-    /// The file.
-    pub path: PathBuf,
-}
-
 /// One line for each request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -373,28 +326,6 @@ impl Default for Egress {
             keep_alive_seconds: 30,
             idle_per_host: 32,
             upstream_pool: 512,
-        }
-    }
-}
-
-/// [`ConfigSource`] as it is written.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[derive(Default)]
-struct SourceSettings {
-    control_plane: Option<ControlPlane>,
-    file: Option<FileSource>,
-}
-
-impl TryFrom<SourceSettings> for ConfigSource {
-    type Error = &'static str;
-
-    fn try_from(settings: SourceSettings) -> Result<Self, Self::Error> {
-        match (settings.control_plane, settings.file) {
-            (Some(control_plane), None) => Ok(Self::ControlPlane(control_plane)),
-            (None, Some(file)) => Ok(Self::File(file)),
-            (None, None) => Err("says nowhere that integrations come from; set `controlPlane` or `file`"),
-            (Some(_), Some(_)) => Err("has both `controlPlane` and `file`; leave one of them out"),
         }
     }
 }

@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use egress::{Pool, PoolSettings, Resolver, Upstream};
+use egress::{Pool, PoolSettings, Resolver, SetupError, Upstream};
 use filters::model::integration::MetricsDetail;
 use filters::plan::{Integration, Plan};
 use sha2::{Digest as _, Sha256};
 
+use crate::config::ProcessConfig;
 use crate::limiter::{Limiter, Limiters, Rates, Scope};
 use crate::metrics::{IntegrationMetrics, Metrics};
 
@@ -58,6 +60,34 @@ pub struct Deps {
     pub resolver: Arc<Resolver>,
     /// Connects to targets where bodies are transformed.
     pub dialer: Arc<Dialer>,
+}
+
+impl Deps {
+    /// Reads the certificates to trust and the machine's name resolution, once.
+    ///
+    /// # Errors
+    /// If either cannot be used.
+    pub fn new(config: &ProcessConfig, metrics: Arc<Metrics>) -> Result<Self, SetupError> {
+        let egress = &config.egress;
+        Ok(Self {
+            api_hosts: config
+                .gateway
+                .api_hosts
+                .iter()
+                .map(|host| host.to_ascii_lowercase())
+                .collect(),
+            metrics,
+            resolver: Arc::new(Resolver::from_system()?),
+            dialer: Arc::new(Dialer {
+                settings: PoolSettings {
+                    idle_timeout: Duration::from_secs(egress.keep_alive_seconds),
+                    max_idle: egress.idle_per_host,
+                    ..PoolSettings::default()
+                },
+                tls: egress::client_config(egress.extra_ca_file.as_deref())?,
+            }),
+        })
+    }
 }
 
 /// How pools connect.

@@ -1,2 +1,80 @@
-//! Placeholder.
-fn main() {}
+//! The gateway process: reads its settings, starts the log and the runtime, and runs until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use gateway::config::{Log, ProcessConfig};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The data plane of the Integration Gateway.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// File of settings (YAML or JSON); without one, the defaults and the GATEWAY_ variables of the environment hold.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// File to write the bound addresses to once the gateway listens, as JSON.
+    #[arg(long, value_name = "FILE")]
+    ports_file: Option<PathBuf>,
+    /// Take the listeners of the running gateway over, which then ends.
+    #[arg(long)]
+    upgrade: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let environment = std::env::vars_os().filter_map(|(name, value)| {
+        // A variable that is no text is none of ours.
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    });
+    let mut config = ProcessConfig::load(arguments.config.as_deref(), environment)?;
+    config.ports_file = arguments.ports_file.or(config.ports_file);
+    config.upgrade.take_over = arguments.upgrade;
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.worker_threads())
+        .thread_name("gateway")
+        .enable_all()
+        .build()
+        .context("cannot start the worker threads")?;
+    runtime.block_on(gateway::server::run(config))?;
+    // What still runs after the grace time is cut off, rather than keeping the process.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// JSON lines on standard error; pingora says at `info` what the access log and the metrics say better.
+fn start_log(log: &Log) -> anyhow::Result<()> {
+    let named = |directive: &str| -> anyhow::Result<Directive> { Ok(directive.parse()?) };
+    let mut filter = EnvFilter::try_new(&log.level).context("log.level")?;
+    for module in ["pingora_core", "pingora_proxy", "pingora_pool", "pingora_runtime"] {
+        if !log.level.contains("pingora") {
+            filter = filter.add_directive(named(&format!("{module}=warn"))?);
+        }
+    }
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .try_init()
+        .map_err(anyhow::Error::msg)
+        .context("cannot start the log")
+}

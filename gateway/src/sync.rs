@@ -8,7 +8,7 @@ pub mod endpoint;
 mod file;
 mod last_good;
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 pub mod state;
 mod stream;
 
@@ -57,7 +57,7 @@ pub fn start(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<Arc<State>, SyncError> {
-    let state = Arc::new(State::default());
+    let state = Arc::new(State::new(config.gateway_id()));
     let metrics = Arc::clone(&context.deps.metrics);
     let (applier, accepted) = Applier::new(context.shared, context.deps, Arc::clone(&state));
     let applier = Arc::new(applier);

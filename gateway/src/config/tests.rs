@@ -1,5 +1,7 @@
 use std::fs;
 
+use filters::model::Secret;
+
 use super::*;
 
 fn load(yaml: &str, environment: &[(&str, &str)]) -> Result<ProcessConfig, ConfigError> {

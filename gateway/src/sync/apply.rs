@@ -14,7 +14,7 @@ use crate::live::{Deps, Live, Shared};
 
 /// A version on its way, not yet read: reading takes its time.
 #[derive(Debug)]
-pub(super) enum Update {
+pub(crate) enum Update {
     /// A message of the control plane.
     Message(Utf8Bytes),
     /// The text of the watched file.
@@ -25,7 +25,7 @@ pub(super) enum Update {
 
 /// What became of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// It is live.
     Live(Have),
     /// It was refused, and what was live stays.
@@ -41,7 +41,7 @@ pub(super) enum Outcome {
 
 /// Applies versions, one at a time.
 #[derive(Debug)]
-pub(super) struct Applier {
+pub(crate) struct Applier {
     shared: Arc<Shared>,
     deps: Deps,
     state: Arc<State>,

@@ -8,22 +8,23 @@ use filters::model::{Problem, Snapshot};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::apply::{Applier, Outcome, Update};
+pub(crate) use super::apply::Outcome;
+use super::apply::{Applier, Update};
 use super::state::State;
 use crate::live::{Deps, Shared};
 use crate::metrics::Metrics;
 
 /// An applier with everything around it.
-pub(super) struct Rig {
-    pub(super) shared: Arc<Shared>,
-    pub(super) state: Arc<State>,
-    pub(super) applier: Arc<Applier>,
-    pub(super) accepted: watch::Receiver<Option<Arc<Snapshot>>>,
+pub(crate) struct Rig {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<State>,
+    pub(crate) applier: Arc<Applier>,
+    pub(crate) accepted: watch::Receiver<Option<Arc<Snapshot>>>,
     metrics: Arc<Metrics>,
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let shared = Arc::new(Shared::default());
         let state = Arc::new(State::default());
         let deps = Deps::for_tests();
@@ -38,24 +39,24 @@ impl Rig {
         }
     }
 
-    pub(super) fn metrics(&self) -> Arc<Metrics> {
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
     }
 
     /// Identifiers of the integrations that are live.
-    pub(super) fn live(&self) -> Option<Vec<String>> {
+    pub(crate) fn live(&self) -> Option<Vec<String>> {
         let live = self.shared.load()?;
         let mut ids: Vec<_> = live.plan.integrations().map(|found| found.id.to_string()).collect();
         ids.sort();
         Some(ids)
     }
 
-    pub(super) async fn message(&self, message: &FromControlPlane) -> Outcome {
+    pub(crate) async fn message(&self, message: &FromControlPlane) -> Outcome {
         let text = serde_json::to_string(message).unwrap();
         self.applier.apply(Update::Message(text.into())).await
     }
 
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    pub(crate) fn problems(&self) -> Vec<Problem> {
         self.state
             .report()
             .last_error
@@ -65,12 +66,12 @@ impl Rig {
 }
 
 /// An integration as the control plane sends it.
-pub(super) fn integration(id: &str, target: &str) -> Object {
+pub(crate) fn integration(id: &str, target: &str) -> Object {
     let value = json!({"id": id, "name": id, "type": id, "orgId": 1, "targetUrl": target});
     Object::Integration(Arc::new(serde_json::from_value(value).unwrap()))
 }
 
-pub(super) fn snapshot(version: u64, ids: &[&str]) -> FromControlPlane {
+pub(crate) fn snapshot(version: u64, ids: &[&str]) -> FromControlPlane {
     let put = ids
         .iter()
         .map(|id| integration(id, "https://partner.example/api"))
@@ -79,14 +80,14 @@ pub(super) fn snapshot(version: u64, ids: &[&str]) -> FromControlPlane {
 }
 
 /// A file that holds these integrations.
-pub(super) fn document(kinds: &[&str]) -> String {
+pub(crate) fn document(kinds: &[&str]) -> String {
     let integration = |kind| format!("  - {{name: n, type: {kind}, orgId: 1, targetUrl: 'https://partner.example'}}\n");
     let integrations: String = kinds.iter().map(integration).collect();
     format!("integrations:\n{integrations}")
 }
 
 /// Waits until `condition` holds; what is awaited must come, so the limit is generous.
-pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -27,6 +27,8 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// Name of this gateway.
+    pub gateway_id: String,
     /// Where the live version came from; nothing is live if `None`.
     pub source: Option<Source>,
     /// When it became live.
@@ -56,6 +58,16 @@ pub struct Refusal {
 }
 
 impl State {
+    /// Nothing is known yet of the gateway of this name.
+    pub fn new(gateway_id: String) -> Self {
+        Self {
+            report: RwLock::new(Report {
+                gateway_id,
+                ..Report::default()
+            }),
+        }
+    }
+
     /// How things stand now.
     pub fn report(&self) -> Report {
         self.report.read().clone()

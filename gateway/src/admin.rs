@@ -1,0 +1,158 @@
+//! What operators and their tools ask of a gateway: whether it is well, what it counts, what it runs.
+//!
+//! It asks for no password, so it listens on this machine unless told otherwise. Secrets are shown as `***`.
+
+mod fault;
+mod listener;
+mod routes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use filters::model::{InboundIntegration, Organization, Security};
+use serde::{Deserialize, Serialize};
+
+use self::fault::{AdminFault, Query};
+use crate::live::{Live, Shared};
+use crate::metrics::Metrics;
+use crate::sync::state::{Report, State as SyncState};
+
+pub use self::listener::serve;
+
+/// What the admin listener tells about.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The live version.
+    pub shared: Arc<Shared>,
+    /// The config flow.
+    pub state: Arc<SyncState>,
+    /// Every metric of the process.
+    pub metrics: Arc<Metrics>,
+    /// True once the process is to stop: it is not ready any more.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// Every address of the admin listener.
+fn router(context: Context) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(metrics))
+        .route("/config", get(config))
+        .route("/routes", get(routes::list))
+        .fallback(fault::not_found)
+        .method_not_allowed_fallback(fault::method_not_allowed)
+        .with_state(context)
+}
+
+/// 200 as long as the process can answer at all.
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// 200 if requests can be served: a version is live, and the process is not about to stop.
+async fn readiness(State(context): State<Context>) -> Result<Json<Health>, AdminFault> {
+    if context.stopping.load(Ordering::Relaxed) {
+        return Err(AdminFault::not_ready("the gateway is stopping"));
+    }
+    if context.shared.load().is_none() {
+        return Err(AdminFault::not_ready("no configuration is live yet; /config says why"));
+    }
+    Ok(Json(Health { status: "ready" }))
+}
+
+async fn metrics(State(context): State<Context>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], context.metrics.render())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ConfigQuery {
+    /// True shows every object.
+    #[serde(default)]
+    full: bool,
+}
+
+async fn config(State(context): State<Context>, Query(query): Query<ConfigQuery>) -> Result<Response, AdminFault> {
+    let shown = move || {
+        let live = context.shared.load();
+        let body = ConfigBody {
+            live: live.as_deref().map(LiveBody::of),
+            sync: context.state.report(),
+            objects: live.as_deref().filter(|_| query.full).map(Objects::of),
+        };
+        serde_json::to_vec(&body)
+    };
+    // All objects of a large configuration take their time.
+    let json = tokio::task::spawn_blocking(shown)
+        .await
+        .map_err(|error| AdminFault::internal(&error))?
+        .map_err(|error| AdminFault::internal(&error))?;
+    let json_type = HeaderValue::from_static("application/json");
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, json_type)], json).into_response())
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigBody<'a> {
+    #[serde(flatten)]
+    live: Option<LiveBody<'a>>,
+    #[serde(flatten)]
+    sync: Report,
+    #[serde(flatten)]
+    objects: Option<Objects<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LiveBody<'a> {
+    version: u64,
+    digest: &'a str,
+    security: Security,
+    organization_count: usize,
+    integration_count: usize,
+}
+
+impl<'a> LiveBody<'a> {
+    fn of(live: &'a Live) -> Self {
+        Self {
+            version: live.plan.version,
+            digest: &live.plan.digest,
+            security: live.plan.security,
+            organization_count: live.plan.organizations().count(),
+            integration_count: live.plan.integrations().count(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Objects<'a> {
+    organizations: Vec<&'a Organization>,
+    integrations: Vec<InboundIntegration>,
+}
+
+impl<'a> Objects<'a> {
+    fn of(live: &'a Live) -> Self {
+        let mut integrations: Vec<_> = live.plan.integrations().map(|found| found.source.masked()).collect();
+        integrations.sort_by(|one, two| one.id.cmp(&two.id));
+        Self {
+            organizations: live.plan.organizations().map(|organization| &**organization).collect(),
+            integrations,
+        }
+    }
+}
+
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[cfg(test)]
+mod tests;
