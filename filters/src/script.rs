@@ -5,8 +5,10 @@
 //! to the caller, whose stop check is asked at every operation. A script sees its payload and its context and nothing
 //! else: no file, no network, no clock, no output, no other module.
 
+mod bounded;
 mod engine;
 mod fault;
+mod gate;
 mod json;
 mod runner;
 
@@ -20,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::model::Problem;
 
 pub use fault::{Limit, ScriptFault, Stopped};
-pub use runner::Runner;
+pub use runner::{Runner, STACK_SIZE};
 
 /// The most bytes of a script's source.
 pub const MAX_SOURCE: usize = 64 * 1_024;

@@ -1,11 +1,15 @@
 //! The interpreter: its limits, what it offers, and the doors that are closed.
 
+use std::rc::Rc;
+
 use rhai::packages::{
     BasicArrayPackage, BasicMapPackage, BasicMathPackage, CorePackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{AST, Array, Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Map, ParseError, Position};
+use rhai::{AST, Dynamic, Engine, OptimizationLevel, ParseError};
 
-use super::{MAX_SOURCE, json};
+use super::fault::shortened;
+use super::gate::Gate;
+use super::{MAX_SOURCE, bounded};
 
 pub(super) const MAX_OPERATIONS: u64 = 200_000;
 pub(super) const MAX_CALLS: usize = 32;
@@ -15,8 +19,6 @@ pub(super) const MAX_LIST: usize = 10_000;
 pub(super) const MAX_MAP: usize = 2_000;
 /// Name of the function that a script must have.
 pub(super) const ENTRY: &str = "transform";
-
-type Outcome<T> = Result<T, Box<EvalAltResult>>;
 
 /// An interpreter that can parse, and nothing else: cheap to make.
 pub(super) fn parser() -> Engine {
@@ -31,7 +33,9 @@ pub(super) fn parser() -> Engine {
         .set_max_string_size(MAX_TEXT)
         .set_max_array_size(MAX_LIST)
         .set_max_map_size(MAX_MAP)
-        .set_strict_variables(true);
+        .set_strict_variables(true)
+        // Folding constants happens before any limit counts.
+        .set_optimization_level(OptimizationLevel::None);
     for word in CLOSED {
         engine.disable_symbol(word);
     }
@@ -39,7 +43,7 @@ pub(super) fn parser() -> Engine {
 }
 
 /// An interpreter that can run scripts. It takes milliseconds to make and is kept.
-pub(super) fn runner() -> Engine {
+pub(super) fn runner(gate: &Rc<Gate>) -> Engine {
     let mut engine = parser();
     // Everything of the standard package but the clock, bit fields and blobs.
     CorePackage::new().register_into_engine(&mut engine);
@@ -48,9 +52,9 @@ pub(super) fn runner() -> Engine {
     BasicArrayPackage::new().register_into_engine(&mut engine);
     BasicMapPackage::new().register_into_engine(&mut engine);
     MoreStringPackage::new().register_into_engine(&mut engine);
-    close_sleep(&mut engine);
-    bound_texts(&mut engine);
-    bound_replace(&mut engine);
+    bounded::register(&mut engine, gate);
+    let asked = Rc::clone(gate);
+    engine.on_progress(move |_| asked.is_closed().then_some(Dynamic::UNIT));
     engine
 }
 
@@ -60,7 +64,10 @@ pub(super) fn runner() -> Engine {
 /// What is wrong, with line and column where there is one.
 pub(super) fn compile(engine: &Engine, source: &str) -> Result<AST, String> {
     if source.len() > MAX_SOURCE {
-        return Err(format!("the script has {} bytes; at most {MAX_SOURCE} are allowed", source.len()));
+        return Err(format!(
+            "the script has {} bytes; at most {MAX_SOURCE} are allowed",
+            source.len()
+        ));
     }
     let ast = engine.compile(source).map_err(|error| located(&error))?;
     let arities: Vec<usize> = ast
@@ -69,7 +76,9 @@ pub(super) fn compile(engine: &Engine, source: &str) -> Result<AST, String> {
         .map(|function| function.params.len())
         .collect();
     if arities.is_empty() {
-        return Err(format!("the script has no function `{ENTRY}`: write `fn {ENTRY}(payload, context) {{ ... }}`"));
+        return Err(format!(
+            "the script has no function `{ENTRY}`: write `fn {ENTRY}(payload, context) {{ ... }}`"
+        ));
     }
     if !arities.contains(&2) {
         return Err(format!(
@@ -81,77 +90,18 @@ pub(super) fn compile(engine: &Engine, source: &str) -> Result<AST, String> {
 
 fn located(error: &ParseError) -> String {
     let position = error.position();
+    let message = shortened(&error.err_type().to_string());
     match (position.line(), position.position()) {
-        (Some(line), Some(column)) => format!("line {line}, column {column}: {}", error.err_type()),
-        (Some(line), None) => format!("line {line}: {}", error.err_type()),
-        _ => error.err_type().to_string(),
+        (Some(line), Some(column)) => format!("line {line}, column {column}: {message}"),
+        (Some(line), None) => format!("line {line}: {message}"),
+        _ => message,
     }
-}
-
-/// `sleep` is a function of the core package and no symbol that can be disabled.
-fn close_sleep(engine: &mut Engine) {
-    engine.register_fn("sleep", |_: i64| -> Outcome<()> { Err("`sleep` is not available in scripts".into()) });
-    engine.register_fn("sleep", |_: f64| -> Outcome<()> { Err("`sleep` is not available in scripts".into()) });
-}
-
-/// Writing a list or map as text is one operation, whatever its size: these give up at the limit and at a fixed depth.
-fn bound_texts(engine: &mut Engine) {
-    for name in ["to_string", "to_debug", "to_json"] {
-        FuncRegistration::new(name)
-            .with_purity(true)
-            .register_into_engine(engine, |list: &mut Array| as_text(json::write_list(list, MAX_TEXT)));
-        FuncRegistration::new(name)
-            .with_purity(true)
-            .register_into_engine(engine, |map: &mut Map| as_text(json::write_map(map, MAX_TEXT)));
-    }
-    engine.register_fn("parse_json", |text: &str| -> Outcome<Dynamic> {
-        serde_json::from_str(text).map_err(|error| format!("`parse_json`: {error}").into())
-    });
-}
-
-/// The package's `replace` makes its result before any limit is looked at.
-fn bound_replace(engine: &mut Engine) {
-    engine.register_fn("replace", |text: &mut ImmutableString, find: &str, with: &str| replace(text, find, with));
-    engine.register_fn("replace", |text: &mut ImmutableString, find: &str, with: char| {
-        replace(text, find, with.encode_utf8(&mut [0; 4]))
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, find: char, with: &str| {
-        replace(text, find.encode_utf8(&mut [0; 4]), with)
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, find: char, with: char| {
-        replace(text, find.encode_utf8(&mut [0; 4]), with.encode_utf8(&mut [0; 4]))
-    });
-}
-
-fn as_text(written: Result<Vec<u8>, json::WriteFault>) -> Outcome<ImmutableString> {
-    match written {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).as_ref().into()),
-        Err(json::WriteFault::TooLarge) => Err(too_large()),
-        Err(fault) => Err(fault.to_string().into()),
-    }
-}
-
-fn replace(text: &mut ImmutableString, find: &str, with: &str) -> Outcome<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let found = text.matches(find).count();
-    let length = (text.len() - found * find.len()).saturating_add(found.saturating_mul(with.len()));
-    if length > MAX_TEXT {
-        return Err(too_large());
-    }
-    *text = text.replace(find, with).into();
-    Ok(())
-}
-
-fn too_large() -> Box<EvalAltResult> {
-    EvalAltResult::ErrorDataTooLarge("Length of string".to_owned(), Position::NONE).into()
 }
 
 const MAX_EXPRESSION: usize = 64;
 const MAX_FUNCTION_EXPRESSION: usize = 32;
 const MAX_FUNCTIONS: usize = 200;
 
-/// Words that mean nothing in a script: dynamic code, modules, and output that nobody would read. Currying would build
-/// chains of functions that no limit counts.
+/// Words that mean nothing in a script: dynamic code, modules, and output that nobody would read. Currying is closed as it
+/// builds chains of functions that no limit counts.
 const CLOSED: [&str; 6] = ["eval", "import", "export", "print", "debug", "curry"];

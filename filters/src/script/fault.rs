@@ -103,3 +103,13 @@ impl fmt::Display for Stopped {
 fn at(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(" in line {line}"))
 }
+
+/// A message of at most [`MAX_MESSAGE`] characters.
+pub(super) fn shortened(message: &str) -> String {
+    if message.chars().count() <= MAX_MESSAGE {
+        return message.to_owned();
+    }
+    message.chars().take(MAX_MESSAGE).chain("...".chars()).collect()
+}
+
+pub(super) const MAX_MESSAGE: usize = 300;

@@ -5,6 +5,9 @@ use std::io;
 use rhai::{Array, Dynamic, Map};
 use serde::{Serialize, Serializer};
 
+/// As deep as a body may be that is read.
+pub(super) const MAX_DEPTH: usize = 127;
+
 /// Why a value cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteFault {
@@ -19,22 +22,26 @@ pub(super) enum WriteFault {
 /// The JSON text of `value`, of at most `limit` bytes.
 pub(super) fn write(value: &Dynamic, limit: usize) -> Result<Vec<u8>, WriteFault> {
     check(value, 0)?;
-    capped(value, limit)
+    capped(value, limit).ok_or(WriteFault::TooLarge)
 }
 
-/// As [`write`], of a list.
-pub(super) fn write_list(list: &Array, limit: usize) -> Result<Vec<u8>, WriteFault> {
-    check_all(list.iter(), 0)?;
-    capped(list, limit)
+/// A list as text for people: as [`write`], with names in the place of functions. None if it is too large or too deep.
+pub(super) fn list_as_text(list: &Array, limit: usize) -> Option<Vec<u8>> {
+    match check_all(list.iter(), 0) {
+        Err(WriteFault::TooDeep) => None,
+        _ => capped(list, limit),
+    }
 }
 
-/// As [`write`], of a map.
-pub(super) fn write_map(map: &Map, limit: usize) -> Result<Vec<u8>, WriteFault> {
-    check_all(map.values(), 0)?;
-    capped(&Fields(map), limit)
+/// As [`list_as_text`], of a map.
+pub(super) fn map_as_text(map: &Map, limit: usize) -> Option<Vec<u8>> {
+    match check_all(map.values(), 0) {
+        Err(WriteFault::TooDeep) => None,
+        _ => capped(&Fields(map), limit),
+    }
 }
 
-/// Refuses what JSON does not have, and what is nested too deep to be visited safely.
+/// Refuses what is nested too deep to be visited safely, and then what JSON does not have.
 fn check(value: &Dynamic, depth: usize) -> Result<(), WriteFault> {
     if let Some(list) = value.read_lock::<Array>() {
         return check_all(list.iter(), depth);
@@ -59,21 +66,30 @@ fn check(value: &Dynamic, depth: usize) -> Result<(), WriteFault> {
     }))
 }
 
-fn check_all<'a>(mut values: impl Iterator<Item = &'a Dynamic>, depth: usize) -> Result<(), WriteFault> {
+/// The first fault, except that depth goes before all others.
+fn check_all<'a>(values: impl Iterator<Item = &'a Dynamic>, depth: usize) -> Result<(), WriteFault> {
     if depth >= MAX_DEPTH {
         return Err(WriteFault::TooDeep);
     }
-    values.try_for_each(|value| check(value, depth + 1))
+    let mut outcome = Ok(());
+    for value in values {
+        match check(value, depth + 1) {
+            Err(WriteFault::TooDeep) => return Err(WriteFault::TooDeep),
+            other => outcome = outcome.and(other),
+        }
+    }
+    outcome
 }
 
-fn capped(value: &impl Serialize, limit: usize) -> Result<Vec<u8>, WriteFault> {
+/// None if it does not fit.
+fn capped(value: &impl Serialize, limit: usize) -> Option<Vec<u8>> {
     let mut output = Capped {
         bytes: Vec::new(),
         limit,
     };
-    // After the check, writing fails in one way only: the cap is reached.
-    serde_json::to_writer(&mut output, value).map_err(|_| WriteFault::TooLarge)?;
-    Ok(output.bytes)
+    // Values of scripts fail to be written in one way only: the cap is reached.
+    serde_json::to_writer(&mut output, value).ok()?;
+    Some(output.bytes)
 }
 
 struct Fields<'a>(&'a Map);
@@ -102,6 +118,3 @@ impl io::Write for Capped {
         Ok(())
     }
 }
-
-/// As deep as a body may be that is read.
-const MAX_DEPTH: usize = 127;

@@ -1,6 +1,5 @@
 //! Runs scripts on one thread.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,11 +7,16 @@ use std::rc::Rc;
 
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Position, Scope};
 
-use super::fault::{Limit, ScriptFault, Stopped};
+use super::fault::{Limit, MAX_MESSAGE, ScriptFault, Stopped, shortened};
+use super::gate::{Closed, Gate};
 use super::json::{self, WriteFault};
 use super::{MAX_BODY, Script, ScriptContext, engine};
 
-/// An interpreter with the scripts that it has compiled. It stays on its thread, which should have 4 MiB of stack.
+/// Bytes of stack that a thread needs to run scripts. The interpreter copies, measures and drops nested values by calling
+/// itself; the limit on list items allows ten thousand levels.
+pub const STACK_SIZE: usize = 32 * 1_024 * 1_024;
+
+/// An interpreter with the scripts that it has compiled. It stays on its thread, which needs [`STACK_SIZE`].
 pub struct Runner {
     engine: Engine,
     compiled: HashMap<[u8; 32], AST>,
@@ -23,11 +27,8 @@ impl Runner {
     /// A runner. This takes some milliseconds: keep it.
     pub fn new() -> Self {
         let gate = Rc::new(Gate::default());
-        let mut engine = engine::runner();
-        let asked = Rc::clone(&gate);
-        engine.on_progress(move |_| asked.ask().map(|_| Dynamic::UNIT));
         Self {
-            engine,
+            engine: engine::runner(&gate),
             compiled: HashMap::new(),
             gate,
         }
@@ -48,20 +49,22 @@ impl Runner {
         stop: impl Fn() -> Option<Stopped> + 'static,
     ) -> Result<Vec<u8>, ScriptFault> {
         self.gate.open(Box::new(stop));
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_through_gate(script, payload, context)));
-        self.gate.close();
-        outcome.unwrap_or_else(|_| {
-            *self = Self::new();
-            Err(ScriptFault::Crashed)
-        })
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.transform(script, payload, context)));
+        match (self.gate.close(), outcome) {
+            (_, Err(_panic)) => {
+                *self = Self::new();
+                Err(ScriptFault::Crashed)
+            }
+            (Some(Closed::Stopped(reason)), _) => Err(ScriptFault::Stopped(reason)),
+            (Some(Closed::TooLarge), _) => Err(ScriptFault::Limit {
+                line: None,
+                which: Limit::DataSize,
+            }),
+            (None, Ok(result)) => result,
+        }
     }
 
-    fn run_through_gate(
-        &mut self,
-        script: &Script,
-        payload: &[u8],
-        context: &ScriptContext,
-    ) -> Result<Vec<u8>, ScriptFault> {
+    fn transform(&mut self, script: &Script, payload: &[u8], context: &ScriptContext) -> Result<Vec<u8>, ScriptFault> {
         let input = read(payload)?;
         let was_nothing = input.is_unit();
         let context = rhai::serde::to_dynamic(context).map_err(|error| ScriptFault::BadInput {
@@ -80,9 +83,6 @@ impl Runner {
             engine::ENTRY,
             (input, context),
         );
-        if let Some(reason) = self.gate.reason.get() {
-            return Err(ScriptFault::Stopped(reason));
-        }
         let output = result.map_err(|error| fault_of(*error))?;
         if output.is_unit() {
             // A script that hands on nothing where it was given nothing does no wrong.
@@ -124,35 +124,9 @@ impl Default for Runner {
 
 impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner").field("compiled", &self.compiled.len()).finish_non_exhaustive()
-    }
-}
-
-/// The caller's stop check of the run under way, where the engine can reach it.
-#[derive(Default)]
-struct Gate {
-    check: RefCell<Option<StopCheck>>,
-    /// Kept once given: a script that catches its own end does not go on.
-    reason: Cell<Option<Stopped>>,
-}
-
-type StopCheck = Box<dyn Fn() -> Option<Stopped>>;
-
-impl Gate {
-    fn open(&self, check: StopCheck) {
-        self.reason.set(None);
-        self.check.replace(Some(check));
-    }
-
-    fn close(&self) {
-        self.check.replace(None);
-    }
-
-    fn ask(&self) -> Option<Stopped> {
-        if self.reason.get().is_none() {
-            self.reason.set(self.check.borrow().as_ref().and_then(|check| check()));
-        }
-        self.reason.get()
+        f.debug_struct("Runner")
+            .field("compiled", &self.compiled.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -212,15 +186,5 @@ fn thrown_text(thrown: &Dynamic) -> String {
     thrown.to_string()
 }
 
-fn shortened(message: &str) -> String {
-    if message.chars().count() <= MAX_MESSAGE {
-        return message.to_owned();
-    }
-    message.chars().take(MAX_MESSAGE).chain("...".chars()).collect()
-}
-
 /// The most scripts that a runner keeps compiled, of some 20 KB each.
 const MAX_COMPILED: usize = 1_000;
-
-/// The most characters of a message.
-const MAX_MESSAGE: usize = 300;
