@@ -1,3 +1,6 @@
-//! The control plane of the Integration Gateway, and its command line.
+//! The control plane: keeps integrations and versions, pushes them to gateways, and speaks with operators.
 
+pub mod access;
 pub mod cli;
+pub mod config;
+pub mod seal;

@@ -1,0 +1,356 @@
+//! What this process is told at its start: a YAML file, and the environment over it.
+//!
+//! Nothing here is pushed to gateways but [`ProcessConfig::security`].
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Serialized};
+use filters::model::{Problem, Secret, Security, decode};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// All settings of the process. `conf/control-plane.yaml` shows each of them with its default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProcessConfig {
+    /// Address of the API; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// File that names the bound address once it is known: `{"api": "127.0.0.1:7070"}`.
+    pub ports_file: Option<PathBuf>,
+    /// Folder of everything that this process writes; made if missing, readable by its owner only.
+    pub data_dir: PathBuf,
+    /// Where integrations and versions are kept.
+    pub store: StoreConfig,
+    /// File with the key that encrypts stored secrets: 64 hexadecimal digits. Made in the data folder if not given.
+    pub secret_key_file: Option<PathBuf>,
+    /// Keys of the people and programs that may use the API. Without any, one is made at the first start.
+    pub operator_keys: Vec<OperatorKey>,
+    /// Tokens of the gateways. Without any, one is made at the first start.
+    pub gateway_tokens: Vec<GatewayToken>,
+    /// Rules for every connection that a gateway makes to a partner; part of what is pushed.
+    pub security: Security,
+    /// The push stream.
+    pub stream: StreamConfig,
+    /// Sizes and times.
+    pub limits: Limits,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
+            ports_file: None,
+            data_dir: PathBuf::from("data/control-plane"),
+            store: StoreConfig::default(),
+            secret_key_file: None,
+            operator_keys: Vec::new(),
+            gateway_tokens: Vec::new(),
+            security: Security::default(),
+            stream: StreamConfig::default(),
+            limits: Limits::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// Where integrations and versions are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum StoreConfig {
+    /// An embedded database; needs nothing else.
+    Sqlite(SqliteConfig),
+    /// A MongoDB replica set, which several control planes may share.
+    Mongodb(MongodbConfig),
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self::Sqlite(SqliteConfig::default())
+    }
+}
+
+/// The embedded database.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SqliteConfig {
+    /// Its file; `control-plane.db` in the data folder if not given.
+    pub path: Option<PathBuf>,
+}
+
+/// A MongoDB replica set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MongodbConfig {
+    /// Connection string; may hold a password.
+    pub uri: Secret,
+    /// Name of the database.
+    #[serde(default = "default_database")]
+    pub database: String,
+}
+
+/// A key of somebody who may use the API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OperatorKey {
+    /// Whose it is; stands in logs and versions.
+    pub name: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    #[serde(default)]
+    pub hash: Option<Secret>,
+    /// The key in clear, instead of `hash`.
+    #[serde(default)]
+    pub value: Option<Secret>,
+    /// The organizations that it may touch; all of them if left out.
+    #[serde(default)]
+    pub org_ids: Option<Vec<u64>>,
+}
+
+/// A token of one or several gateways.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayToken {
+    /// Whose it is; stands in logs.
+    pub name: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    #[serde(default)]
+    pub hash: Option<Secret>,
+    /// The token in clear, instead of `hash`.
+    #[serde(default)]
+    pub value: Option<Secret>,
+}
+
+/// The push stream.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// Lets gateways on other machines connect without TLS. Only for a TLS terminator in front of this process:
+    /// the stream carries the secrets of every integration.
+    pub allow_plaintext: bool,
+}
+
+/// Sizes and times.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// The most bytes of a request body.
+    pub body_bytes: usize,
+    /// The same for `POST /api/v1/apply`.
+    pub bulk_body_bytes: usize,
+    /// For a whole request, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// For the head of a request, and for an idle connection to ask again, in milliseconds.
+    pub header_timeout_ms: u64,
+    /// For one call to the store, in milliseconds.
+    pub store_timeout_ms: u64,
+    /// For requests in flight when the process is told to stop, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+    /// The most connections at a time; further ones wait.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            bulk_body_bytes: 32 * 1024 * 1024,
+            request_timeout_ms: 30_000,
+            header_timeout_ms: 30_000,
+            store_timeout_ms: 10_000,
+            shutdown_timeout_ms: 10_000,
+            connections: 4_096,
+        }
+    }
+}
+
+impl Limits {
+    /// For a whole request.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// For the head of a request.
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    /// For one call to the store.
+    pub fn store_timeout(&self) -> Duration {
+        Duration::from_millis(self.store_timeout_ms)
+    }
+
+    /// For requests in flight at the end.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+/// Logging to standard error.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// What is logged, as in `info` or `info,control_plane=debug`.
+    pub level: String,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Json,
+        }
+    }
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// One JSON object per line, for programs.
+    Json,
+    /// One line of text each, for people.
+    Text,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The environment cannot be read as settings.
+    #[error("cannot read the {PREFIX}* environment variables: {0}")]
+    Environment(Box<figment::Error>),
+    /// Settings are wrong.
+    #[error("{origin} has {} problem(s):{}", problems.len(), listed(problems))]
+    Problems {
+        /// The file, or the environment.
+        origin: String,
+        /// Everything that is wrong.
+        problems: Vec<Problem>,
+    },
+}
+
+impl ProcessConfig {
+    /// Reads `file` (if there is one) and the `CONTROL_PLANE_*` environment variables, which win.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or with every setting that is wrong.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let origin = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+        let document = match file {
+            None => Value::Object(serde_json::Map::new()),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                document_of(&text).map_err(|problem| ConfigError::Problems {
+                    origin: origin.clone(),
+                    problems: vec![problem],
+                })?
+            }
+        };
+        let environment = Env::raw().lowercase(false).filter_map(|name| {
+            let setting = name.as_str().strip_prefix(PREFIX)?;
+            (!NOT_SETTINGS.contains(&setting)).then(|| path_of(setting).into())
+        });
+        let merged: Value = Figment::from(Serialized::defaults(document))
+            .merge(environment)
+            .extract()
+            .map_err(|error| ConfigError::Environment(Box::new(error)))?;
+        let mut problems = Vec::new();
+        let config = decode::from_value::<Self>(&merged, "", &mut problems);
+        if let Some(config) = &config {
+            config.check(&mut problems);
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Problems { origin, problems }),
+        }
+    }
+
+    fn check(&self, problems: &mut Vec<Problem>) {
+        let limits = [
+            ("limits.bodyBytes", self.limits.body_bytes),
+            ("limits.bulkBodyBytes", self.limits.bulk_body_bytes),
+            ("limits.connections", self.limits.connections),
+        ];
+        for (path, value) in limits {
+            if value == 0 {
+                problems.push(Problem::new(path, "must be at least 1"));
+            }
+        }
+        let times = [
+            ("limits.requestTimeoutMs", self.limits.request_timeout_ms),
+            ("limits.headerTimeoutMs", self.limits.header_timeout_ms),
+            ("limits.storeTimeoutMs", self.limits.store_timeout_ms),
+            ("limits.shutdownTimeoutMs", self.limits.shutdown_timeout_ms),
+        ];
+        for (path, value) in times {
+            if !(1..=HOUR_MS).contains(&value) {
+                problems.push(Problem::new(path, format!("{value} is not between 1 and {HOUR_MS}")));
+            }
+        }
+        if let StoreConfig::Mongodb(mongodb) = &self.store
+            && (mongodb.database.is_empty() || mongodb.database.contains(['/', '\\', '.', '"', '$', ' ', '\0']))
+        {
+            problems.push(Problem::new(
+                "store.mongodb.database",
+                "must be a MongoDB database name: not empty, without / \\ . \" $ or spaces",
+            ));
+        }
+    }
+}
+
+/// An empty file, or one with comments only, is a file without settings.
+fn document_of(text: &str) -> Result<Value, Problem> {
+    match decode::from_text(text)? {
+        Value::Null => Ok(Value::Object(serde_json::Map::new())),
+        object @ Value::Object(_) => Ok(object),
+        _ => Err(Problem::new("", "must hold settings as `name: value`")),
+    }
+}
+
+/// `STORE__SQLITE__PATH` is `store.sqlite.path`, and `DATA_DIR` is `dataDir`.
+fn path_of(variable: &str) -> String {
+    let settings = variable.split("__").map(|part| {
+        let mut words = part.split('_').map(str::to_ascii_lowercase);
+        let first = words.next().unwrap_or_default();
+        words.fold(first, |name, word| {
+            let mut letters = word.chars();
+            match letters.next() {
+                Some(initial) => format!("{name}{}{}", initial.to_ascii_uppercase(), letters.as_str()),
+                None => name,
+            }
+        })
+    });
+    settings.collect::<Vec<_>>().join(".")
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+fn default_database() -> String {
+    "integration_gateway".to_owned()
+}
+
+const PREFIX: &str = "CONTROL_PLANE_";
+/// Variables with the prefix that the command line reads.
+const NOT_SETTINGS: [&str; 1] = ["CONFIG"];
+const HOUR_MS: u64 = 3_600_000;
+
+#[cfg(test)]
+mod tests;

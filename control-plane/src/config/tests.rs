@@ -1,0 +1,64 @@
+//! The environment is process-wide, so these tests go through the same steps with documents instead.
+
+use super::*;
+
+fn read(text: &str) -> Result<ProcessConfig, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("control-plane.yaml");
+    std::fs::write(&file, text).unwrap();
+    ProcessConfig::load(Some(&file)).map_err(|error| match error {
+        ConfigError::Problems { problems, .. } => problems.iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    })
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    let config = read("# nothing set\n").unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:7070");
+    assert!(matches!(config.store, StoreConfig::Sqlite(_)));
+    assert!(config.security.enforce_https && config.security.block_private_networks);
+}
+
+#[test]
+fn every_wrong_setting_is_named() {
+    let problems = read("listen: here\nlog: {colour: red}\nstor: 1\nlimits: {bodyBytes: -1}\n").unwrap_err();
+    let all = problems.join("\n");
+    for part in ["listen", "`colour`", "`stor`", "limits.bodyBytes"] {
+        assert!(all.contains(part), "{part} is missing in {all}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    let problems = read("limits: {requestTimeoutMs: 0, connections: 0}\n").unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}
+
+#[test]
+fn variables_name_settings() {
+    assert_eq!(path_of("STORE__SQLITE__PATH"), "store.sqlite.path");
+    assert_eq!(path_of("DATA_DIR"), "dataDir");
+    assert_eq!(path_of("LIMITS__BULK_BODY_BYTES"), "limits.bulkBodyBytes");
+}
+
+#[test]
+fn secrets_of_the_settings_are_not_printed() {
+    let config = read(
+        "operatorKeys: [{name: ops, value: very-secret-operator-key}]\n\
+         store: {mongodb: {uri: 'mongodb://user:hunter2@db.example'}}\n",
+    )
+    .unwrap();
+    let printed = format!("{config:?}");
+    assert!(
+        !printed.contains("hunter2") && !printed.contains("very-secret"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn the_shipped_file_shows_the_defaults() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/control-plane.yaml");
+    let shipped = ProcessConfig::load(Some(&file)).unwrap();
+    assert_eq!(format!("{shipped:?}"), format!("{:?}", ProcessConfig::default()));
+}
