@@ -4,3 +4,4 @@ pub mod access;
 pub mod cli;
 pub mod config;
 pub mod seal;
+pub mod store;

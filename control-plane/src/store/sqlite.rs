@@ -1,0 +1,203 @@
+//! The embedded store: one SQLite file, one thread that works on it.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::{Change, Contents, GatewayRecord, StoreError, Version, document};
+use crate::seal::Sealer;
+
+mod migrate;
+mod statements;
+
+/// The embedded store.
+#[derive(Debug)]
+pub(super) struct SqliteStore {
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+    sealer: Arc<Sealer>,
+    timeout: Duration,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+impl SqliteStore {
+    /// Opens `path`, making or migrating it. No other process can use it until this one ends.
+    pub(super) async fn open(path: PathBuf, sealer: Arc<Sealer>, timeout: Duration) -> Result<Self, StoreError> {
+        let (jobs, waiting) = sync_channel::<Job>(MOST_WAITING);
+        let (ready, opened) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                match connect(&path) {
+                    Ok(connection) => {
+                        drop(ready.send(Ok(())));
+                        work(connection, &waiting);
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+                let _ = end.send(());
+            })
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let opened = tokio::time::timeout(timeout, opened).await;
+        opened
+            .map_err(|_| StoreError::TimedOut(timeout))?
+            .map_err(|_| ended_early())??;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            ended: Mutex::new(Some(ended)),
+            sealer,
+            timeout,
+        })
+    }
+
+    pub(super) async fn load(&self) -> Result<Contents, StoreError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |connection| {
+            // One transaction, so that objects and versions are of one moment.
+            let transaction = connection.transaction().map_err(failed)?;
+            statements::load(&transaction, &sealer)
+        })
+        .await
+    }
+
+    pub(super) async fn commit(&self, version: &Version, change: &Change) -> Result<(), StoreError> {
+        let version = version.clone();
+        let put: Vec<_> = change
+            .put
+            .iter()
+            .map(|object| document::encode(object, &self.sealer))
+            .collect();
+        let delete = change.delete.clone();
+        self.run(move |connection| {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(failed)?;
+            statements::commit(&transaction, &version, &put, &delete)?;
+            transaction.commit().map_err(failed)
+        })
+        .await
+    }
+
+    pub(super) async fn head(&self) -> Result<u64, StoreError> {
+        self.run(|connection| statements::head(connection)).await
+    }
+
+    pub(super) async fn versions(&self, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
+        self.run(move |connection| statements::versions(connection, before, limit))
+            .await
+    }
+
+    pub(super) async fn version(&self, number: u64) -> Result<Option<(Version, Change)>, StoreError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |connection| statements::version(connection, number, &sealer))
+            .await
+    }
+
+    pub(super) async fn save_gateways(&self, gateways: &[GatewayRecord]) -> Result<(), StoreError> {
+        let gateways = gateways.to_vec();
+        self.run(move |connection| {
+            let transaction = connection.transaction().map_err(failed)?;
+            statements::save_gateways(&transaction, &gateways)?;
+            transaction.commit().map_err(failed)
+        })
+        .await
+    }
+
+    pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
+        self.run(|connection| statements::gateways(connection)).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.jobs.lock().take();
+        let ended = self.ended.lock().take();
+        if let Some(ended) = ended {
+            // Beyond this time the file is left as it is: every commit is whole on disk already.
+            drop(tokio::time::timeout(self.timeout, ended).await);
+        }
+    }
+
+    /// Hands a job to the thread and waits for its result. A job that was begun runs to its end even if nobody waits.
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move |connection| drop(answer.send(job(connection))));
+        let sent = match &*self.jobs.lock() {
+            Some(jobs) => jobs.try_send(job),
+            None => return Err(ended_early()),
+        };
+        match sent {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(StoreError::Unavailable("too many calls are waiting".into())),
+            Err(TrySendError::Disconnected(_)) => return Err(ended_early()),
+        }
+        let result = tokio::time::timeout(self.timeout, result).await;
+        result
+            .map_err(|_| StoreError::TimedOut(self.timeout))?
+            .map_err(|_| ended_early())?
+    }
+}
+
+fn work(mut connection: Connection, jobs: &Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        job(&mut connection);
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    // Made here first, as SQLite would make it readable by everybody; its companion files take over the mode.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display()).into()))?;
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(Duration::ZERO).map_err(failed)?;
+    let set_up = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        PRAGMA foreign_keys = ON;";
+    connection.execute_batch(set_up).map_err(|error| in_use(path, error))?;
+    migrate::migrate(&mut connection).map_err(|error| match error {
+        migrate::MigrateError::Newer { found, known } => StoreError::Newer { found, known },
+        migrate::MigrateError::Database(error) => in_use(path, error),
+    })?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn in_use(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => StoreError::Unavailable(
+            format!("{} is in use by another process; stop that one first", path.display()).into(),
+        ),
+        _ => failed(error),
+    }
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => StoreError::Corrupt {
+            object: "the database file".to_owned(),
+            reason: error.to_string(),
+        },
+        _ => StoreError::Unavailable(error.into()),
+    }
+}
+
+fn ended_early() -> StoreError {
+    StoreError::Unavailable("it is closed".into())
+}
+
+/// Calls that may wait for the thread; beyond them the store counts as down.
+const MOST_WAITING: usize = 1_024;
