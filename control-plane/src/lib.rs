@@ -3,5 +3,8 @@
 pub mod access;
 pub mod cli;
 pub mod config;
+pub mod fleet;
+pub mod metrics;
+pub mod publish;
 pub mod seal;
 pub mod store;

@@ -1,0 +1,431 @@
+//! The one path of a change: edit -> prepare -> compile -> version -> store -> swap -> push.
+//!
+//! Changes happen one after the other. What a caller is told was done is on disk, and in the state that gateways are
+//! told of. If the outcome of a write is not known (a store that went away in the middle), the state stays as it is and
+//! the next change finds out from the store.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use filters::model::push::{Object, ObjectId};
+use filters::model::{Problem, Security, Snapshot};
+use filters::plan::Plan;
+use jiff::{Timestamp, Unit};
+use tokio::sync::{Mutex, MutexGuard, watch};
+
+use crate::metrics::Metrics;
+use crate::store::{Change, HISTORY, Store, StoreError, Touched, Version};
+
+mod prepare;
+
+use prepare::Prepared;
+pub use prepare::{Action, Outcome};
+
+/// The configuration at one version, as this process serves and pushes it. Immutable; a change makes the next one.
+#[derive(Debug)]
+pub struct State {
+    /// All objects.
+    pub snapshot: Snapshot,
+    /// Digest of their content.
+    pub digest: String,
+    /// When this version was made; `None` before the first one.
+    pub at: Option<Timestamp>,
+    /// The plan that the objects compile to; kept so that the next compile shares what is unchanged. `None` if what the
+    /// store holds does not compile (it was accepted by an older release).
+    plan: Option<Arc<Plan>>,
+    /// The newest versions in ascending order.
+    recent: VecDeque<Arc<Touched>>,
+}
+
+impl State {
+    /// Which objects changed after version `from`, whose content had `digest`; `None` if that version is not remembered
+    /// or was another one.
+    pub fn touched_since(&self, from: u64, digest: &str) -> Option<Change> {
+        let start = self.recent.iter().position(|step| step.version.number == from)?;
+        if self.recent[start].version.digest != digest {
+            return None;
+        }
+        let steps = self.recent.iter().skip(start + 1);
+        let mut ids: Vec<&ObjectId> = steps.flat_map(|step| &step.objects).collect();
+        ids.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        ids.dedup();
+        let mut change = Change::default();
+        // Its one value is small, and whether it changed is not remembered.
+        change.put.push(Object::Security(self.snapshot.security));
+        for id in ids {
+            match self.object(id) {
+                Some(object) => change.put.push(object),
+                None => change.delete.push(id.clone()),
+            }
+        }
+        Some(change)
+    }
+
+    /// Digest of the content at version `number`, if that version is remembered.
+    pub fn digest_at(&self, number: u64) -> Option<&str> {
+        let newest_first = self.recent.iter().rev();
+        let mut steps = newest_first.take_while(|step| step.version.number >= number);
+        let step = steps.find(|step| step.version.number == number)?;
+        Some(&step.version.digest)
+    }
+
+    fn object(&self, id: &ObjectId) -> Option<Object> {
+        match id {
+            ObjectId::Organization(id) => {
+                let entry = self.snapshot.organizations.get(id)?;
+                Some(Object::Organization(Arc::clone(&entry.value)))
+            }
+            ObjectId::Integration(id) => {
+                let entry = self.snapshot.integrations.get(id)?;
+                Some(Object::Integration(Arc::clone(&entry.value)))
+            }
+        }
+    }
+
+    /// This state with one more version.
+    fn next(&self, snapshot: Snapshot, plan: Option<Plan>, version: Version, change: &Change) -> Self {
+        let mut recent = self.recent.clone();
+        recent.push_back(Arc::new(Touched {
+            version: version.clone(),
+            objects: change.touched().collect(),
+        }));
+        while recent.len() > HISTORY as usize {
+            recent.pop_front();
+        }
+        Self {
+            digest: version.digest,
+            at: Some(version.at),
+            plan: plan.map(Arc::new),
+            snapshot,
+            recent,
+        }
+    }
+}
+
+/// What somebody wants to change.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// Objects to put, each with the place in the request that its problems are reported at.
+    pub put: Vec<(String, Object)>,
+    /// Objects to delete. Those that are not there are passed over.
+    pub delete: Vec<ObjectId>,
+}
+
+impl Edit {
+    /// Puts one object, which is all that the request is about.
+    pub fn of_one(object: Object) -> Self {
+        Self {
+            put: vec![(String::new(), object)],
+            delete: Vec::new(),
+        }
+    }
+}
+
+/// Who changes something, and why.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// Name of the operator.
+    pub name: String,
+    /// In the operator's words; may be empty.
+    pub message: String,
+}
+
+/// Whether a change is made or only tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is made.
+    Commit,
+    /// It goes the same way up to the store, and is then forgotten.
+    DryRun,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The configuration would not be right.
+    #[error("the configuration has {} problem(s)", .0.len())]
+    Problems(Vec<Problem>),
+    /// There is no such object, or not for this operator.
+    #[error("{0} is not there")]
+    NotFound(String),
+    /// The operator may not touch it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It is in the way of what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// The object is not at the version that the caller knows.
+    #[error("{0} was changed in the meantime; read it again")]
+    Precondition(String),
+    /// Other changes take too long.
+    #[error("too many changes are waiting")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of this program.
+    #[error("the change was stopped by an internal fault")]
+    Internal,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The state with the change in it; for a dry run the state that it was tried on.
+    pub state: Arc<State>,
+    /// What happened to each object, in the order of the request.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Makes changes, and tells of them.
+#[derive(Clone, Debug)]
+pub struct Publisher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    state: watch::Sender<Arc<State>>,
+    turn: Mutex<()>,
+    metrics: Arc<Metrics>,
+}
+
+impl Publisher {
+    /// Reads everything from the store, and sees to it that the `security` of this process is part of it.
+    ///
+    /// # Errors
+    /// If the store does not work, or what it holds breaks the rules of `security`.
+    pub async fn start(store: Arc<Store>, security: Security, metrics: Arc<Metrics>) -> Result<Self, Refusal> {
+        let contents = store.load().await?;
+        let snapshot = contents.snapshot;
+        let (snapshot, compiled) = blocking(move || {
+            let compiled = filters::compile(&snapshot, None);
+            (snapshot, compiled)
+        })
+        .await?;
+        if let Err(problems) = &compiled {
+            for problem in problems {
+                tracing::error!(%problem, "the stored configuration has an error; mend it through the API");
+            }
+        }
+        let state = State {
+            digest: snapshot.digest(),
+            at: contents.recent.last().map(|step| step.version.at),
+            plan: compiled.ok().map(Arc::new),
+            recent: contents.recent.into_iter().map(Arc::new).collect(),
+            snapshot,
+        };
+        metrics.version(state.snapshot.version);
+        let publisher = Self(Arc::new(Inner {
+            store,
+            state: watch::Sender::new(Arc::new(state)),
+            turn: Mutex::new(()),
+            metrics,
+        }));
+        let author = Author {
+            name: "control-plane".to_owned(),
+            message: "security rules of this control plane".to_owned(),
+        };
+        publisher
+            .publish(author, Mode::Commit, move |state| {
+                let mut edit = Edit::default();
+                if state.snapshot.version == 0 || state.snapshot.security != security {
+                    edit.put.push(("security".to_owned(), Object::Security(security)));
+                }
+                Ok(edit)
+            })
+            .await?;
+        Ok(publisher)
+    }
+
+    /// The newest state.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.0.state.borrow())
+    }
+
+    /// Tells of each new state; those that come faster than they are taken are passed over.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<State>> {
+        self.0.state.subscribe()
+    }
+
+    /// Makes a change, or tries it. `edit` sees the state that the change is made to; it is asked again if another
+    /// process was faster. A change that was begun goes on even if the caller is no longer there.
+    ///
+    /// # Errors
+    /// What `edit` refuses, every problem of the configuration, or a failure of the store.
+    pub async fn publish<F>(&self, author: Author, mode: Mode, edit: F) -> Result<Published, Refusal>
+    where
+        F: Fn(&State) -> Result<Edit, Refusal> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        let task = tokio::spawn(async move {
+            let begun = Instant::now();
+            let result = inner.publish(&author, mode, edit).await;
+            inner.metrics.publish(mode, result.is_ok(), begun.elapsed());
+            result
+        });
+        task.await.unwrap_or(Err(Refusal::Internal))
+    }
+
+    /// Takes over the versions that other processes made.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn catch_up(&self) -> Result<(), Refusal> {
+        if self.0.store.head().await? == self.state().snapshot.version {
+            return Ok(());
+        }
+        let inner = Arc::clone(&self.0);
+        let task = tokio::spawn(async move {
+            let _turn = inner.turn().await?;
+            inner.catch_up().await
+        });
+        task.await.unwrap_or(Err(Refusal::Internal))
+    }
+}
+
+impl Inner {
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>, Refusal> {
+        tokio::time::timeout(LONGEST_WAIT, self.turn.lock())
+            .await
+            .map_err(|_| Refusal::Busy)
+    }
+
+    async fn publish<F>(&self, author: &Author, mode: Mode, edit: F) -> Result<Published, Refusal>
+    where
+        F: Fn(&State) -> Result<Edit, Refusal> + Send,
+    {
+        let _turn = self.turn().await?;
+        for _ in 0..MOST_TRIES {
+            let state = Arc::clone(&self.state.borrow());
+            let edit = edit(&state)?;
+            let (base, by) = (Arc::clone(&state), author.clone());
+            let Draft { outcomes, next } = blocking(move || Draft::new(&base, edit, &by)).await??;
+            let next = match next {
+                Some(next) if mode == Mode::Commit => next,
+                _ => return Ok(Published { state, outcomes }),
+            };
+            match self.store.commit(&next.version, &next.change).await {
+                Ok(()) => {
+                    let state = self.swap(next.state);
+                    return Ok(Published { state, outcomes });
+                }
+                Err(StoreError::Conflict(_)) => self.catch_up().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Reads what others made since this process's version. The turn is held.
+    async fn catch_up(&self) -> Result<(), Refusal> {
+        let mut state = Arc::clone(&self.state.borrow());
+        let head = self.store.head().await?;
+        if head < state.snapshot.version {
+            // Somebody restored or emptied the database. To push that to every gateway must be a decision of a person.
+            return Err(Refusal::Store(StoreError::Corrupt {
+                object: "the sequence of versions".to_owned(),
+                reason: format!(
+                    "it ends at {head}, and this process has {} already; restart it to serve what the store has",
+                    state.snapshot.version
+                ),
+            }));
+        }
+        for number in state.snapshot.version + 1..=head {
+            let (version, change) = self.store.version(number).await?.ok_or_else(|| StoreError::Corrupt {
+                object: format!("version {number}"),
+                reason: "it is missing".to_owned(),
+            })?;
+            let base = Arc::clone(&state);
+            state = blocking(move || {
+                let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
+                let compiled = filters::compile(&snapshot, base.plan.as_deref());
+                Arc::new(base.next(snapshot, compiled.ok(), version, &change))
+            })
+            .await?;
+        }
+        self.state.send_replace(Arc::clone(&state));
+        self.metrics.version(state.snapshot.version);
+        Ok(())
+    }
+
+    fn swap(&self, next: State) -> Arc<State> {
+        let state = Arc::new(next);
+        self.state.send_replace(Arc::clone(&state));
+        self.metrics.version(state.snapshot.version);
+        state
+    }
+}
+
+/// A change that is worked out, but not made.
+struct Draft {
+    outcomes: Vec<Outcome>,
+    /// `None` if everything is as it should be already.
+    next: Option<Next>,
+}
+
+struct Next {
+    state: State,
+    version: Version,
+    change: Change,
+}
+
+impl Draft {
+    fn new(base: &State, edit: Edit, author: &Author) -> Result<Self, Refusal> {
+        let at = now();
+        let prepared = prepare::prepare(&base.snapshot, edit, at).map_err(Refusal::Problems)?;
+        let Prepared {
+            change,
+            outcomes,
+            places,
+        } = prepared;
+        if change.put.is_empty() && change.delete.is_empty() {
+            return Ok(Self { outcomes, next: None });
+        }
+        let number = base.snapshot.version + 1;
+        let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
+        let plan = filters::compile(&snapshot, base.plan.as_deref())
+            .map_err(|problems| Refusal::Problems(places.relocate(problems)))?;
+        let version = Version {
+            number,
+            author: author.name.clone(),
+            message: author.message.clone(),
+            at,
+            digest: plan.digest.clone(),
+            put: change.put.len() as u64,
+            deleted: change.delete.len() as u64,
+        };
+        let state = base.next(snapshot, Some(plan), version.clone(), &change);
+        let next = Next { state, version, change };
+        Ok(Self {
+            outcomes,
+            next: Some(next),
+        })
+    }
+}
+
+/// Compiling takes longer than the threads that serve requests should be held.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Internal)
+}
+
+/// The time in milliseconds, the finest that both stores keep.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Millisecond).unwrap_or(now)
+}
+
+/// Total order of identifiers, to find those that are there twice.
+fn order(id: &ObjectId) -> (u64, &str) {
+    match id {
+        ObjectId::Organization(id) => (*id, ""),
+        ObjectId::Integration(id) => (0, id),
+    }
+}
+
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How often a change is tried anew when other processes are faster.
+const MOST_TRIES: usize = 5;
+
+#[cfg(test)]
+pub(crate) mod tests;
