@@ -1,10 +1,18 @@
 //! The control plane: keeps integrations and versions, pushes them to gateways, and speaks with operators.
+//!
+//! A change takes one path, in this order: `api/` (who asks, and for what) -> `publish.rs` (prepare, compile, version,
+//! store, swap) -> `fleet/` (what is each gateway to be told) -> `api/stream.rs` (one WebSocket each).
 
 pub mod access;
+mod api;
 pub mod cli;
 pub mod config;
 pub mod fleet;
+mod listener;
 pub mod metrics;
 pub mod publish;
 pub mod seal;
+mod server;
 pub mod store;
+
+pub use server::{ControlPlane, StartError, start};

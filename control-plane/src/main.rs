@@ -1,2 +1,65 @@
-//! Placeholder.
-fn main() {}
+//! `control-plane`: reads its settings, serves until it is told to stop.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use control_plane::config::{LogConfig, LogFormat, ProcessConfig};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Keeps integrations and versions, and pushes them to gateways.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// File with the settings; each can also be set by environment, as CONTROL_PLANE_STORE__SQLITE__PATH.
+    #[arg(long, env = "CONTROL_PLANE_CONFIG")]
+    config: Option<PathBuf>,
+    /// File to write the bound address to, as {"api": "127.0.0.1:7070"}.
+    #[arg(long)]
+    ports_file: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut config = ProcessConfig::load(arguments.config.as_deref())?;
+    if arguments.ports_file.is_some() {
+        config.ports_file = arguments.ports_file;
+    }
+    start_log(&config.log)?;
+    // Asked for before anything is served, so that no signal is missed.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let control_plane = control_plane::start(config).await?;
+    if let Some(key) = &control_plane.new_operator_key {
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "operator key (shown this once, only its hash is kept): {}",
+            key.expose()
+        )
+        .context("cannot show the new operator key")?;
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    control_plane.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn start_log(config: &LogConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.level).context("log.level is not a filter such as `info`")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = match config.format {
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}

@@ -1,0 +1,68 @@
+//! An answer with one object: its JSON, its entity tag, its address.
+
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// One object.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    status: StatusCode,
+    tag: String,
+    location: Option<String>,
+    body: T,
+}
+
+impl<T> Answer<T> {
+    /// An object that is there.
+    pub(super) fn found(tag: String, body: T) -> Self {
+        Self {
+            status: StatusCode::OK,
+            tag,
+            location: None,
+            body,
+        }
+    }
+
+    /// An object that was made just now.
+    pub(super) fn created(tag: String, location: String, body: T) -> Self {
+        Self {
+            status: StatusCode::CREATED,
+            location: Some(location),
+            ..Self::found(tag, body)
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        let mut set = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().insert(name, value);
+            }
+        };
+        set(header::ETAG, &format!("\"{}\"", self.tag));
+        if let Some(location) = &self.location {
+            set(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Answer<T> {
+    type Inner = T;
+
+    fn operation_response(ctx: &mut GenContext, operation: &mut Operation) -> Option<Documented> {
+        Json::<T>::operation_response(ctx, operation)
+    }
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        Json::<T>::inferred_responses(ctx, operation)
+    }
+}

@@ -1,0 +1,199 @@
+//! The one shape of an error answer.
+
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use filters::fault::ErrorBody;
+use filters::model::Problem;
+use http::header::{ALLOW, RETRY_AFTER};
+use http::{HeaderValue, StatusCode, Uri};
+use jiff::Timestamp;
+
+use crate::publish::Refusal;
+use crate::store::StoreError;
+
+/// An error answer. Its body is written last, where the request's identifier is known (`observe.rs`).
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    problems: Vec<Problem>,
+    retry_after_seconds: Option<u32>,
+}
+
+impl ApiError {
+    pub(crate) fn validation(problems: Vec<Problem>) -> Self {
+        let message = match problems.as_slice() {
+            [problem] => problem.to_string(),
+            _ => format!("the request has {} problems", problems.len()),
+        };
+        Self {
+            problems,
+            ..Self::new(StatusCode::BAD_REQUEST, message)
+        }
+    }
+
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{what} is not there"))
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            retry_after_seconds: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        }
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "a fault of the control plane; its log has more under this request id",
+        )
+    }
+
+    /// An error with the code that belongs to its status.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code_of(status),
+            message: message.into(),
+            problems: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// Its problems, if they are what is wrong.
+    pub(crate) fn into_problems(self) -> Result<Vec<Problem>, Self> {
+        if self.problems.is_empty() {
+            Err(self)
+        } else {
+            Ok(self.problems)
+        }
+    }
+
+    /// The answer, headers and body.
+    pub(crate) fn answer(self, request_id: &str) -> Response {
+        let body = ErrorBody {
+            error: self.message,
+            code: self.code.to_owned(),
+            status_code: self.status.as_u16(),
+            timestamp: format!("{:.3}", Timestamp::now()),
+            request_id: request_id.to_owned(),
+            problems: self.problems,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// An error that a library answered with, in our shape. `Allow` is kept.
+    pub(crate) fn of_foreign(response: &Response, uri: &Uri) -> Self {
+        let status = response.status();
+        let message = match status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let allowed = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
+                format!("{} takes only {}", uri.path(), allowed.unwrap_or("other methods"))
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => "the body is too large".to_owned(),
+            status => status.canonical_reason().unwrap_or("the request failed").to_lowercase(),
+        };
+        Self::new(status, message)
+    }
+}
+
+/// Answer to a path that no route has.
+pub(super) async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::not_found(&format!("the path {}", uri.path()))
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Problems(problems) => Self::validation(problems),
+            Refusal::NotFound(_) => Self::new(StatusCode::NOT_FOUND, message),
+            Refusal::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, message),
+            Refusal::Conflict(_) => Self::new(StatusCode::CONFLICT, message),
+            Refusal::Precondition(_) => Self::new(StatusCode::PRECONDITION_FAILED, message),
+            Refusal::Busy => Self::unavailable(message),
+            Refusal::Store(error) => error.into(),
+            Refusal::Internal => Self::internal(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        // The cause may name hosts and files: it is for the log, not for whoever asks.
+        tracing::error!(%error, "the store failed");
+        match error {
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } => Self::internal(),
+            StoreError::Unavailable(_) | StoreError::TimedOut(_) | StoreError::Conflict(_) => Self::unavailable(
+                "the store does not answer; read what is there before a change is repeated, as it may be kept",
+            ),
+        }
+    }
+}
+
+impl OperationOutput for ApiError {
+    type Inner = ErrorBody;
+
+    fn operation_response(ctx: &mut GenContext, operation: &mut Operation) -> Option<Documented> {
+        Json::<ErrorBody>::operation_response(ctx, operation)
+    }
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        documented(ctx, operation, &[500, 503])
+    }
+}
+
+/// Error answers for the API's description.
+pub(super) fn documented(
+    ctx: &mut GenContext,
+    operation: &mut Operation,
+    statuses: &[u16],
+) -> Vec<(Option<u16>, Documented)> {
+    let answers = statuses.iter().filter_map(|status| {
+        let mut answer = Json::<ErrorBody>::operation_response(ctx, operation)?;
+        answer.description = StatusCode::from_u16(*status).map_or_else(|_| String::new(), |s| code_of(s).to_owned());
+        Some((Some(*status), answer))
+    });
+    answers.collect()
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "UNAUTHORIZED",
+        StatusCode::FORBIDDEN => "FORBIDDEN",
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
+        StatusCode::CONFLICT => "CONFLICT",
+        StatusCode::PRECONDITION_FAILED => "PRECONDITION_FAILED",
+        StatusCode::PAYLOAD_TOO_LARGE => "PAYLOAD_TOO_LARGE",
+        StatusCode::TOO_MANY_REQUESTS => "RATE_LIMITED",
+        StatusCode::SERVICE_UNAVAILABLE => "SERVICE_UNAVAILABLE",
+        status if status.is_client_error() => "VALIDATION_ERROR",
+        _ => "INTERNAL_ERROR",
+    }
+}

@@ -1,0 +1,58 @@
+//! Everything that is configured, as one document.
+
+use std::sync::Arc;
+
+use aide::transform::TransformOperation;
+use axum::Json;
+use axum::extract::State;
+use filters::model::{InboundIntegration, Organization, Security};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::App;
+use super::error::ApiError;
+use super::operator::Caller;
+use super::request::{Params, Within};
+
+/// A snapshot document with the version that it shows. Without `version` it reads as a file.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Export {
+    /// The version.
+    version: u64,
+    /// Rules for every connection to a partner.
+    security: Security,
+    /// Organizations by number.
+    organizations: Vec<Organization>,
+    /// Integrations by identifier; secrets are masked.
+    integrations: Vec<InboundIntegration>,
+}
+
+/// Exports everything, or what belongs to one organization.
+pub(super) async fn export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Params(within): Params<Within>,
+) -> Result<Json<Export>, ApiError> {
+    let scope = caller.scope(within.org_id)?;
+    let state = app.publisher.state();
+    let snapshot = &state.snapshot;
+    let organizations = snapshot.organizations.values().map(|entry| &entry.value);
+    let integrations = snapshot.integrations.values().map(|entry| &entry.value);
+    Ok(Json(Export {
+        version: snapshot.version,
+        security: snapshot.security,
+        organizations: organizations
+            .filter(|organization| scope.is_none_or(|id| id == organization.org_id))
+            .map(|organization| (**organization).clone())
+            .collect(),
+        integrations: integrations
+            .filter(|integration| scope.is_none_or(|id| id == integration.org_id))
+            .map(|integration| integration.masked())
+            .collect(),
+    }))
+}
+
+pub(super) fn export_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.summary("Export everything, or one organization, as a document that can be applied again")
+}

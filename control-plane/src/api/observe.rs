@@ -1,0 +1,114 @@
+//! Around every request: its identifier, its time limit, its line in the log, its metrics, and the shape of its errors.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::header::ALLOW;
+use http::{HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use super::App;
+use super::error::ApiError;
+
+/// What becomes known of a request while it is handled.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Noted(Arc<OnceLock<String>>);
+
+impl Noted {
+    /// Notes who asked; for the log.
+    pub(super) fn operator(&self, name: &str) {
+        // The first one stays; there is only one key per request.
+        let _ = self.0.set(name.to_owned());
+    }
+}
+
+pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let request_id = id_of(&request);
+    let noted = Noted::default();
+    request.extensions_mut().insert(noted.clone());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let limit = app.limits.request_timeout();
+    let handled = tokio::time::timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind());
+    let response = match handled.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!(request_id, "a handler panicked");
+            ApiError::internal().answer(&request_id)
+        }
+        Err(_) => ApiError::unavailable(format!(
+            "the request took longer than {} ms; read what is there before a change is repeated, as it may be kept",
+            limit.as_millis()
+        ))
+        .answer(&request_id),
+    };
+    let mut response = shaped(response, &uri, &request_id);
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let status = response.status().as_u16();
+    let took = begun.elapsed();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    app.metrics.request(method_label(&method), route, status, took);
+    tracing::info!(
+        request_id,
+        method = %method,
+        path = uri.path(),
+        route,
+        status,
+        ms = took.as_secs_f64() * 1000.0,
+        operator = noted.0.get(),
+        "request"
+    );
+    response
+}
+
+/// Every error in our shape, also those that a library made.
+fn shaped(mut response: Response, uri: &http::Uri, request_id: &str) -> Response {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        return error.answer(request_id);
+    }
+    let status = response.status();
+    let is_ours = response
+        .headers()
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/json");
+    if !(status.is_client_error() || status.is_server_error()) || is_ours {
+        return response;
+    }
+    let mut shaped = ApiError::of_foreign(&response, uri).answer(request_id);
+    if let Some(allow) = response.headers_mut().remove(ALLOW) {
+        shaped.headers_mut().insert(ALLOW, allow);
+    }
+    shaped
+}
+
+/// The caller's identifier where it is harmless, else one of our own.
+fn id_of(request: &Request) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let harmless = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+    };
+    given
+        .filter(harmless)
+        .map_or_else(|| format!("req_{}", Uuid::now_v7().simple()), str::to_owned)
+}
+
+/// A client may make methods up; metrics must not grow by them.
+fn method_label(method: &http::Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "other",
+    }
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

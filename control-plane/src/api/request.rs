@@ -1,0 +1,208 @@
+//! What a request carries, read so that every problem in it is reported.
+
+use std::sync::Arc;
+
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
+use axum::Json;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use filters::model::{Problem, decode};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::App;
+use super::error::{ApiError, documented};
+
+/// A JSON body that is described as a `T`, and not read as one yet.
+#[derive(Debug)]
+pub(super) struct Document<T> {
+    pub(super) value: Value,
+    shape: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Document<T> {
+    /// Reads it.
+    pub(super) fn read(&self) -> Result<T, ApiError> {
+        read(&self.value, "").map_err(ApiError::validation)
+    }
+}
+
+/// Reads `value`, at `path` of the request.
+pub(super) fn read<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, Vec<Problem>> {
+    let mut problems = Vec::new();
+    match decode::from_value(value, path, &mut problems) {
+        Some(read) if problems.is_empty() => Ok(read),
+        _ => Err(problems),
+    }
+}
+
+impl<T> FromRequest<Arc<App>> for Document<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok());
+        let essence = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+        if !essence.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || is_json_kind(kind)) {
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send the body as JSON, with Content-Type: application/json",
+            ));
+        }
+        let body = Bytes::from_request(request, app).await.map_err(unread)?;
+        let value = serde_json::from_slice(&body)
+            .map_err(|error| ApiError::validation(vec![Problem::new("", format!("not valid JSON: {error}"))]))?;
+        Ok(Self {
+            value,
+            shape: std::marker::PhantomData,
+        })
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Document<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Json::<T>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        documented(ctx, operation, &[400, 413, 415])
+    }
+}
+
+/// Query parameters. Those that `T` does not know are refused.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection| {
+                let message =
+                    std::error::Error::source(&rejection).map_or_else(|| rejection.body_text(), ToString::to_string);
+                ApiError::validation(vec![Problem::new("query", message)])
+            })
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Params<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Query::<T>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        documented(ctx, operation, &[400])
+    }
+}
+
+/// The organization that a request is about.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Within {
+    /// The organization; must be given if the key is not for all of them.
+    #[serde(default)]
+    pub(super) org_id: Option<u64>,
+}
+
+/// Identifier of an object in the path.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Named {
+    /// Identifier.
+    pub(super) id: String,
+}
+
+/// Parameters in the path.
+#[derive(Debug)]
+pub(super) struct Place<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Place<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        // What does not read as an identifier names nothing.
+        let Path(place) = Path::from_request_parts(parts, app)
+            .await
+            .map_err(|_| ApiError::not_found(&format!("the path {}", parts.uri.path())))?;
+        Ok(Self(place))
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Place<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Path::<T>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        documented(ctx, operation, &[404])
+    }
+}
+
+/// The entity tags of `If-Match`, if the header is there.
+#[derive(Clone, Debug)]
+pub(super) struct IfMatch(Option<String>);
+
+impl IfMatch {
+    /// True if the object with this tag may be changed; `None` if there is no object.
+    pub(super) fn allows(&self, tag: Option<&str>) -> bool {
+        let Some(wanted) = &self.0 else { return true };
+        let Some(tag) = tag else { return false };
+        wanted.split(',').map(str::trim).any(|wanted| {
+            // Strong comparison (RFC 9110 section 13.1.1): a weak tag matches nothing.
+            wanted == "*" || wanted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(tag)
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
+        Ok(Self(if_match(&parts.headers)))
+    }
+}
+
+impl OperationInput for IfMatch {
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        documented(ctx, operation, &[412])
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Option<String> {
+    let all: Vec<_> = headers.get_all(header::IF_MATCH).iter().collect();
+    if all.is_empty() {
+        return None;
+    }
+    // A value that is not text is no tag of ours.
+    Some(
+        all.iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect::<Vec<_>>()
+            .join(","),
+    )
+}
+
+fn is_json_kind(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    kind.starts_with("application/") && kind.ends_with("+json")
+}
+
+fn unread(rejection: BytesRejection) -> ApiError {
+    let status = rejection.into_response().status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::new(status, "the body is too large; many objects go through /api/v1/apply")
+    } else {
+        ApiError::new(StatusCode::BAD_REQUEST, "the body could not be read to its end")
+    }
+}

@@ -1,0 +1,280 @@
+//! The push stream: one WebSocket per gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use filters::model::Problem;
+use filters::model::push::{FromGateway, Have};
+use futures_util::StreamExt as _;
+use http::{HeaderMap, StatusCode, header};
+use tokio::sync::watch;
+
+use super::App;
+use super::error::ApiError;
+use crate::fleet::{Due, Member, Session, other_model};
+use crate::listener::Peer;
+use crate::publish::State as Configuration;
+
+/// Opens a stream for a gateway that shows a token.
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let token = token.ok_or_else(|| ApiError::unauthorized("give the gateway's token as Authorization: Bearer"))?;
+    let owner = app
+        .access
+        .gateway(token)
+        .ok_or_else(|| ApiError::unauthorized("the token is not known"))?;
+    if !peer.ip().to_canonical().is_loopback() && !app.stream.allow_plaintext {
+        return Err(ApiError::forbidden(
+            "this stream carries secrets and is not encrypted: connect over loopback, or through a TLS terminator with \
+             `stream.allowPlaintext` set in the control plane's settings",
+        ));
+    }
+    let upgrade = upgrade
+        .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, format!("open a WebSocket here: {rejection}")))?;
+    let streams = app.streams.clone();
+    let upgrade = upgrade
+        .max_message_size(MOST_MESSAGE_BYTES)
+        .max_frame_size(MOST_MESSAGE_BYTES);
+    Ok(upgrade.on_upgrade(move |socket| {
+        // Tracked, so that the process waits for the farewell; the upgraded connection is nobody else's to wait for.
+        streams.track_future(async move {
+            let (reason, socket) = converse(&app, socket, &owner, peer).await;
+            farewell(socket, &reason).await;
+        })
+    }))
+}
+
+/// Why a stream ends, in the words and the code of the close frame.
+#[derive(Debug)]
+struct End {
+    code: u16,
+    reason: String,
+}
+
+impl End {
+    fn new(code: u16, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+
+    /// The gateway went away by itself.
+    fn gone() -> Self {
+        Self::new(NORMAL, "")
+    }
+}
+
+async fn converse(app: &App, socket: WebSocket, owner: &Arc<str>, peer: SocketAddr) -> (End, WebSocket) {
+    let mut stream = Stream {
+        socket,
+        heard: Instant::now(),
+    };
+    let end = match talk(app, &mut stream, owner, peer).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    (end, stream.socket)
+}
+
+async fn talk(
+    app: &App,
+    stream: &mut Stream,
+    owner: &Arc<str>,
+    peer: SocketAddr,
+) -> Result<std::convert::Infallible, End> {
+    let hello = tokio::time::timeout(HELLO_WITHIN, stream.next()).await;
+    let first = hello.map_err(|_| End::new(POLICY, "no Hello came"))??;
+    let FromGateway::Hello {
+        gateway_id,
+        model_version,
+        have,
+    } = first
+    else {
+        return Err(End::new(POLICY, "the first message must be a Hello"));
+    };
+    let member = app
+        .fleet
+        .join(&gateway_id, model_version, have.as_ref(), owner, peer)
+        .map_err(|refusal| End::new(POLICY, refusal.to_string()))?;
+    tracing::info!(gateway_id, %peer, token = %owner, version = have.as_ref().map(|have| have.version), "a gateway is connected");
+    let mut talk = Talk {
+        session: Session::new(have),
+        muted: other_model(model_version),
+        states: app.publisher.subscribe(),
+        member,
+    };
+    if let Some(reason) = &talk.muted {
+        tracing::warn!(gateway_id, reason, "a gateway is told nothing");
+    }
+    let end = talk.run(app, stream).await;
+    if let Err(end) = &end {
+        tracing::info!(
+            gateway_id,
+            code = end.code,
+            reason = end.reason,
+            "a gateway is disconnected"
+        );
+    }
+    end
+}
+
+/// A conversation after the first `Hello`.
+struct Talk {
+    session: Session,
+    /// Why the gateway is told nothing.
+    muted: Option<String>,
+    states: watch::Receiver<Arc<Configuration>>,
+    member: Member,
+}
+
+impl Talk {
+    async fn run(&mut self, app: &App, stream: &mut Stream) -> Result<std::convert::Infallible, End> {
+        let mut pings = tokio::time::interval(PING_EVERY);
+        loop {
+            self.tell(app, stream).await?;
+            tokio::select! {
+                changed = self.states.changed() => changed.map_err(|_| stopping())?,
+                message = stream.next() => {
+                    let message = message?;
+                    self.hear(message)?;
+                }
+                _ = pings.tick() => {
+                    if stream.heard.elapsed() > SILENT_FOR {
+                        return Err(End::new(POLICY, "nothing was heard for too long"));
+                    }
+                    if self.session.is_overdue(Instant::now()) {
+                        return Err(End::new(POLICY, "a version was not answered in time"));
+                    }
+                    stream.send(Message::Ping(bytes::Bytes::new())).await?;
+                }
+                () = self.member.replaced.cancelled() => {
+                    return Err(End::new(POLICY, "the same gatewayId connected anew"));
+                }
+                () = app.stop.cancelled() => return Err(stopping()),
+            }
+        }
+    }
+
+    /// Sends what is due.
+    async fn tell(&mut self, app: &App, stream: &mut Stream) -> Result<(), End> {
+        if self.muted.is_some() {
+            return Ok(());
+        }
+        let state = Arc::clone(&self.states.borrow_and_update());
+        let Some(due) = self.session.due(&state) else {
+            return Ok(());
+        };
+        let whole = due == Due::Snapshot;
+        let text = app.messages.text(&state, due).await;
+        let text = text.ok_or_else(|| End::new(FAULT, "the message could not be made"))?;
+        stream.send(Message::Text(text)).await?;
+        app.metrics.pushed();
+        self.session.sent(state.snapshot.version, whole, Instant::now());
+        Ok(())
+    }
+
+    fn hear(&mut self, message: FromGateway) -> Result<(), End> {
+        match message {
+            FromGateway::Hello { have, .. } => {
+                self.member.runs(have.as_ref());
+                self.session.said_hello(have);
+            }
+            FromGateway::Ack { version, digest } => {
+                let expected = self.states.borrow().digest_at(version).map(str::to_owned);
+                let have = Have { version, digest };
+                self.member.acked(&have);
+                if !self.session.acked(have, expected.as_deref()) {
+                    let problem = Problem::new("", "the gateway has another content under this version than was sent");
+                    self.member.nacked(version, vec![problem]);
+                }
+            }
+            FromGateway::Nack { version, problems } => {
+                tracing::warn!(version, problems = problems.len(), "a gateway refused a version");
+                self.member.nacked(version, problems);
+                self.session.nacked(version);
+            }
+            FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
+        }
+        Ok(())
+    }
+}
+
+/// The socket, with a limit on the time of each message.
+struct Stream {
+    socket: WebSocket,
+    heard: Instant,
+}
+
+impl Stream {
+    /// The next message of the gateway. Safe to drop while it waits.
+    async fn next(&mut self) -> Result<FromGateway, End> {
+        loop {
+            let message = self.socket.next().await.ok_or_else(End::gone)?;
+            let message = message.map_err(|error| End::new(PROTOCOL, error.to_string()))?;
+            self.heard = Instant::now();
+            match message {
+                Message::Text(text) => {
+                    return serde_json::from_str(&text)
+                        .map_err(|error| End::new(PROTOCOL, format!("not a message of a gateway: {error}")));
+                }
+                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Binary(_) => return Err(End::new(PROTOCOL, "messages are texts")),
+                Message::Close(_) => return Err(End::gone()),
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match tokio::time::timeout(SEND_WITHIN, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::gone()),
+            Err(_) => Err(End::new(POLICY, "a message was not taken in time")),
+        }
+    }
+}
+
+async fn farewell(mut socket: WebSocket, end: &End) {
+    let mut reason = end.reason.clone();
+    reason.truncate(reason.floor_char_boundary(MOST_REASON_BYTES));
+    let frame = CloseFrame {
+        code: end.code,
+        reason: reason.into(),
+    };
+    // Whether it arrives is of no consequence: the connection ends here either way.
+    let _ = tokio::time::timeout(FAREWELL_WITHIN, socket.send(Message::Close(Some(frame)))).await;
+}
+
+fn stopping() -> End {
+    End::new(GOING_AWAY, "the control plane stops")
+}
+
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+const SEND_WITHIN: Duration = Duration::from_secs(30);
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// Three pings without an answer.
+const SILENT_FOR: Duration = Duration::from_secs(50);
+/// Of a gateway's message; the longest are lists of problems.
+const MOST_MESSAGE_BYTES: usize = 1024 * 1024;
+/// RFC 6455 section 5.5 leaves 125 bytes to a close frame, two of them to its code.
+const MOST_REASON_BYTES: usize = 123;
+
+// RFC 6455 section 7.4.1.
+const NORMAL: u16 = 1000;
+const GOING_AWAY: u16 = 1001;
+const PROTOCOL: u16 = 1002;
+const POLICY: u16 = 1008;
+const FAULT: u16 = 1011;

@@ -1,0 +1,197 @@
+//! Puts the parts together, and takes them down in the reverse order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use filters::model::{Problem, Secret};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::{Access, AccessError, make_private_folder};
+use crate::api::{App, router};
+use crate::config::ProcessConfig;
+use crate::fleet::{Fleet, Messages};
+use crate::listener;
+use crate::metrics::Metrics;
+use crate::publish::{Publisher, Refusal};
+use crate::seal::Sealer;
+use crate::store::{Store, StoreError};
+
+/// A running control plane.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// An operator key that was made just now, to be shown once.
+    pub new_operator_key: Option<Secret>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+/// Why the control plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Keys, tokens or the data folder.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored integrations break the configured security rules.
+    #[error("the integrations in the store break the rules in `security`:{}", listed(.0))]
+    Security(Vec<Problem>),
+    /// The versions cannot be taken up.
+    #[error(transparent)]
+    Publish(Refusal),
+    /// The address is taken or is not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The ports file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    PortsFile {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The metrics cannot be registered.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Starts a control plane. It serves when this returns.
+///
+/// # Errors
+/// If a part cannot be used as configured.
+pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
+    make_private_folder(&config.data_dir)?;
+    let mut access = Access::prepare(&config)?;
+    let new_operator_key = access.new_operator_key.take();
+    let key_file = config.secret_key_file.clone();
+    let sealer = Arc::new(Sealer::load(
+        &key_file.unwrap_or_else(|| config.data_dir.join("secret.key")),
+    )?);
+    let metrics = Arc::new(Metrics::new()?);
+    let store = Store::open(&config.store, &config.data_dir, &config.limits, Arc::clone(&sealer)).await?;
+    let store = Arc::new(store);
+    let publisher = Publisher::start(Arc::clone(&store), config.security, Arc::clone(&metrics))
+        .await
+        .map_err(|refusal| match refusal {
+            Refusal::Problems(problems) => StartError::Security(problems),
+            Refusal::Store(error) => StartError::Store(error),
+            other => StartError::Publish(other),
+        })?;
+    let fleet = Arc::new(Fleet::load(Arc::clone(&store), Arc::clone(&metrics)).await?);
+    let listener = TcpListener::bind(config.listen).await;
+    let failed = |source| StartError::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = listener.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    if let Some(path) = &config.ports_file {
+        write_ports(path, address).map_err(|source| StartError::PortsFile {
+            path: path.display().to_string(),
+            source,
+        })?;
+    }
+    let stop = CancellationToken::new();
+    let app = Arc::new(App {
+        access,
+        publisher,
+        fleet,
+        messages: Messages::default(),
+        store,
+        sealer,
+        metrics,
+        limits: config.limits,
+        stream: config.stream,
+        stop: stop.clone(),
+        streams: TaskTracker::new(),
+    });
+    tracing::info!(%address, version = app.publisher.state().snapshot.version, "ready");
+    Ok(ControlPlane {
+        address,
+        new_operator_key,
+        serving: tokio::spawn(serve(app, listener)),
+        stop,
+    })
+}
+
+impl ControlPlane {
+    /// Stops it: no new requests, those in flight end, and what is known of gateways is saved.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the control plane ended by a fault");
+        }
+    }
+}
+
+async fn serve(app: Arc<App>, listener: TcpListener) {
+    let saved = CancellationToken::new();
+    let saving = {
+        let (fleet, saved) = (Arc::clone(&app.fleet), saved.clone());
+        tokio::spawn(async move { fleet.keep_saved(saved).await })
+    };
+    let following = tokio::spawn(follow(Arc::clone(&app)));
+    listener::serve(listener, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
+    app.streams.close();
+    if tokio::time::timeout(app.limits.shutdown_timeout(), app.streams.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(left = app.streams.len(), "push streams were cut off");
+    }
+    saved.cancel();
+    for task in [saving, following] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a background task ended by a fault");
+        }
+    }
+    app.store.close().await;
+}
+
+/// Takes over what other control planes write to a shared store.
+async fn follow(app: Arc<App>) {
+    if !app.store.is_shared() {
+        return;
+    }
+    let mut works = true;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
+            () = app.stop.cancelled() => return,
+        }
+        match app.publisher.catch_up().await {
+            Ok(()) => works = true,
+            Err(error) if works => {
+                tracing::warn!(%error, "changes of other control planes cannot be read; it is tried again");
+                works = false;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whole or not at all, as others wait for it.
+fn write_ports(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let draft = path.with_extension("new");
+    std::fs::write(&draft, serde_json::json!({"api": address.to_string()}).to_string())?;
+    std::fs::rename(draft, path)
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
