@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use filters::plan::Mode;
+use http::header;
 use ipnet::IpNet;
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -130,7 +131,7 @@ impl ProxyHttp for Proxy {
         let most = call
             .route
             .as_ref()
-            .map_or(0, |route| route.runtime.integration.body_limits.request_bytes);
+            .map_or(0, |route| route.integration.body_limits.request_bytes);
         if call.request_bytes > most && !session.was_upgraded() {
             return Err(self.stop(session, call, Fault::BodyTooLarge(most)));
         }
@@ -194,14 +195,21 @@ impl Proxy {
         let peer = peer_of(session);
         call.client = self.client(session, peer);
         let ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
-        let route = admit::admit(&live, session.req_header(), call.client, ticket)?;
-        let total = Duration::from_millis(route.runtime.integration.timeouts.total_ms);
+        let route = admit::admit(&live, session.req_header(), call, ticket)?;
+        let total = Duration::from_millis(route.integration.timeouts.total_ms);
         if let Some(guard) = &call.guard {
             guard.body_within(total);
         }
         session.set_write_timeout(Some(total));
-        let exchange = matches!(route.runtime.integration.mode, Mode::Exchange { .. });
+        let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
         call.route = Some(route);
+        if session.req_header().headers.contains_key(header::EXPECT) && !session.is_body_done() {
+            // The body is wanted: what is known of the request was checked. The partner is not asked.
+            session
+                .write_continue_response()
+                .await
+                .map_err(|error| stream::fault_of(&error, call))?;
+        }
         if exchange {
             let seen = self.seen(session);
             exchange::run(self, session, call, &seen).await?;

@@ -15,7 +15,7 @@ use crate::plan::{Integration, Mode, Target, Transform};
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, Rank, host, http_method};
 use crate::script::Script;
-use crate::target::TargetUrl;
+use crate::target::{TargetUrl, check_host_pattern};
 use crate::transform::Mapping;
 
 /// The most hosts, paths or targets of one integration.
@@ -222,6 +222,13 @@ fn rewrite(source: &InboundIntegration, paths: &[PathPattern], problems: &mut Ve
 
 fn targets(source: &InboundIntegration, place: &Place<'_>, problems: &mut Vec<Problem>) -> Vec<Target> {
     let hosts = source.target_hosts.clone().unwrap_or_default();
+    for (list, patterns) in [("allow", &hosts.allow), ("deny", &hosts.deny)] {
+        for (index, pattern) in patterns.iter().enumerate() {
+            if let Err(error) = check_host_pattern(pattern) {
+                problems.push(Problem::new(format!("targetHosts.{list}[{index}]"), error.to_string()));
+            }
+        }
+    }
     let given: Vec<(String, &str, u32)> = match (&source.target_url, source.targets.as_slice()) {
         (Some(url), []) => vec![("targetUrl".to_owned(), url, 1)],
         (None, targets @ [_, ..]) => targets
@@ -248,11 +255,7 @@ fn targets(source: &InboundIntegration, place: &Place<'_>, problems: &mut Vec<Pr
         match TargetUrl::parse(url) {
             Ok(target) => {
                 let refused = target.check_policy(&place.egress, &place.security, &hosts);
-                problems.extend(
-                    refused
-                        .into_iter()
-                        .map(|message| Problem::new(path.clone(), message)),
-                );
+                problems.extend(refused.into_iter().map(|message| Problem::new(path.clone(), message)));
                 parsed.push((target, weight));
             }
             Err(error) => problems.push(Problem::new(path, error.to_string())),

@@ -177,7 +177,14 @@ fn origin_form(bytes: &[u8], method: &str, target: &str, authority: &str) -> Res
     }
     let slash = if rest[path..].starts_with('/') { "" } else { "/" };
     let tail = &bytes[method.len() + 1 + target.len()..];
-    let origin = [method.as_bytes(), b" ", slash.as_bytes(), rest[path..].as_bytes(), tail].concat();
+    let origin = [
+        method.as_bytes(),
+        b" ",
+        slash.as_bytes(),
+        &rest.as_bytes()[path..],
+        tail,
+    ]
+    .concat();
     if rest[path..]
         .bytes()
         .any(|byte| !(0x21..=0x7e).contains(&byte) || byte == b'#')
@@ -216,10 +223,10 @@ impl<'h> Fields<'h> {
                 4 if header.name.eq_ignore_ascii_case("host") => once(&mut fields.host, header.value)?,
                 14 if header.name.eq_ignore_ascii_case("content-length") => once(&mut fields.length, header.value)?,
                 17 if header.name.eq_ignore_ascii_case("transfer-encoding") => once(&mut fields.coding, header.value)?,
-                6 if header.name.eq_ignore_ascii_case("expect") => {
-                    if !header.value.eq_ignore_ascii_case(b"100-continue") {
-                        return Err(Refusal::Expectation);
-                    }
+                6 if header.name.eq_ignore_ascii_case("expect")
+                    && !header.value.eq_ignore_ascii_case(b"100-continue") =>
+                {
+                    return Err(Refusal::Expectation);
                 }
                 7 if header.name.eq_ignore_ascii_case("upgrade") => fields.upgrade = true,
                 _ => {}

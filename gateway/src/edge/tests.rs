@@ -25,7 +25,11 @@ fn guarded(head_timeout: Duration) -> (DuplexStream, Guard, Arc<Noted>) {
         head_timeout,
     };
     let sink = Arc::new(Noted::default());
-    (client, Guard::new(Box::new(server), limits, Arc::clone(&sink) as _), sink)
+    (
+        client,
+        Guard::new(Box::new(server), limits, Arc::clone(&sink) as _),
+        sink,
+    )
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,7 +54,10 @@ async fn has_nothing(guard: &mut Guard) -> bool {
 #[tokio::test]
 async fn a_second_request_waits_until_the_first_is_finished() {
     let (mut client, mut guard, _) = guarded(MINUTE);
-    client.write_all(&[HEAD, b"hello", HEAD, b"world"].concat()).await.unwrap();
+    client
+        .write_all(&[HEAD, b"hello", HEAD, b"world"].concat())
+        .await
+        .unwrap();
     assert_eq!(read(&mut guard, HEAD.len() + 5).await, [HEAD, b"hello"].concat());
     assert!(has_nothing(&mut guard).await);
     guard.request().finish();
@@ -82,12 +89,18 @@ async fn a_client_that_leaves_while_its_request_is_under_way_is_noticed() {
 #[tokio::test]
 async fn a_bad_head_is_answered_and_nothing_is_passed_on() {
     let (mut client, mut guard, sink) = guarded(MINUTE);
-    client.write_all(b"GET / HTTP/1.1\r\n\r\nGET /smuggled HTTP/1.1\r\n").await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\n\r\nGET /smuggled HTTP/1.1\r\n")
+        .await
+        .unwrap();
     let served = tokio::spawn(async move { guard.read(&mut [0; 8]).await });
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-    assert!(answer.contains("connection: close\r\n") && answer.ends_with("{}"), "{answer}");
+    assert!(
+        answer.contains("connection: close\r\n") && answer.ends_with("{}"),
+        "{answer}"
+    );
     drop(client);
     assert_eq!(served.await.unwrap().unwrap(), 0);
     assert_eq!(sink.0.lock().unwrap().len(), 1);
@@ -108,7 +121,11 @@ async fn a_head_that_drips_is_cut_off_by_one_deadline() {
     }
     tokio::io::AsyncWriteExt::shutdown(&mut client).await.unwrap();
     client.read_to_end(&mut answer).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 408 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     drop(client);
     assert_eq!(served.await.unwrap().unwrap(), 0);
 }
@@ -127,7 +144,10 @@ async fn a_body_that_drips_is_cut_off_by_its_deadline() {
 async fn malformed_chunks_end_in_an_error() {
     let (mut client, mut guard, _) = guarded(MINUTE);
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    client.write_all(&[head.as_slice(), b"2\r\nab\r\n;\r\n"].concat()).await.unwrap();
+    client
+        .write_all(&[head.as_slice(), b"2\r\nab\r\n;\r\n"].concat())
+        .await
+        .unwrap();
     let mut all = Vec::new();
     let error = guard.read_to_end(&mut all).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);

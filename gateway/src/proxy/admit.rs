@@ -11,7 +11,7 @@ use filters::route::{Found, host};
 use http::{HeaderMap, header};
 use pingora_http::RequestHeader;
 
-use super::call::Route;
+use super::call::{Call, Route};
 use super::fault::{Exceeded, Fault};
 use crate::limiter::Verdict;
 use crate::live::{IntegrationRuntime, Live};
@@ -21,11 +21,11 @@ const RUNTIME_ADDRESS: &str = "/api/v1/integrations/";
 /// Other paths that integrations cannot have on the gateway's own hosts.
 const RESERVED: [&str; 3] = ["/api/v1/integrations", "/api/v1/events", "/webhook"];
 
-/// Decides where a request goes.
+/// Decides where a request goes, and notes whose it is.
 ///
 /// # Errors
 /// Why it does not go anywhere.
-pub(super) fn admit(live: &Live, request: &RequestHeader, client: Option<IpAddr>, ticket: u64) -> Result<Route, Fault> {
+pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call, ticket: u64) -> Result<Route, Fault> {
     let authority = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = authority.and_then(host::of_authority).ok_or(Fault::NotFound)?;
     let path = path::canonical(request.uri.path()).map_err(Fault::Path)?;
@@ -38,8 +38,9 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, client: Option<IpAddr>
     let runtime = live
         .runtime(found.integration.slot)
         .ok_or_else(|| Fault::Internal("a route leads to an integration that is not live".to_owned()))?;
+    call.runtime = Some(Arc::clone(runtime));
     let credential = authenticate(found.integration, &request.headers, query)?;
-    let limits = within_limits(runtime, credential, client)?;
+    let limits = within_limits(runtime, credential, call.client)?;
     let integration = found.integration;
     check_length(integration, &request.headers)?;
     let target = runtime
@@ -63,7 +64,8 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, client: Option<IpAddr>
         [url.query(), own_query.as_deref(), signed],
     );
     Ok(Route {
-        runtime: Arc::clone(runtime),
+        integration: Arc::clone(integration),
+        group_key: runtime.group_key,
         target: Arc::clone(target),
         path_and_query,
         path: path.as_ref().into(),

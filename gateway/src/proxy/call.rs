@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
+use filters::plan::Integration;
 use http::HeaderValue;
 
 use super::fault::Fault;
@@ -21,7 +22,9 @@ pub struct Call {
     pub(crate) in_flight: Option<Held>,
     pub(crate) identity: Option<Identity>,
     pub(crate) client: Option<IpAddr>,
-    /// Set once a route was found.
+    /// The integration that answers to host and path, whatever becomes of the request then.
+    pub(crate) runtime: Option<Arc<IntegrationRuntime>>,
+    /// Set once the request is admitted.
     pub(crate) route: Option<Route>,
     pub(crate) fault: Option<Fault>,
     pub(crate) upstream: Upstream,
@@ -39,7 +42,9 @@ pub(crate) struct Identity {
 
 /// Where the request goes.
 pub(crate) struct Route {
-    pub(crate) runtime: Arc<IntegrationRuntime>,
+    pub(crate) integration: Arc<Integration>,
+    /// Keeps its connections apart from those of other integrations.
+    pub(crate) group_key: u64,
     /// The one of its targets that was picked.
     pub(crate) target: Arc<TargetRuntime>,
     /// Path and query of the partner's request.
@@ -71,6 +76,7 @@ impl Call {
             in_flight: None,
             identity: None,
             client: None,
+            runtime: None,
             route: None,
             fault: None,
             upstream: Upstream::default(),
@@ -91,7 +97,7 @@ impl Call {
     pub(crate) fn timeouts(&self) -> Timeouts {
         self.route
             .as_ref()
-            .map(|route| route.runtime.integration.timeouts)
+            .map(|route| route.integration.timeouts)
             .unwrap_or_default()
     }
 

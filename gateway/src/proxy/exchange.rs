@@ -33,7 +33,7 @@ async fn read_body(session: &mut Session, call: &mut Call) -> Result<Bytes, Faul
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
-    let most = route.runtime.integration.body_limits.request_bytes;
+    let most = route.integration.body_limits.request_bytes;
     let mut whole = BytesMut::new();
     let mut first = None;
     loop {
@@ -70,7 +70,7 @@ async fn request(
     let (Some(route), Some(identity)) = (&call.route, &call.identity) else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
-    let integration = &*route.runtime.integration;
+    let integration = &*route.integration;
     let client = session.req_header();
     let method = integration
         .target_method
@@ -148,7 +148,7 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
-    let integration = &*route.runtime.integration;
+    let integration = &*route.integration;
     let transform = match &integration.mode {
         Mode::Exchange {
             response: Some(transform),
@@ -248,7 +248,7 @@ struct Side {
 
 impl Side {
     fn request(route: &Route, headers: &HeaderMap, query: Option<&str>) -> Self {
-        let integration = &*route.runtime.integration;
+        let integration = &*route.integration;
         let mut context = base_context(integration, route);
         context.headers = shown_headers(headers, integration);
         context.query = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
@@ -263,7 +263,7 @@ impl Side {
     }
 
     fn response(route: &Route, answer: &Answer) -> Self {
-        let integration = &*route.runtime.integration;
+        let integration = &*route.integration;
         let mut context = base_context(integration, route);
         context.headers = shown_headers(&answer.headers, integration);
         context.status = Some(answer.status.as_u16());

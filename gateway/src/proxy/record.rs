@@ -27,7 +27,7 @@ pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, cal
 }
 
 fn count(proxy: &Proxy, call: &Call, status: Option<u16>) {
-    let integration = call.route.as_ref().map(|route| &route.runtime.metrics);
+    let integration = call.runtime.as_ref().map(|runtime| &runtime.metrics);
     let counted = call.fault.as_ref().map(Fault::counted);
     proxy.metrics.finished(match counted {
         None => Outcome::Answered,
@@ -53,7 +53,7 @@ fn count(proxy: &Proxy, call: &Call, status: Option<u16>) {
 
 fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
     let request = session.req_header();
-    let integration = call.route.as_ref().map(|route| &route.runtime.integration);
+    let integration = call.runtime.as_ref().map(|runtime| &runtime.integration);
     let duration = call.started.elapsed();
     let reason = call.fault.as_ref().map(ToString::to_string);
     let mode = integration.map(|integration| match integration.mode {

@@ -36,7 +36,7 @@ pub(super) async fn peer(call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
         tls,
         if tls { upstream.host().to_owned() } else { String::new() },
     );
-    peer.group_key = route.runtime.group_key;
+    peer.group_key = route.group_key;
     limit(&mut peer, timeouts, call.time_left());
     call.upstream.address = Some(address);
     call.upstream.attempts += 1;
@@ -60,7 +60,7 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Makes the partner's request of the client's.
 pub(super) fn request(head: &mut RequestHeader, route: &Route, call: &Call, seen: &Seen) -> Result<(), Fault> {
-    let integration = &route.runtime.integration;
+    let integration = &route.integration;
     let uri = PathAndQuery::try_from(route.path_and_query.as_str())
         .map(Uri::from)
         .map_err(|error| Fault::Internal(format!("the partner's path is not valid: {error}")))?;
