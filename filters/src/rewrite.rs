@@ -79,6 +79,8 @@ impl Rewrite {
         let mut to = String::with_capacity(base.len() + client.len() + 16);
         match self {
             Self::Target => to.push_str(base),
+            // The root of a host is the target itself, not the target with a slash behind it.
+            Self::AppendRest if matched == 0 && client == "/" => to.push_str(base),
             Self::AppendRest => append(&mut to, base, client.get(matched..).unwrap_or_default()),
             Self::AppendPath => append(&mut to, base, client),
             Self::Template(parts) => {
@@ -131,6 +133,7 @@ mod tests {
         assert_eq!(rewritten(&Rewrite::AppendRest, "/v1/", "/a/b", 2), "/v1/b");
         assert_eq!(rewritten(&Rewrite::AppendRest, "/v1", "/a", 2), "/v1");
         assert_eq!(rewritten(&Rewrite::AppendRest, "/", "/a/b/", 0), "/a/b/");
+        assert_eq!(rewritten(&Rewrite::AppendRest, "/v1", "/", 0), "/v1");
         assert_eq!(rewritten(&Rewrite::AppendPath, "/v1", "/a/b", 2), "/v1/a/b");
         let template = PathRewrite::Template("/p/{id}/x{id}".to_owned());
         let template = Rewrite::compile(&template, &["id".to_owned()]).unwrap();
