@@ -83,6 +83,9 @@ fn run(
     }
 }
 
+/// Heading of the options that every command has.
+const CONNECTION: &str = "Connection";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; no differences; every gateway up to date
@@ -98,16 +101,16 @@ Exit codes:
 #[command(name = "gwctl", version, after_help = EXIT_CODES)]
 struct CommandLine {
     /// Address of the control plane
-    #[arg(long, env = "GWCTL_SERVER", default_value = "http://127.0.0.1:7070", global = true)]
+    #[arg(long, help_heading = CONNECTION, env = "GWCTL_SERVER", default_value = "http://127.0.0.1:7070", global = true)]
     server: String,
     /// Operator's API key; better given by the environment, as others see command lines
-    #[arg(long, env = "GWCTL_KEY", hide_env_values = true, value_parser = secret, global = true)]
+    #[arg(long, help_heading = CONNECTION, env = "GWCTL_KEY", hide_env_values = true, value_parser = secret, global = true)]
     key: Option<Secret>,
     /// File that holds the operator's API key
-    #[arg(long, env = "GWCTL_KEY_FILE", conflicts_with = "key", global = true)]
+    #[arg(long, help_heading = CONNECTION, env = "GWCTL_KEY_FILE", conflicts_with = "key", global = true)]
     key_file: Option<PathBuf>,
     /// The longest that one call may take, in seconds
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), global = true)]
+    #[arg(long, help_heading = CONNECTION, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), global = true)]
     timeout: u64,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t, global = true)]

@@ -52,7 +52,13 @@ impl Apply {
         match self.wait {
             Some(seconds) => {
                 output.data.flush()?;
-                wait(client, applied.version, sent, Duration::from_secs(seconds), output)
+                let version = applied.version;
+                wait(client, version, sent, Duration::from_secs(seconds), output).inspect_err(|_| {
+                    // The failure itself is reported next.
+                    let _ = output.say(format_args!(
+                        "version {version} is saved, but where it is live cannot be told"
+                    ));
+                })
             }
             None => Ok(Outcome::Done),
         }

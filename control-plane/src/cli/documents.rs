@@ -82,7 +82,8 @@ impl Documents {
                 file,
                 Problem::new(
                     "security",
-                    "cannot be applied, as these rules are set in the control plane's own configuration; take the                      section out of the file",
+                    "cannot be applied, as these rules are set in the control plane's own configuration; take the section \
+                     out of the file",
                 ),
             )])),
         }

@@ -7,6 +7,8 @@ use filters::fault::ErrorBody;
 use filters::model::Problem;
 use thiserror::Error;
 
+use super::table::counted;
+
 /// How a command ended that did what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -62,7 +64,7 @@ pub(super) enum Failure {
     #[error("{}", headline(.0.len()))]
     Invalid(Vec<FileProblem>),
     /// The control plane's answer is an error.
-    #[error("the control plane refused: {} ({} {})", .0.error, .0.status_code, .0.code)]
+    #[error("the control plane refused: {} ({} {})", reason(.0), .0.status_code, .0.code)]
     Refused(Box<ErrorBody>),
     /// No answer.
     #[error("no answer from {server}: {cause}; is the control plane running, and is --server right?")]
@@ -121,8 +123,13 @@ impl Failure {
 }
 
 fn headline(problems: usize) -> String {
-    match problems {
-        1 => "1 problem in the input".to_owned(),
-        many => format!("{many} problems in the input"),
+    format!("{} in the input", counted(problems, "problem"))
+}
+
+/// The problems follow by themselves, located in the files.
+fn reason(body: &ErrorBody) -> String {
+    match body.problems.len() {
+        0 => body.error.clone(),
+        problems => counted(problems, "problem"),
     }
 }

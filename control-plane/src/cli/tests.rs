@@ -1,5 +1,9 @@
 use std::path::Path;
 
+use filters::script::{Runner, Script, ScriptContext};
+use filters::transform::Mapping;
+use serde_json::{Value, json};
+
 use super::*;
 
 /// Runs a command line; returns exit code, standard output and standard error.
@@ -81,14 +85,17 @@ fn the_shipped_documents_are_valid() {
     }
 }
 
-#[test]
-fn the_demo_names_its_partner_by_a_setting() {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/demo");
+fn demo() -> documents::Documents {
     let files = Files {
-        file: vec![demo],
+        file: vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/demo")],
         set: vec![("PARTNER".to_owned(), "http://127.0.0.1:12345".to_owned())],
     };
-    let mut documents = files.load().unwrap();
+    files.load().unwrap()
+}
+
+#[test]
+fn the_demo_names_its_partner_by_a_setting() {
+    let mut documents = demo();
     // Its organization is allowed loopback, so that only TLS has to be given up for it.
     documents.snapshot.security.enforce_https = false;
     filters::compile(&documents.snapshot, None).unwrap();
@@ -97,4 +104,37 @@ fn the_demo_names_its_partner_by_a_setting() {
         let target = entry.value.target_url.as_deref().unwrap();
         assert!(target.starts_with("http://127.0.0.1:12345/"), "{target}");
     }
+}
+
+#[test]
+fn the_demo_transforms_what_its_partner_says() {
+    let documents = demo();
+    let integration = |id: &str| &documents.snapshot.integrations[id].value;
+
+    let booking = integration("648-appointment-booking");
+    let mut problems = Vec::new();
+    let mapping = Mapping::compile(&booking.request_field_mappings, "", &mut problems).unwrap();
+    let request = json!({"patientId": "P-7", "patient": {"name": " Asha Rao ", "birthDate": "07/03/1990"},
+        "items": [{"code": "hba1c", "quantity": 2}, {"code": "lipid"}], "notes": ""});
+    let mapped: Value = serde_json::from_slice(&mapping.apply(request.to_string().as_bytes()).unwrap()).unwrap();
+    assert_eq!(
+        mapped,
+        json!({"patient": {"id": "P-7", "fullName": "ASHA RAO", "bornOn": "1990-03-07"}, "source": "integration-gateway",
+            "lines": [{"sku": "HBA1C", "quantity": 2}, {"sku": "LIPID", "quantity": 1}]})
+    );
+
+    let script = integration("648-lab-results").response_transform_script.as_deref();
+    let script = Script::check(script.unwrap(), "", &mut problems).unwrap();
+    let context = ScriptContext {
+        org_id: 648,
+        ..ScriptContext::default()
+    };
+    let labs = json!({"labs": [{"code": "HBA1C"}, {"code": "TSH"}]});
+    let result = Runner::new().run(&script, labs.to_string().as_bytes(), &context, || None);
+    let result: Value = serde_json::from_slice(&result.unwrap()).unwrap();
+    assert_eq!(
+        result,
+        json!({"organization": 648, "count": 2,
+            "tests": [{"code": "HBA1C", "name": "Glycated haemoglobin"}, {"code": "TSH", "name": "TSH"}]})
+    );
 }
