@@ -228,7 +228,8 @@ impl Guard {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
                     let millis = self.request.body_deadline.load(Ordering::Acquire);
-                    if millis > 0 {
+                    // Another protocol may be silent for as long as the partner's side bears it.
+                    if millis > 0 && framing != Framing::Raw {
                         ready!(self.poll_deadline(cx, Duration::from_millis(millis)));
                         return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                     }

@@ -30,7 +30,6 @@ use crate::edge::Guard;
 use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
 use crate::scripts::ScriptPool;
-use crate::trace::{RequestId, TraceContext};
 pub use call::Call;
 use call::Identity;
 use fault::{Fault, StreamFailure};
@@ -79,11 +78,7 @@ impl ProxyHttp for Proxy {
             .stream()
             .and_then(|stream| stream.as_any().downcast_ref::<Guard>());
         call.guard = guard.map(|guard| Arc::clone(guard.request()));
-        let headers = &session.req_header().headers;
-        call.identity = Some(Identity {
-            request_id: RequestId::of(headers, SystemTime::now()),
-            trace: TraceContext::of(headers),
-        });
+        call.identity = Some(Identity::of(&session.req_header().headers, SystemTime::now()));
         Ok(())
     }
 
@@ -98,7 +93,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, call: &mut Call) -> pingora::Result<Box<HttpPeer>> {
-        match stream::peer(call).await {
+        match stream::peer(session, call).await {
             Ok(peer) => Ok(peer),
             Err(fault) => Err(self.stop(session, call, fault)),
         }
@@ -110,14 +105,14 @@ impl ProxyHttp for Proxy {
         head: &mut RequestHeader,
         call: &mut Call,
     ) -> pingora::Result<()> {
-        let Some(route) = &call.route else {
+        let (Some(route), Some(identity)) = (&call.route, &call.identity) else {
             return Err(Error::new(ErrorType::InternalError));
         };
+        // A second try sends the body again.
+        call.request_bytes = 0;
         let seen = self.seen(session);
-        match stream::request(head, route, call, &seen) {
-            Ok(()) => Ok(()),
-            Err(fault) => Err(self.stop(session, call, fault)),
-        }
+        stream::request(head, route, identity, &seen);
+        Ok(())
     }
 
     async fn request_body_filter(

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use filters::auth::{query_value, without_parameter};
 use filters::path;
 use filters::plan::Integration;
 use filters::route::{Found, host};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, header};
 use pingora_http::RequestHeader;
 
@@ -63,12 +65,14 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call, ticke
         },
         [url.query(), own_query.as_deref(), signed],
     );
+    let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(path_and_query))
+        .map_err(|error| Fault::Internal(format!("the partner's path is not valid: {error}")))?;
     Ok(Route {
         integration: Arc::clone(integration),
         group_key: runtime.group_key,
         target: Arc::clone(target),
         path_and_query,
-        path: path.as_ref().into(),
+        path: matches!(path, Cow::Owned(_)).then(|| path.as_ref().into()),
         params: found
             .params
             .iter()

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
-use http::HeaderValue;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
 
 use super::fault::Fault;
 use crate::edge::RequestState;
@@ -38,6 +39,24 @@ pub struct Call {
 pub(crate) struct Identity {
     pub(crate) request_id: RequestId,
     pub(crate) trace: TraceContext,
+    /// `X-Request-Id`; made once, as the partner and the client both get it.
+    pub(crate) request_id_field: HeaderValue,
+    /// `traceparent`, likewise.
+    pub(crate) trace_field: HeaderValue,
+}
+
+impl Identity {
+    /// Takes the client's identity of the request, or makes one.
+    pub(crate) fn of(headers: &HeaderMap, now: SystemTime) -> Self {
+        let request_id = RequestId::of(headers, now);
+        let trace = TraceContext::of(headers);
+        Self {
+            request_id_field: request_id.value(),
+            trace_field: trace.value(),
+            request_id,
+            trace,
+        }
+    }
 }
 
 /// Where the request goes.
@@ -48,9 +67,9 @@ pub(crate) struct Route {
     /// The one of its targets that was picked.
     pub(crate) target: Arc<TargetRuntime>,
     /// Path and query of the partner's request.
-    pub(crate) path_and_query: String,
-    /// The client's path in canonical form.
-    pub(crate) path: Box<str>,
+    pub(crate) path_and_query: PathAndQuery,
+    /// The client's path in canonical form, where it is not what was sent.
+    pub(crate) path: Option<Box<str>>,
     /// Parameters of the path, for scripts.
     pub(crate) params: Vec<(String, String)>,
     /// Whose credential the client sent.

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use egress::Answer;
 use filters::plan::{Integration, Mode, Transform};
 use filters::script::ScriptContext;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
 use http_body_util::Full;
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
@@ -111,10 +111,7 @@ async fn request(
     forward::to_partner(&mut headers, integration, authority, identity, seen);
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
-    *request.uri_mut() = route
-        .path_and_query
-        .parse()
-        .map_err(|error| Fault::Internal(format!("the partner's path is not valid: {error}")))?;
+    *request.uri_mut() = Uri::from(route.path_and_query.clone());
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -192,6 +189,9 @@ async fn pass_on(session: &mut Session, call: &mut Call, mut answer: Answer) -> 
     {
         head.insert_header(header::CONTENT_LENGTH, length.clone())
             .map_err(internal)?;
+    } else if session.req_header().version == Version::HTTP_10 {
+        // The end of the connection is the end of the body.
+        session.set_keepalive(None);
     } else if !no_body {
         head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
             .map_err(internal)?;

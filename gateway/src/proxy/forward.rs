@@ -57,8 +57,8 @@ pub(super) fn to_partner(
         fields.unset(name);
     }
     fields.set(&header::HOST, authority.clone());
-    fields.set(&X_REQUEST_ID, identity.request_id.value());
-    fields.set(&TRACEPARENT, identity.trace.value());
+    fields.set(&X_REQUEST_ID, identity.request_id_field.clone());
+    fields.set(&TRACEPARENT, identity.trace_field.clone());
     if !identity.trace.is_continued() {
         fields.unset(&TRACESTATE);
     }

@@ -76,7 +76,8 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
         path: call
             .route
             .as_ref()
-            .map_or_else(|| request.uri.path(), |route| &route.path)
+            .and_then(|route| route.path.as_deref())
+            .unwrap_or_else(|| request.uri.path())
             .as_bytes(),
         status,
         code: call.fault.as_ref().map(Fault::code),

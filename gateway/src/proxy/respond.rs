@@ -71,8 +71,8 @@ pub(super) async fn send(
 /// Names the request in its answer.
 pub(super) fn stamp(head: &mut ResponseHeader, identity: Option<&Identity>) -> pingora::Result<()> {
     if let Some(identity) = identity {
-        head.insert_header(X_REQUEST_ID.clone(), identity.request_id.value())?;
-        head.insert_header(TRACEPARENT.clone(), identity.trace.value())?;
+        head.insert_header(X_REQUEST_ID.clone(), identity.request_id_field.clone())?;
+        head.insert_header(TRACEPARENT.clone(), identity.trace_field.clone())?;
     }
     Ok(())
 }

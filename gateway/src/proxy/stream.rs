@@ -4,21 +4,20 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode, Uri, header};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
-use super::call::{Call, Route};
+use super::call::{Call, Identity, Route};
 use super::fault::{Fault, StreamFailure};
 use super::forward::{self, Fields as _, Seen};
 use super::respond;
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 
 /// Where pingora is to connect: an address that was resolved and checked, and nothing else.
-pub(super) async fn peer(call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
+pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the streaming path".to_owned()));
     };
@@ -37,43 +36,47 @@ pub(super) async fn peer(call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
         if tls { upstream.host().to_owned() } else { String::new() },
     );
     peer.group_key = route.group_key;
-    limit(&mut peer, timeouts, call.time_left());
+    limit(&mut peer, timeouts, call.time_left(), may_be_endless(session));
     call.upstream.address = Some(address);
     call.upstream.attempts += 1;
     call.upstream.called.get_or_insert_with(Instant::now);
     Ok(Box::new(peer))
 }
 
-fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration) {
+fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool) {
     let connect = Duration::from_millis(timeouts.connect_ms).min(left);
     let first_byte = Duration::from_millis(timeouts.first_byte_ms).min(left);
+    let silence = if endless { LONGEST_SILENCE } else { first_byte };
     let options = &mut peer.options;
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
-    options.read_timeout = Some(first_byte);
+    options.read_timeout = Some(silence);
     options.write_timeout = Some(left);
     options.idle_timeout = Some(IDLE);
 }
 
+/// True for a request whose answer may go on for as long as both sides like: another protocol, or a stream of events.
+/// pingora takes one time for the head and for each wait after it, so it has to be known beforehand.
+fn may_be_endless(session: &Session) -> bool {
+    let events = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+    session.is_upgrade_req() || session.req_header().headers.get(header::ACCEPT).is_some_and(events)
+}
+
+/// How long an endless answer may be silent.
+const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 /// How long an unused connection to a partner is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Makes the partner's request of the client's.
-pub(super) fn request(head: &mut RequestHeader, route: &Route, call: &Call, seen: &Seen) -> Result<(), Fault> {
+pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) {
     let integration = &route.integration;
-    let uri = PathAndQuery::try_from(route.path_and_query.as_str())
-        .map(Uri::from)
-        .map_err(|error| Fault::Internal(format!("the partner's path is not valid: {error}")))?;
-    head.set_uri(uri);
+    head.set_uri(Uri::from(route.path_and_query.clone()));
     if let Some(method) = &integration.target_method {
         head.set_method(method.clone());
     }
     head.unset(&header::EXPECT);
     let authority = route.target.upstream.target().authority();
-    if let Some(identity) = &call.identity {
-        forward::to_partner(head, integration, authority, identity, seen);
-    }
-    Ok(())
+    forward::to_partner(head, integration, authority, identity, seen);
 }
 
 /// Checks and edits the head of the partner's answer.
