@@ -234,6 +234,16 @@ fn the_callers_check_stops_a_script_for_good() {
 }
 
 #[test]
+fn a_panic_within_a_run_costs_that_run_only() {
+    let mut runner = Runner::new();
+    let script = with_body("1");
+    let fault = runner.run(&script, b"{}", &ScriptContext::default(), || panic!("on purpose"));
+    assert_eq!(fault.unwrap_err(), ScriptFault::Crashed);
+    let after = runner.run(&script, b"{}", &ScriptContext::default(), || None);
+    assert_eq!(after.unwrap(), b"1");
+}
+
+#[test]
 fn deep_values_neither_overflow_the_stack_nor_go_out() {
     let grown = |then: &str| format!("let a = []; for i in 0..1200 {{ a = [[[[[[[[a]]]]]]]]; }} {then}");
     let deep = thread::Builder::new().stack_size(STACK_SIZE).spawn(move || {
