@@ -215,16 +215,19 @@ impl Gateway {
     /// Waits until `/readyz` says yes.
     ///
     /// # Panics
-    /// If the process ends before.
+    /// If the process ends or refuses its configuration before.
     pub async fn ready(&mut self) {
-        let url = format!("http://{}/readyz", self.ports.address("admin"));
+        let admin = self.admin();
         let (client, process) = (&self.client, &mut self.process);
+        let get = |path| Reply::try_of(client.get(format!("http://{admin}{path}")));
         wait::until("the gateway to be ready", async || {
             assert!(process.is_running(), "the gateway ended");
-            Reply::try_of(client.get(&url))
-                .await
-                .is_ok_and(|reply| reply.status == 200)
-                .then_some(())
+            if get("/readyz").await.ok()?.status == 200 {
+                return Some(());
+            }
+            let refused = &get("/config").await.ok()?.json()["lastError"];
+            assert!(refused.is_null(), "the gateway refused its configuration: {refused}");
+            None
         })
         .await;
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_key_in_a_header_opens_and_stays_with_the_gateway() {
     let (partner, gateway) = guarded("API_KEY", json!({"headerName": "X-Key", "keys": two_keys()})).await;
-    for key in ["one-key", "two-key"] {
+    for key in ["first-key-1", "second-key-2"] {
         assert_eq!(with_header(&gateway, "x-key", key).await.status, 200, "{key}");
     }
     for received in partner.requests() {
@@ -21,13 +21,25 @@ async fn a_key_in_a_header_opens_and_stays_with_the_gateway() {
 async fn wrong_missing_inactive_and_doubled_keys_are_refused() {
     let (partner, gateway) = guarded("API_KEY", json!({"headerName": "X-Key", "keys": two_keys()})).await;
     assert_refused(&gateway.get("labs.test", "/").await);
-    for key in ["", "one", "one-keyx", "old-key", "sha256:00", "one-key,two-key"] {
+    for key in [
+        "",
+        "first",
+        "first-key-1x",
+        "retired-key-3",
+        "sha256:00",
+        "first-key-1,second-key-2",
+    ] {
         assert_refused(&with_header(&gateway, "x-key", key).await);
     }
     let mut client = gateway.raw().await;
     client
         .request(
-            &["GET / HTTP/1.1", "Host: labs.test", "X-Key: one-key", "X-Key: two-key"],
+            &[
+                "GET / HTTP/1.1",
+                "Host: labs.test",
+                "X-Key: first-key-1",
+                "X-Key: second-key-2",
+            ],
             "",
         )
         .await;
@@ -48,21 +60,25 @@ async fn a_stored_hash_works_as_its_key_does() {
 #[tokio::test]
 async fn a_key_in_the_query_is_taken_out_of_it() {
     let (partner, gateway) = guarded("API_KEY", json!({"queryName": "key", "keys": two_keys()})).await;
-    assert_eq!(gateway.get("labs.test", "/x?a=1&key=one-key&b=2").await.status, 200);
+    assert_eq!(gateway.get("labs.test", "/x?a=1&key=first-key-1&b=2").await.status, 200);
     assert_eq!(partner.only_request().uri, "/x?a=1&b=2");
     assert_refused(&gateway.get("labs.test", "/x?a=1&key=no&b=2").await);
-    assert_refused(&gateway.get("labs.test", "/x?monkey=one-key").await);
+    assert_refused(&gateway.get("labs.test", "/x?monkey=first-key-1").await);
 }
 
 #[tokio::test]
 async fn bearer_tokens_open() {
     let (partner, gateway) = guarded("BEARER", json!({"tokens": two_keys()})).await;
     assert_eq!(
-        with_header(&gateway, "authorization", "Bearer one-key").await.status,
+        with_header(&gateway, "authorization", "Bearer first-key-1")
+            .await
+            .status,
         200
     );
     assert_eq!(
-        with_header(&gateway, "authorization", "bearer two-key").await.status,
+        with_header(&gateway, "authorization", "bearer second-key-2")
+            .await
+            .status,
         200,
         "schemes have no case"
     );
@@ -70,9 +86,9 @@ async fn bearer_tokens_open() {
         "Bearer",
         "Bearer ",
         "Bearer no",
-        "one-key",
-        "Basic one-key",
-        "Bearer old-key",
+        "first-key-1",
+        "Basic first-key-1",
+        "Bearer retired-key-3",
     ] {
         let reply = with_header(&gateway, "authorization", value).await;
         assert_refused(&reply);
@@ -89,9 +105,9 @@ async fn bearer_tokens_open() {
 
 #[tokio::test]
 async fn user_and_password_open() {
-    let users = json!({"users": [{"username": "clinic", "password": "s:e:c"}, {"username": "gone", "password": "x", "isActive": false}]});
+    let users = json!({"users": [{"username": "clinic", "password": "s:e:c:r:e:t"}, {"username": "gone", "password": "retired-password", "isActive": false}]});
     let (partner, gateway) = guarded("BASIC", users).await;
-    assert_eq!(basic(&gateway, "clinic", "s:e:c").await.status, 200);
+    assert_eq!(basic(&gateway, "clinic", "s:e:c:r:e:t").await.status, 200);
     assert_eq!(
         partner.only_request().header("authorization"),
         None,
@@ -100,8 +116,8 @@ async fn user_and_password_open() {
     for (user, password) in [
         ("clinic", "s"),
         ("clinic", ""),
-        ("gone", "x"),
-        ("nobody", "s:e:c"),
+        ("gone", "retired-password"),
+        ("nobody", "s:e:c:r:e:t"),
         ("", ""),
     ] {
         let reply = basic(&gateway, user, password).await;
@@ -123,8 +139,11 @@ async fn the_credential_is_passed_on_only_when_asked_for() {
     let forwarding = json!({"inboundAuthType": "BEARER", "inboundAuthConfig": {"tokens": two_keys()},
         "forwardCredentials": true});
     let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), forwarding)).await;
-    with_header(&gateway, "authorization", "Bearer one-key").await;
-    assert_eq!(partner.only_request().header("authorization"), Some("Bearer one-key"));
+    with_header(&gateway, "authorization", "Bearer first-key-1").await;
+    assert_eq!(
+        partner.only_request().header("authorization"),
+        Some("Bearer first-key-1")
+    );
 }
 
 #[tokio::test]
@@ -164,8 +183,8 @@ fn assert_refused(reply: &Reply) {
 
 fn two_keys() -> Value {
     json!([
-        {"name": "one", "value": "one-key"},
-        {"name": "two", "value": "two-key"},
-        {"name": "old", "value": "old-key", "isActive": false},
+        {"name": "one", "value": "first-key-1"},
+        {"name": "two", "value": "second-key-2"},
+        {"name": "old", "value": "retired-key-3", "isActive": false},
     ])
 }

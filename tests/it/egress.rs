@@ -53,15 +53,18 @@ const INSIDE: &[&str] = &[
 #[tokio::test]
 async fn an_allowed_range_opens_only_itself() {
     let partner = Partner::answering(Answer::text("ok")).await;
-    let mut narrow = document(both_kinds(&partner.url("/")));
+    let target = format!("http://localhost:{}/", partner.address().port());
+    let mut narrow = document([with(integration("stream", &target), json!({"pathRewrite": "target"}))]);
     narrow["organizations"] = json!([{"orgId": ORG, "allowedNetworks": ["127.0.0.1/32"]}]);
     let gateway = Gateway::serving(&narrow).await;
     assert_eq!(gateway.get("stream.test", "/").await.status, 200);
+    narrow = document(both_kinds(&target));
     narrow["organizations"] = json!([{"orgId": ORG, "allowedNetworks": ["127.0.0.2/32"]}]);
     gateway.swap(&narrow).await;
     for kind in ["stream.test", "exchange.test"] {
         assert_eq!(gateway.get(kind, "/").await.code(), "TARGET_REFUSED", "{kind}");
     }
+    assert_eq!(partner.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -94,7 +94,14 @@ async fn a_new_process_takes_the_listeners_over_without_a_failed_request() {
     });
     wait::until("calls to the old process", async || (load.done() > 20).then_some(())).await;
 
-    let new = old.setup().argument("--upgrade").start().await;
+    let socket = old.data_folder().join("upgrade.sock");
+    let (new, ()) = tokio::join!(old.setup().argument("--upgrade").start(), async {
+        wait::until("the new process to wait for the listeners", async || {
+            socket.exists().then_some(())
+        })
+        .await;
+        old.process.signal(Signal::SIGQUIT);
+    });
     assert_eq!(new.http(), old.http(), "the new process has the same address");
     assert!(old.process.ended().await.success());
     let before = load.done();

@@ -53,25 +53,25 @@ async fn without_limits_no_header_speaks_of_them() {
 async fn each_key_has_its_own_share() {
     let partner = Partner::answering(Answer::text("ok")).await;
     let keys = json!({"inboundAuthType": "API_KEY",
-        "inboundAuthConfig": {"keys": [{"name": "a", "value": "key-a"}, {"name": "b", "value": "key-b"}]},
+        "inboundAuthConfig": {"keys": [{"name": "a", "value": "key-of-a-1"}, {"name": "b", "value": "key-of-b-2"}]},
         "rateLimits": {"perKey": {"maxRequests": 1, "windowSeconds": 3600}}});
     let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), keys)).await;
-    assert_eq!(status(&gateway, "key-a").await, 200);
-    assert_eq!(status(&gateway, "key-a").await, 429);
-    assert_eq!(status(&gateway, "key-b").await, 200);
+    assert_eq!(status(&gateway, "key-of-a-1").await, 200);
+    assert_eq!(status(&gateway, "key-of-a-1").await, 429);
+    assert_eq!(status(&gateway, "key-of-b-2").await, 200);
     assert_eq!(status(&gateway, "wrong").await, 401);
 }
 
 #[tokio::test]
 async fn requests_without_a_good_key_use_up_nobodys_share() {
     let partner = Partner::answering(Answer::text("ok")).await;
-    let keys = json!({"inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [{"name": "a", "value": "key-a"}]},
+    let keys = json!({"inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [{"name": "a", "value": "key-of-a-1"}]},
         "rateLimits": {"maxRequests": 1, "windowSeconds": 3600}});
     let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), keys)).await;
     for _ in 0..3 {
         assert_eq!(status(&gateway, "wrong").await, 401);
     }
-    assert_eq!(status(&gateway, "key-a").await, 200);
+    assert_eq!(status(&gateway, "key-of-a-1").await, 200);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_gateway_serves_and_restarts_while_the_control_plane_is_dead() {
-    let (partner, mut control_plane, mut gateway) = serving().await;
+    let (_partner, mut control_plane, mut gateway) = serving().await;
     control_plane.process.kill();
     assert_eq!(gateway.get("labs.test", "/").await.text(), "ok");
     gateway.process.kill();
@@ -22,7 +22,6 @@ async fn a_gateway_serves_and_restarts_while_the_control_plane_is_dead() {
     assert_eq!(gateway.get("labs.test", "/").await.text(), "ok");
     let config = gateway.admin_get("/config").await.json();
     assert_eq!(config["source"], "lastKnownGood", "{config}");
-    assert_eq!(partner.requests().len(), 2);
 }
 
 #[tokio::test]

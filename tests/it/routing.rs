@@ -114,12 +114,22 @@ async fn paths_are_rewritten_as_configured() {
 
 #[tokio::test]
 async fn the_runtime_address_finds_by_type_and_organization() {
-    let (partners, gateway) = serving([("booking", json!({"hosts": []})), ("labs", json!({"hosts": []}))]).await;
+    let partner = Partner::answering(Answer::text("booking")).await;
+    let gateway = Gateway::serving(&document([
+        without_hosts(integration("booking", &partner.url("/book"))),
+        integration("labs", &partner.url("/labs")),
+    ]))
+    .await;
     let found = gateway
         .get("any.host", "/api/v1/integrations/booking?orgId=648&x=1")
         .await;
     assert_eq!((found.status, found.text().as_str()), (200, "booking"));
-    assert_eq!(partners[0].only_request().uri.path(), "/");
+    assert_eq!(partner.only_request().uri.path(), "/book");
+    let labs = gateway.get("any.host", "/api/v1/integrations/labs?orgId=648").await;
+    assert_eq!(
+        labs.status, 200,
+        "one with hosts of its own has the runtime address as well"
+    );
     for path in [
         "/api/v1/integrations/booking?orgId=649",
         "/api/v1/integrations/unknown?orgId=648",
@@ -146,10 +156,7 @@ async fn reserved_paths_belong_to_a_host_that_claims_them_unless_it_is_an_api_ho
         integration("claimed", &partner.url("")),
         json!({"hosts": ["own.test", "api.test"]}),
     );
-    let booking = with(
-        integration("booking", &other.url("/book")),
-        json!({"hosts": [], "pathRewrite": "target"}),
-    );
+    let booking = without_hosts(integration("booking", &other.url("/book")));
     let setup = Setup::new()
         .file(&document([claimed, booking]))
         .set("gateway.apiHosts", json!(["api.test"]));
@@ -185,6 +192,14 @@ async fn each_of_many_routes_is_found() {
         assert_eq!(partner.requests().pop().unwrap().uri.path(), format!("/{number}/x"));
     }
     assert_eq!(gateway.get("r2000.test", "/x").await.status, 404);
+}
+
+/// An integration that only has the runtime address, which knows no paths to rewrite.
+fn without_hosts(mut integration: Value) -> Value {
+    let fields = integration.as_object_mut().unwrap();
+    fields.remove("hosts");
+    fields.remove("pathRewrite");
+    integration
 }
 
 /// Integrations with these fields, each before a partner of its own that answers with its name.

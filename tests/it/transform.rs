@@ -77,7 +77,7 @@ async fn a_body_that_is_no_json_is_the_clients_fault() {
     let mappings = json!([{"sourceField": "a", "targetField": "b"}]);
     let gateway = Gateway::serving_one(simple(&partner, "request", &mappings)).await;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    for body in ["{", "", "not json", "{\"a\": 1} x", "\u{feff}{", deep.as_str()] {
+    for body in ["{", "not json", "{\"a\": 1} x", "\u{feff}{", deep.as_str()] {
         let request = gateway.request(Method::POST, "book.test", "/").body(body.to_owned());
         let reply = Reply::of(request).await;
         assert_eq!(reply.status, 400, "{:.20}: {}", body, reply.text());

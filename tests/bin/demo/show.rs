@@ -59,8 +59,12 @@ pub(crate) fn addresses(stage: &Stage) {
     println!("   partner        http://{}", stage.partner);
     println!("   operator key   {OPERATOR_KEY}");
     println!("   logs           {}", stage.folder.path().display());
+}
+
+/// What the commands that follow need from the shell.
+pub(crate) fn environment(stage: &Stage) {
     println!(
-        "   command line   GWCTL_SERVER=http://{} GWCTL_KEY={OPERATOR_KEY} gwctl status",
+        "\n   $ export GWCTL_SERVER=http://{} GWCTL_KEY={OPERATOR_KEY}",
         stage.control_plane
     );
 }

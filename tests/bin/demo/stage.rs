@@ -52,8 +52,15 @@ impl Stage {
         Ok(stage)
     }
 
+    /// `gwctl` as it is called from the repository.
+    pub(crate) fn gwctl_program(&self) -> String {
+        let program = binaries::find("gwctl");
+        let inside = program.strip_prefix(binaries::repository());
+        inside.unwrap_or(&program).display().to_string()
+    }
+
     /// Runs `gwctl` and shows what it says.
-    pub(crate) async fn gwctl(&self, arguments: &[String]) -> anyhow::Result<String> {
+    pub(crate) async fn gwctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(binaries::find("gwctl"));
         command
             .args(arguments)

@@ -1,8 +1,9 @@
 //! What the demo shows, step by step; each step fails if it does not show it.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use harness::client::Reply;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -23,17 +24,20 @@ pub(crate) async fn run(stage: &mut Stage) -> anyhow::Result<()> {
     beyond_the_limit(stage).await?;
     change_live(stage).await?;
     show::step("The control plane knows what each gateway runs");
-    show::command("gwctl status");
-    show::output(&stage.gwctl(&["status".to_owned()]).await?);
+    gwctl(stage, &["status"]).await?;
     stage.all_run()
 }
 
 async fn push_routes(stage: &Stage) -> anyhow::Result<()> {
     show::step("The gateway runs without a route; gwctl brings them through the control plane");
     let partner = format!("PARTNER=http://{}", stage.partner);
-    let arguments = ["apply", "-f", "conf/demo", "--set", &partner, "--wait", "20"].map(ToOwned::to_owned);
-    show::command(&format!("gwctl {}", arguments.join(" ")));
-    show::output(&stage.gwctl(&arguments).await?);
+    show::environment(stage);
+    gwctl(stage, &["apply", "-f", "conf/demo", "--set", &partner, "--wait", "20"]).await
+}
+
+async fn gwctl(stage: &Stage, arguments: &[&str]) -> anyhow::Result<()> {
+    show::command(&format!("{} {}", stage.gwctl_program(), arguments.join(" ")));
+    show::output(&stage.gwctl(arguments).await?);
     Ok(())
 }
 
@@ -124,7 +128,7 @@ async fn beyond_the_limit(stage: &Stage) -> anyhow::Result<()> {
             reply.header("ratelimit").unwrap_or_default()
         ));
     }
-    anyhow::bail!("{MOST_BOOKINGS} bookings in a row, and no 429")
+    bail!("{MOST_BOOKINGS} bookings in a row, and no 429")
 }
 
 async fn change_live(stage: &Stage) -> anyhow::Result<()> {
@@ -142,16 +146,15 @@ async fn change_live(stage: &Stage) -> anyhow::Result<()> {
 
     let (url, mut integration) = stored(stage, "lab-results").await?;
     integration["responseTransformScript"] = json!(NEW_SCRIPT);
+    let file = stage.folder.path().join("edited.json");
+    fs::write(&file, format!("{integration:#}"))?;
     show::command(&format!(
-        "curl -X PUT '{url}' -H 'X-API-Key: {OPERATOR_KEY}' -H 'Content-Type: application/json' -d @edited.json"
+        "curl -X PUT '{url}' -H 'X-API-Key: {OPERATOR_KEY}' -H 'Content-Type: application/json' -d @{}",
+        file.display()
     ));
     show::note(&format!("with responseTransformScript: {NEW_SCRIPT}"));
-    let put = stage
-        .client
-        .put(&url)
-        .header("x-api-key", OPERATOR_KEY)
-        .json(&integration);
-    let put = Reply::of(put).await;
+    let put = stage.client.put(&url).header("x-api-key", OPERATOR_KEY);
+    let put = Reply::of(put.json(&integration)).await;
     let answered = Instant::now();
     ensure!(
         put.status == 200,
@@ -159,10 +162,20 @@ async fn change_live(stage: &Stage) -> anyhow::Result<()> {
         put.status,
         put.text()
     );
-    let mut old = 0;
-    let (after, waited) = loop {
+    let (after, old) = first_new_answer(stage, &before).await?;
+    show::note(&format!(
+        "The first new answer came {:.1} ms after the PUT was answered. Calls that had the old one till then: {old}; that failed: 0.",
+        answered.elapsed().as_secs_f64() * 1000.0
+    ));
+    show::reply(&after, &[]);
+    Ok(())
+}
+
+/// Calls without a pause until the edited route answers; also gives how many calls still had the old answer.
+async fn first_new_answer(stage: &Stage, before: &Reply) -> anyhow::Result<(Reply, u32)> {
+    let deadline = Instant::now() + LONGEST_CHANGE;
+    for old in 0.. {
         let reply = Reply::of(labs(stage)).await;
-        let waited = answered.elapsed();
         ensure!(
             reply.status == 200,
             "a call during the change was answered with {}: {}",
@@ -170,22 +183,19 @@ async fn change_live(stage: &Stage) -> anyhow::Result<()> {
             reply.text()
         );
         if reply.json()["edited"] == "live" {
-            break (reply, waited);
+            return Ok((reply, old));
         }
         ensure!(
             reply.body == before.body,
             "an answer is neither the old nor the new one: {}",
             reply.text()
         );
-        ensure!(waited < LONGEST_CHANGE, "the change is not live after {waited:?}");
-        old += 1;
-    };
-    show::reply(&after, &[]);
-    show::note(&format!(
-        "The first new answer came {:.1} ms after the PUT was answered; {old} calls in between had the old one, none failed.",
-        waited.as_secs_f64() * 1000.0
-    ));
-    Ok(())
+        ensure!(
+            Instant::now() < deadline,
+            "the change is not live after {LONGEST_CHANGE:?}"
+        );
+    }
+    bail!("the change never became live")
 }
 
 /// The address and the stored form of an integration, found by its type.
