@@ -21,10 +21,11 @@ pub fn from_value<T: DeserializeOwned>(value: &Value, path: &str, problems: &mut
     let mut mending = Mending {
         document: value.clone(),
         filled: Vec::new(),
+        taken: Vec::new(),
     };
     for _ in 0..MOST_PROBLEMS {
         let message = error.inner().to_string();
-        if !mending.is_own_doing(error.path()) {
+        if !mending.is_own_doing(error.path(), &message) {
             problems.push(Problem::new(join(path, &place_of(error.path())), message.clone()));
         }
         if !mending.mend(error.path(), &message) {
@@ -66,13 +67,18 @@ struct Mending {
     document: Value,
     /// Missing fields that were filled in, with the kind of value tried last.
     filled: Vec<(String, usize)>,
+    /// Values that were reported and taken out.
+    taken: Vec<String>,
 }
 
 impl Mending {
-    /// True for an error that only says that a filled-in value was of the wrong kind.
-    fn is_own_doing(&self, path: &Path) -> bool {
-        let place = place_of(path);
-        self.filled.iter().any(|(filled, _)| *filled == place)
+    /// True for an error about what was put in or taken out here.
+    fn is_own_doing(&self, path: &Path, message: &str) -> bool {
+        let place = match quoted_after(message, "missing field `") {
+            Some(field) => join(&place_of(path), field),
+            None => place_of(path),
+        };
+        self.taken.contains(&place) || self.filled.iter().any(|(filled, _)| *filled == place)
     }
 
     /// Mends the copy; false if nothing can be done, which ends the search.
@@ -95,8 +101,14 @@ impl Mending {
             return remove_key(step(&mut self.document, parents), field);
         }
         match segments.split_last() {
-            Some((Segment::Map { key }, parents)) => remove_key(step(&mut self.document, parents), key),
-            Some((Segment::Seq { index }, parents)) => remove_item(step(&mut self.document, parents), *index),
+            Some((Segment::Map { key }, parents)) => {
+                self.taken.push(place);
+                remove_key(step(&mut self.document, parents), key)
+            }
+            Some((Segment::Seq { index }, parents)) => {
+                self.taken.push(place);
+                remove_item(step(&mut self.document, parents), *index)
+            }
             _ => false,
         }
     }
@@ -157,10 +169,14 @@ fn remove_item(place: Option<&mut Value>, index: usize) -> bool {
     if index >= items.len() {
         return false;
     }
-    // Emptied rather than removed, so that the paths of later problems stay true; a null that does not fit ends here.
-    let was_null = items[index].is_null();
-    items[index] = Value::Null;
-    !was_null
+    // Emptied rather than removed, so that the paths of later problems stay true. Where an empty item fits no better, the
+    // whole list goes, so that what follows it is still read.
+    if items[index].is_null() {
+        items.clear();
+    } else {
+        items[index] = Value::Null;
+    }
+    true
 }
 
 fn step<'a>(place: &'a mut Value, path: &[&Segment]) -> Option<&'a mut Value> {
@@ -222,6 +238,16 @@ mod tests {
                 .any(|problem| problem.message.contains("missing field `size`")),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn a_bad_item_hides_nothing_behind_it_and_is_told_once() {
+        let document = json!({"items": [{"code": "a"}, "b"], "name": 5, "size": "x", "flag": true});
+        let mut problems = Vec::new();
+        assert!(from_value::<Sample>(&document, "", &mut problems).is_none());
+        let mut paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, ["items[1]", "name", "size"], "{problems:?}");
     }
 
     #[test]
