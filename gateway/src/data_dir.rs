@@ -31,15 +31,15 @@ pub enum DataDirError {
     },
     /// It belongs to another process.
     #[error(
-        "the data folder {} is in use by another process ({}); stop it, or set `dataDir` to a folder of its own",
+        "the data folder {} is in use by another process{}; stop it, or set `dataDir` to a folder of its own",
         path.display(),
-        owner.as_deref().unwrap_or("unknown")
+        owner.map_or_else(String::new, |id| format!(" ({id})"))
     )]
     InUse {
         /// The folder.
         path: PathBuf,
         /// The process identifier that the owner wrote down.
-        owner: Option<String>,
+        owner: Option<u32>,
     },
 }
 
@@ -103,6 +103,14 @@ impl DataDir {
         &self.key
     }
 
+    /// The process that owns the folder while this one takes it over; `None` once this one does.
+    pub fn owner(&self) -> Option<u32> {
+        if self.lock.borrow().is_some() {
+            return None;
+        }
+        owner_of(&self.path.join(LOCK_FILE))
+    }
+
     /// Waits until this process owns the folder; false if it never will.
     pub async fn owned(&self) -> bool {
         self.lock.clone().wait_for(Option::is_some).await.is_ok()
@@ -146,11 +154,10 @@ fn note_owner(mut file: &File) {
     }
 }
 
-fn owner_of(lock_path: &Path) -> Option<String> {
+fn owner_of(lock_path: &Path) -> Option<u32> {
     let mut text = String::new();
     File::open(lock_path).ok()?.take(20).read_to_string(&mut text).ok()?;
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| format!("process {text}"))
+    text.parse().ok()
 }
 
 fn read_or_make_key(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, DataDirError> {

@@ -1,7 +1,7 @@
 //! The config flow of the gateway: where versions come from, and how one becomes live.
 //!
-//! [`stream`] or [`file`] receives a version -> [`apply`] compiles it and makes it live, or refuses it with every
-//! problem while the old one stays -> [`last_good`] keeps it for the next start.
+//! `stream` or `file` receives a version -> `apply` compiles it and makes it live, or refuses it with every
+//! problem while the old one stays -> `last_good` keeps it for the next start.
 
 mod apply;
 pub mod endpoint;

@@ -33,9 +33,8 @@ pub(super) fn read(
         return Ok(config);
     }
     for problem in &mut problems {
-        if problem.path == "config.controlPlane.token" {
-            // What stands there is not shown.
-            problem.message = "is no text; put it in quotes".to_owned();
+        if let Some(message) = better_message(&problem.path) {
+            message.clone_into(&mut problem.message);
         }
         if let Some(origin) = origin(&figment, &problem.path) {
             problem.message = format!("{} ({origin})", problem.message);
@@ -123,6 +122,19 @@ impl Provider for Layer {
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         Ok(Profile::Default.collect(self.settings.clone()))
+    }
+}
+
+/// What to say of a setting whose value is of the wrong kind, where the reader's own words would help nobody.
+fn better_message(path: &str) -> Option<&'static str> {
+    match path {
+        "listen.http" | "listen.admin" => {
+            Some("is no address to listen on; give address and port, as in `0.0.0.0:8080`")
+        }
+        // What stands there is not shown.
+        "config.controlPlane.token" => Some("is no text; put it in quotes"),
+        _ if path.starts_with("edge.trustedProxies[") => Some("is no address range; give one as in `10.0.0.0/8`"),
+        _ => None,
     }
 }
 

@@ -148,7 +148,7 @@ fn two_sources_or_none_are_refused() {
 #[test]
 fn every_wrong_setting_is_named_with_its_place() {
     let found = problems(
-        "edge: {headBytes: many, headersss: 1}\nlisten: {http: 8080}",
+        "edge: {headBytes: many, headersss: 1, trustedProxies: [10.0.0.0/8, home]}\nlisten: {http: 8080}",
         &[("GATEWAY_SHUTDOWN__GRACE_SECONDS", "soon")],
     );
     let of = |path: &str| {
@@ -159,7 +159,8 @@ fn every_wrong_setting_is_named_with_its_place() {
     };
     assert!(of("edge.headBytes").message.contains("gateway.yaml"), "{found:?}");
     assert!(of("edge.headersss").message.contains("unknown field"), "{found:?}");
-    of("listen.http");
+    assert!(of("listen.http").message.contains("as in `0.0.0.0:8080`"), "{found:?}");
+    assert!(of("edge.trustedProxies[1]").message.contains("10.0.0.0/8"), "{found:?}");
     assert!(of("shutdown.graceSeconds").message.contains("environment"), "{found:?}");
 }
 

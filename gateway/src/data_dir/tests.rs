@@ -37,7 +37,7 @@ fn a_second_process_is_told_who_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let _first = DataDir::open(folder.path(), None).unwrap();
     let error = DataDir::open(folder.path(), None).unwrap_err().to_string();
-    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    assert!(error.contains(&format!("process ({})", std::process::id())), "{error}");
     assert!(error.contains("`dataDir`"), "{error}");
 }
 
@@ -47,9 +47,10 @@ async fn a_process_that_takes_over_gets_the_lock_when_the_old_one_ends() {
     let old = DataDir::open(folder.path(), None).unwrap();
     let new = DataDir::open(folder.path(), Some(Duration::from_secs(60))).unwrap();
     assert_eq!(new.key(), old.key());
-    assert!(new.lock.borrow().is_none());
+    assert_eq!((old.owner(), new.owner()), (None, Some(std::process::id())));
     drop(old);
     assert!(new.owned().await);
+    assert_eq!(new.owner(), None);
     assert!(DataDir::open(folder.path(), None).is_err());
 }
 

@@ -77,6 +77,8 @@ pub(super) async fn keep(
     stop: CancellationToken,
 ) {
     let owned = tokio::select! {
+        // Who owns the folder already writes even if the stop comes first.
+        biased;
         owned = data_dir.owned() => owned,
         () = stop.cancelled() => false,
     };
