@@ -164,8 +164,11 @@ impl ProxyHttp for Proxy {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, call: &mut Call) -> FailToProxy {
         let fault = call.fault.take().unwrap_or_else(|| stream::fault_of(error, call));
+        let error_code = respond::fault(session, call, fault).await;
+        // pingora drops the connection now; a client that reads to its end must see it end in order.
+        session.downstream_session.shutdown().await;
         FailToProxy {
-            error_code: respond::fault(session, call, fault).await,
+            error_code,
             can_reuse_downstream: false,
         }
     }

@@ -223,7 +223,8 @@ impl Serving {
         };
         let mut http = HttpProxy::new(proxy, Arc::new(settings));
         let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = Some(config.edge.requests_per_connection);
+        // pingora counts the requests after the first.
+        options.keepalive_request_limit = Some(config.edge.requests_per_connection.saturating_sub(1));
         http.server_options = Some(options);
         http.handle_init_modules();
         let (shutdown, closing) = watch::channel(false);

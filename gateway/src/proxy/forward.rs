@@ -115,11 +115,14 @@ pub(super) static HOP_BY_HOP: [HeaderName; 9] = [
 
 /// True for a field that must not cross: it belongs to the connection, by its nature or because `Connection` names it.
 pub(super) fn is_hop_by_hop(name: &HeaderName, headers: &HeaderMap) -> bool {
-    HOP_BY_HOP.contains(name)
-        || headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|listed| name.as_str().eq_ignore_ascii_case(listed.trim()))
+    HOP_BY_HOP.contains(name) || nominated(headers).any(|nominated| name.as_str().eq_ignore_ascii_case(nominated))
+}
+
+/// The fields that `Connection` names.
+pub(super) fn nominated(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }

@@ -1,5 +1,7 @@
 //! Writes answers that the gateway makes itself.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::proxy::Session;
@@ -27,7 +29,10 @@ pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) 
             session.set_keepalive(None);
         }
         match write(session, call, &fault, status, body).await {
-            Ok(()) => status,
+            Ok(()) => {
+                drain(session).await;
+                status
+            }
             Err(_) => 0,
         }
     };
@@ -49,8 +54,34 @@ async fn write(
         head.insert_header(name, value)?;
     }
     stamp(&mut head, call.identity.as_ref())?;
-    send(session, call, head, body.into()).await
+    send(session, call, head, body.into()).await?;
+    // The connection may be dropped next, and with it what is only buffered.
+    session.downstream_session.finish_body().await
 }
+
+/// Reads on for a while what the client still sends: closing a connection with unread bytes resets it, and the client
+/// might never see its answer.
+async fn drain(session: &mut Session) {
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        // It waits to be told to go on, and was told otherwise.
+        return;
+    }
+    let mut left = MOST_DRAINED;
+    let rest = async {
+        while left > 0 && !session.is_body_done() {
+            match session.read_request_body().await {
+                Ok(Some(chunk)) => left = left.saturating_sub(chunk.len()),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    };
+    // A client that goes on for longer is cut off.
+    let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+}
+
+/// Bytes of a refused body that are still read, and for how long.
+const MOST_DRAINED: usize = 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Writes a whole answer.
 pub(super) async fn send(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -88,19 +88,46 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
         )));
     }
     call.endless = switches || is_event_stream(head);
-    if respond::has_no_body(head.status) && !head.status.is_informational() && head.status != StatusCode::NOT_MODIFIED {
-        head.remove_header(&header::CONTENT_LENGTH);
-    }
+    tidy_length(head);
     if !switches {
-        for name in &forward::HOP_BY_HOP {
-            if *name != header::TRANSFER_ENCODING {
-                head.remove_header(name);
-            }
-        }
+        strip_hop_by_hop(head);
     }
     head.remove_header(&header::SERVER);
     let stamped = respond::stamp(head, call.identity.as_ref()).and_then(|()| add_limits(head, call));
     stamped.map_err(|error| Fault::Internal(error.to_string()))
+}
+
+/// Takes out a length that belongs to no body, and all but one of equal lengths (pingora refuses unequal ones).
+fn tidy_length(head: &mut ResponseHeader) {
+    let status = head.status;
+    if status == StatusCode::NO_CONTENT {
+        head.remove_header(&header::CONTENT_LENGTH);
+    }
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
+        // Setting a field takes the place of all of its name; there was room for more of them before.
+        let _ = head.insert_header(header::CONTENT_LENGTH, length);
+    }
+}
+
+/// Takes out what belongs to the connection with the partner, except for the framing, which pingora sees to.
+fn strip_hop_by_hop(head: &mut ResponseHeader) {
+    let listed = |name: &HeaderName| *name != header::TRANSFER_ENCODING && forward::HOP_BY_HOP.contains(name);
+    // Most answers have none of them, and looking costs less than removing.
+    if !head.headers.keys().any(listed) {
+        return;
+    }
+    let nominated: Vec<HeaderName> = forward::nominated(&head.headers)
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let names = nominated
+        .iter()
+        .chain(&forward::HOP_BY_HOP)
+        .filter(|name| !framing.contains(name));
+    for name in names {
+        head.remove_header(name);
+    }
 }
 
 /// Adds the `RateLimit` fields of a limited route.
