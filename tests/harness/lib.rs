@@ -22,6 +22,7 @@ pub mod partner;
 pub mod process;
 pub mod push_peer;
 pub mod raw;
+pub mod tls;
 pub mod wait;
 
 pub use answer::Answer;
@@ -32,3 +33,4 @@ pub use partner::{Partner, Received};
 pub use process::Process;
 pub use push_peer::PushPeer;
 pub use raw::RawClient;
+pub use tls::TlsFront;

@@ -105,7 +105,13 @@ async fn bearer_tokens_open() {
 
 #[tokio::test]
 async fn user_and_password_open() {
-    let users = json!({"users": [{"username": "clinic", "password": "s:e:c:r:e:t"}, {"username": "gone", "password": "retired-password", "isActive": false}]});
+    use sha2::Digest as _;
+    let hash = format!("sha256:{}", hex::encode(sha2::Sha256::digest("hashed-password")));
+    let users = json!({"users": [
+        {"username": "clinic", "password": "s:e:c:r:e:t"},
+        {"username": "ward", "passwordHash": hash},
+        {"username": "gone", "password": "retired-password", "isActive": false},
+    ]});
     let (partner, gateway) = guarded("BASIC", users).await;
     assert_eq!(basic(&gateway, "clinic", "s:e:c:r:e:t").await.status, 200);
     assert_eq!(
@@ -113,6 +119,7 @@ async fn user_and_password_open() {
         None,
         "the password went to the partner"
     );
+    assert_eq!(basic(&gateway, "ward", "hashed-password").await.status, 200);
     for (user, password) in [
         ("clinic", "s"),
         ("clinic", ""),

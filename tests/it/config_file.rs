@@ -98,6 +98,27 @@ async fn bad_content_keeps_what_runs_and_says_every_reason() {
 }
 
 #[tokio::test]
+async fn what_does_not_work_yet_is_refused_by_name() {
+    let partner = Partner::answering(Answer::text("one")).await;
+    let lookup = json!([{"sourceField": "a", "targetField": "b", "transform": [{"type": "lookup", "table": "codes"}]}]);
+    for (fields, path) in [
+        (
+            json!({"outgoingAuthType": "OAUTH2", "outgoingAuthConfig": {}}),
+            "outgoingAuthType",
+        ),
+        (
+            json!({"requestTransformationMode": "SIMPLE", "requestFieldMappings": lookup}),
+            "requestFieldMappings[0].transform[0]",
+        ),
+    ] {
+        let unsupported = document([with(integration("labs", &partner.url("")), fields)]);
+        let gateway = Setup::new().file(&unsupported).start_listening().await;
+        let error = wait_for_error(&gateway).await;
+        assert!(error.contains(path) && error.contains("not supported yet"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn half_a_file_changes_nothing() {
     let (one, two) = two_partners().await;
     let gateway = Gateway::serving_one(integration("labs", &one.url(""))).await;

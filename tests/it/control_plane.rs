@@ -12,7 +12,8 @@ use serde_json::json;
 async fn an_integration_is_made_listed_and_read_without_its_secrets() {
     let control_plane = ControlPlane::start().await;
     let secret = json!({"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "partner-secret"},
-        "inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [{"name": "a", "value": "client-secret"}]}});
+        "inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [{"name": "a", "value": "client-secret"}]},
+        "direction": "INBOUND", "tenantId": 7});
     let mut made = with(integration("labs", "https://partner.example/"), secret);
     made.as_object_mut().unwrap().remove("id");
     let created = control_plane
@@ -30,7 +31,15 @@ async fn an_integration_is_made_listed_and_read_without_its_secrets() {
     let read = control_plane
         .get(&format!("/api/v1/inbound-integrations/{id}?orgId={ORG}"))
         .await;
-    assert_eq!(read.json()["type"], "labs");
+    let stored = read.json();
+    assert_eq!(
+        (&stored["type"], &stored["direction"], &stored["tenantId"]),
+        (&json!("labs"), &json!("INBOUND"), &json!(7))
+    );
+    assert!(
+        stored["createdAt"].is_string() && stored["updatedAt"].is_string(),
+        "{stored}"
+    );
     for reply in [&created, &list, &read] {
         for secret in ["partner-secret", "client-secret", "sha256:"] {
             assert!(!reply.text().contains(secret), "{secret} in {}", reply.text());
@@ -57,6 +66,34 @@ async fn nobody_comes_in_without_a_key() {
         let wrong = Reply::of(client.get(&url).header("x-api-key", "wrong")).await;
         assert_eq!(wrong.status, 401, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_mask_that_is_written_back_keeps_the_secret_and_a_new_one_is_refused() {
+    let control_plane = ControlPlane::start().await;
+    let partner = harness::Partner::answering(harness::Answer::text("ok")).await;
+    let gateway = harness::Gateway::fed_by(&control_plane).await;
+    let secret = json!({"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "partner-secret"}});
+    let mut shown = control_plane
+        .save(&with(integration("labs", &partner.url("")), secret))
+        .await;
+    assert_eq!(shown["outgoingAuthConfig"]["token"], "***");
+    shown["name"] = json!("renamed");
+    control_plane.save(&shown).await;
+    wait::until("the renamed route", async || {
+        (gateway.get("labs.test", "/").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(
+        partner.requests().pop().unwrap().header("authorization"),
+        Some("Bearer partner-secret")
+    );
+    let unknown = json!({"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "***"}});
+    let refused = control_plane
+        .try_save(&with(integration("new", "https://partner.example/"), unknown))
+        .await
+        .unwrap();
+    assert_eq!((refused.status, refused.code().as_str()), (400, "VALIDATION_ERROR"));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use harness::answer::Gate;
 use harness::documents::{ORG, document, integration, with};
-use harness::{Answer, Gateway, Partner, wait};
+use harness::gateway::Setup;
+use harness::{Answer, Gateway, Partner, TlsFront, wait};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -14,7 +15,7 @@ async fn addresses_inside_are_refused_however_they_are_written() {
         let target = format!("http://{host}:{port}/");
         let mut closed = document(both_kinds(&target));
         closed["organizations"] = json!([{"orgId": ORG}]);
-        let mut gateway = harness::gateway::Setup::new().file(&closed).start_listening().await;
+        let mut gateway = Setup::new().file(&closed).start_listening().await;
         let refused_at_once = wait::until("a verdict on the target", async || {
             let config = gateway.admin_get("/config").await.json();
             (!config["lastError"].is_null() || !config["digest"].is_null()).then(|| config["digest"].is_null())
@@ -72,7 +73,7 @@ async fn another_organizations_range_opens_nothing() {
     let partner = Partner::answering(Answer::text("ok")).await;
     let mut other = document(both_kinds(&partner.url("/")));
     other["organizations"] = json!([{"orgId": ORG}, {"orgId": 7, "allowedNetworks": ["127.0.0.0/8"]}]);
-    let mut gateway = harness::gateway::Setup::new().file(&other).start_listening().await;
+    let mut gateway = Setup::new().file(&other).start_listening().await;
     if gateway.admin_get("/readyz").await.status == 200 {
         assert_eq!(gateway.get("stream.test", "/").await.status, 502);
     }
@@ -129,7 +130,7 @@ async fn a_name_that_does_not_exist_is_a_502() {
 async fn a_partner_that_does_not_answer_is_a_504() {
     let gate = Gate::new();
     let partner = Partner::answering(Answer::text("late").after(&gate)).await;
-    let quick = json!({"timeouts": {"firstByteMs": 200}});
+    let quick = json!({"timeouts": {"connectMs": 1000, "firstByteMs": 200}});
     let routes = both_kinds(&partner.url("/")).map(|route| with(route, quick.clone()));
     let gateway = Gateway::serving(&document(routes)).await;
     for kind in ["stream.test", "exchange.test"] {
@@ -186,15 +187,62 @@ async fn hosts_that_are_denied_are_refused() {
     let target = format!("http://localhost:{}/", partner.address().port());
     let denied = json!({"targetHosts": {"deny": ["localhost"]}});
     let routes = both_kinds(&target).map(|route| with(route, denied.clone()));
-    let mut gateway = harness::gateway::Setup::new()
-        .file(&document(routes))
-        .start_listening()
-        .await;
+    let mut gateway = Setup::new().file(&document(routes)).start_listening().await;
     if gateway.admin_get("/readyz").await.status == 200 {
         assert_eq!(gateway.get("stream.test", "/").await.status, 502);
     }
     assert!(gateway.process.is_running());
     assert_eq!(partner.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_partner_with_tls_is_called_if_its_certificate_is_trusted_and_its_own() {
+    let partner = Partner::answering(Answer::json(&json!({"a": 1}))).await;
+    let front = TlsFront::before(&partner).await;
+    let port = front.port();
+    let good = document(both_kinds(&format!("https://localhost:{port}/")));
+    let trusting = Setup::new().set("egress", json!({"extraCaFile": harness::tls::authority()}));
+
+    let gateway = trusting.file(&good).start().await;
+    for kind in ["stream.test", "exchange.test"] {
+        let reply = gateway.get(kind, "/").await;
+        assert_eq!(reply.status, 200, "{kind}: {}", reply.text());
+    }
+    // Another name than the one in the certificate; it resolves to this machine as well.
+    let other_name = document(both_kinds(&format!("https://127.0.0.1:{port}/")));
+    let trusting = Setup::new().set("egress", json!({"extraCaFile": harness::tls::authority()}));
+    let gateways = [
+        trusting.file(&other_name).start_listening().await,
+        Gateway::serving(&good).await,
+    ];
+    for gateway in &gateways {
+        for kind in ["stream.test", "exchange.test"] {
+            let reply = gateway.get(kind, "/").await;
+            assert!(
+                [502, 503].contains(&reply.status),
+                "{kind}: {} {}",
+                reply.status,
+                reply.text()
+            );
+        }
+    }
+    assert_eq!(
+        partner.requests().len(),
+        2,
+        "a request went to a partner that nobody vouched for"
+    );
+}
+
+#[tokio::test]
+async fn targets_without_tls_are_refused_where_it_is_enforced() {
+    let mut strict = document([integration("labs", "http://partner.example/")]);
+    strict["security"] = json!({});
+    let gateway = Setup::new().file(&strict).start_listening().await;
+    wait::until("the refusal", async || {
+        let refused = gateway.admin_get("/config").await.json()["lastError"].to_string();
+        (refused.contains("targetUrl") && refused.contains("https")).then_some(())
+    })
+    .await;
 }
 
 /// The same target behind a streaming route and behind an exchange that maps the answer.

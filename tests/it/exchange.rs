@@ -61,6 +61,24 @@ async fn a_body_that_stops_halfway_never_reaches_the_partner() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_is_a_408() {
+    let partner = Partner::answering(Answer::json(&json!({"ok": true}))).await;
+    let quick = with(mapped(&partner), json!({"timeouts": {"totalMs": 300}}));
+    let gateway = Gateway::serving_one(quick).await;
+    let mut client = gateway.raw().await;
+    client
+        .request(&["POST / HTTP/1.1", "Host: book.test", "Content-Length: 500"], "{")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "REQUEST_TIMEOUT"));
+    assert!(
+        client.closed().await,
+        "what still comes of the body would be taken for a request"
+    );
+    assert_eq!(partner.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn the_partners_error_comes_back_as_it_is() {
     let partner = Partner::answering(Answer::json(&json!({"why": "no slot"})).with_status(409)).await;
     let gateway = Gateway::serving_one(mapped(&partner)).await;

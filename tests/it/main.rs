@@ -17,5 +17,6 @@ mod observability;
 mod push_stream;
 mod recovery;
 mod routing;
+mod schema;
 mod streaming;
 mod transform;

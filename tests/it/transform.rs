@@ -37,6 +37,35 @@ async fn a_request_is_mapped_field_by_field() {
 }
 
 #[tokio::test]
+async fn lines_apply_where_their_condition_holds() {
+    let partner = Partner::answering(Answer::json(&json!({}))).await;
+    let mappings = json!([
+        {"targetField": "paid", "value": true, "when": {"field": "kind", "equals": "PAID"}},
+        {"targetField": "notFree", "value": true, "when": {"field": "kind", "notEquals": "FREE"}},
+        {"targetField": "known", "value": true, "when": {"field": "kind", "oneOf": ["PAID", "FREE"]}},
+        {"targetField": "noted", "value": true, "when": {"field": "note", "exists": true}},
+        {"targetField": "bare", "value": true, "when": {"field": "note", "exists": false}},
+        {"sourceField": "at", "targetField": "at",
+         "transform": [{"type": "date", "format": "%H:%M", "zone": "Asia/Kolkata"}]},
+    ]);
+    let gateway = Gateway::serving_one(simple(&partner, "request", &mappings)).await;
+    for (body, expected) in [
+        (
+            json!({"kind": "PAID", "note": "x", "at": "2026-03-02T09:30:00Z"}),
+            json!({"paid": true, "notFree": true, "known": true, "noted": true, "at": "15:00"}),
+        ),
+        (json!({"kind": "FREE"}), json!({"known": true, "bare": true})),
+        (
+            json!({"kind": "GIFT", "note": null}),
+            json!({"notFree": true, "bare": true}),
+        ),
+    ] {
+        assert_eq!(gateway.post("book.test", "/", &body).await.status, 200);
+        assert_eq!(partner.requests().pop().unwrap().json(), expected, "of {body}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_mapped_and_keeps_its_status() {
     let partner = Partner::answering(Answer::json(&json!({"slot": {"id": "S-1"}})).with_status(201)).await;
     let mappings = json!([{"sourceField": "slot.id", "targetField": "appointmentId"}]);
@@ -253,11 +282,17 @@ async fn many_runaway_scripts_leave_other_routes_served() {
 }
 
 fn simple(partner: &Partner, side: &str, mappings: &Value) -> Value {
-    let fields = json!({format!("{side}TransformationMode"): "SIMPLE", format!("{side}FieldMappings"): mappings});
+    let fields = match side {
+        "request" => json!({"requestTransformationMode": "SIMPLE", "requestFieldMappings": mappings}),
+        _ => json!({"responseTransformationMode": "SIMPLE", "responseFieldMappings": mappings}),
+    };
     with(integration("book", &partner.url("")), fields)
 }
 
 fn scripted(partner: &Partner, side: &str, script: &str) -> Value {
-    let fields = json!({format!("{side}TransformationMode"): "SCRIPT", format!("{side}TransformScript"): script});
+    let fields = match side {
+        "request" => json!({"requestTransformationMode": "SCRIPT", "requestTransformScript": script}),
+        _ => json!({"responseTransformationMode": "SCRIPT", "responseTransformScript": script}),
+    };
     with(integration("book", &partner.url("")), fields)
 }
