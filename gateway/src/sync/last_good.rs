@@ -85,6 +85,7 @@ pub(super) async fn keep(
     if !owned {
         return;
     }
+    let mut written: Option<Arc<Snapshot>> = None;
     loop {
         let last = tokio::select! {
             changed = live.changed() => changed.is_err(),
@@ -95,12 +96,13 @@ pub(super) async fn keep(
                 () = tokio::time::sleep(COALESCE) => {}
                 () = stop.cancelled() => {}
             }
-        } else if !live.has_changed().unwrap_or(false) {
-            return;
         }
-        let snapshot = live.borrow_and_update().clone();
-        if let Some(snapshot) = snapshot {
-            save(&data_dir, snapshot).await;
+        let newest = live.borrow_and_update().clone();
+        if let Some(newest) = newest
+            && written.as_ref().is_none_or(|written| !Arc::ptr_eq(written, &newest))
+        {
+            save(&data_dir, Arc::clone(&newest)).await;
+            written = Some(newest);
         }
         if last {
             return;

@@ -83,11 +83,7 @@ impl Stream {
         let mut failures = 0;
         while !stop.is_cancelled() {
             let began = Instant::now();
-            let ended = tokio::select! {
-                ended = self.connection(&stop) => ended,
-                () = stop.cancelled() => Ok(()),
-            };
-            let reason = ended.err().map(|error| error.to_string());
+            let reason = self.connection(&stop).await.err().map(|error| error.to_string());
             if let Some(reason) = &reason {
                 warn!(
                     address = self.endpoint.stream_url,
@@ -106,7 +102,10 @@ impl Stream {
 
     /// One connection, from the first byte to the last.
     async fn connection(&self, stop: &CancellationToken) -> Result<(), StreamError> {
-        let socket = connect::connect(&self.endpoint, &self.control_plane, &self.tls).await?;
+        let socket = tokio::select! {
+            socket = connect::connect(&self.endpoint, &self.control_plane, &self.tls) => socket?,
+            () = stop.cancelled() => return Ok(()),
+        };
         info!(address = self.endpoint.stream_url, "connected to the control plane");
         self.state.connected();
         let (messages, queue) = mpsc::channel(QUEUE);

@@ -181,9 +181,7 @@ async fn with_a_bad_file_at_the_start_the_last_known_good_one_is_live() {
     let data_dir = Arc::new(DataDir::open(&folder.path().join("data"), None).unwrap());
     let stopped = CancellationToken::new();
     stopped.cancel();
-    let mut changed = accepted;
-    changed.mark_changed();
-    last_good::keep(data_dir, changed, stopped).await;
+    last_good::keep(data_dir, accepted, stopped).await;
 
     fs::write(&path, "nonsense").unwrap();
     let watched = Watched::start_in(folder, path, by_events());

@@ -116,6 +116,21 @@ async fn the_newest_version_is_on_disk_when_the_gateway_has_stopped() {
 }
 
 #[tokio::test]
+async fn what_is_live_at_the_stop_is_written_even_if_its_sender_is_gone() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = Arc::new(DataDir::open(folder.path(), None).unwrap());
+        let (live, receiver) = watch::channel(None);
+        live.send_replace(Some(Arc::new(sample(2))));
+        drop(live);
+        let stop = CancellationToken::new();
+        stop.cancel();
+        keep(Arc::clone(&data_dir), receiver, stop).await;
+        assert_eq!(load(&data_dir).unwrap().version, 2);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_written_while_another_process_owns_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let old = DataDir::open(folder.path(), None).unwrap();
