@@ -90,4 +90,6 @@ impl Mapping {
 }
 
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod tests;

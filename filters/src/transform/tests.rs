@@ -527,6 +527,13 @@ proptest! {
     }
 
     #[test]
+    fn numbers_pass_through_exactly(whole in any::<i64>(), fraction in any::<f64>().prop_filter("finite", |f| f.is_finite())) {
+        let source = json!({"a": [whole, fraction]});
+        let passed = mapped(json!([{"sourceField": "a", "targetField": "a"}]), source.clone());
+        prop_assert_eq!(passed.to_string(), source.to_string());
+    }
+
+    #[test]
     fn any_bytes_give_json_or_an_error(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let lines = json!([{"sourceField": "[].a", "targetField": "[].b"}]);
         if let Ok(output) = compiled(&lines).unwrap().apply(&body) {
