@@ -161,24 +161,37 @@ async fn serve(app: Arc<App>, listener: TcpListener) {
     app.store.close().await;
 }
 
-/// Takes over what other control planes write to a shared store.
+/// Takes over what other control planes write to a shared store: when the store tells of it, and now and then without
+/// being told, as word may be lost in a failover.
 async fn follow(app: Arc<App>) {
     if !app.store.is_shared() {
         return;
     }
     let mut works = true;
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(FOLLOW_EVERY) => {}
-            () = app.stop.cancelled() => return,
-        }
-        match app.publisher.catch_up().await {
-            Ok(()) => works = true,
-            Err(error) if works => {
-                tracing::warn!(%error, "changes of other control planes cannot be read; it is tried again");
-                works = false;
+        // Kept while it waits: to begin anew takes the store some work.
+        let told = app.store.changed();
+        tokio::pin!(told);
+        let failed = loop {
+            let failed = tokio::select! {
+                told = &mut told => Some(told.is_err()),
+                () = tokio::time::sleep(FOLLOW_EVERY) => None,
+                () = app.stop.cancelled() => return,
+            };
+            match app.publisher.catch_up().await {
+                Ok(()) => works = true,
+                Err(error) if works => {
+                    tracing::warn!(%error, "changes of other control planes cannot be read; it is tried again");
+                    works = false;
+                }
+                Err(_) => {}
             }
-            Err(_) => {}
+            if let Some(failed) = failed {
+                break failed;
+            }
+        };
+        if failed {
+            tokio::time::sleep(FOLLOW_EVERY).await;
         }
     }
 }
@@ -194,4 +207,4 @@ fn listed(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
-const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);

@@ -21,6 +21,8 @@ mod document;
 mod mongo;
 mod sqlite;
 
+#[cfg(test)]
+mod contract;
 
 /// One entry of the one sequence of versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,6 +250,18 @@ impl Store {
         match &self.0 {
             Implementation::Sqlite(store) => store.gateways().await,
             Implementation::Mongo(store) => store.gateways().await,
+        }
+    }
+
+    /// Waits until another process may have made a version; for ever where no other process can. Safe to drop while it
+    /// waits.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn changed(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(_) => std::future::pending().await,
+            Implementation::Mongo(store) => store.changed().await,
         }
     }
 

@@ -1,51 +1,251 @@
-//! The MongoDB store.
+//! The MongoDB store. Writes are acknowledged by the majority, from the journal; a version is one transaction.
+//!
+//! The documents have the fields that people search by at the top, and the object itself as its exact JSON text in
+//! `document`: BSON would change numbers, and older servers refuse field names that mappings may hold.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use mongodb::bson::{Document, doc};
+use mongodb::change_stream::ChangeStream;
+use mongodb::change_stream::event::ChangeStreamEvent;
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern};
+use mongodb::{Client, Collection, Database, IndexModel};
+use tokio::sync::Mutex;
+
+use super::document::Kind;
 use super::{Change, Contents, GatewayRecord, StoreError, Version};
 use crate::config::MongodbConfig;
 use crate::seal::Sealer;
 
+mod commit;
+mod documents;
+mod read;
+
 /// A MongoDB replica set.
 #[derive(Debug)]
-pub(super) struct MongoStore(Infallible);
+pub(super) struct MongoStore {
+    client: Client,
+    database: Database,
+    collections: Collections,
+    sealer: Arc<Sealer>,
+    timeout: Duration,
+    /// Tells of new versions; opened when somebody waits for one.
+    news: Mutex<Option<ChangeStream<ChangeStreamEvent<Document>>>>,
+}
 
 impl MongoStore {
-    pub(super) async fn open(_: &MongodbConfig, _: Arc<Sealer>, _: Duration) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable("`store.mongodb` is not supported yet".into()))
+    /// Connects, and makes collections and indexes that are missing.
+    pub(super) async fn open(
+        config: &MongodbConfig,
+        sealer: Arc<Sealer>,
+        timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let open = async {
+            let mut options = ClientOptions::parse(config.uri.expose()).await.map_err(unparsed)?;
+            options.app_name.get_or_insert_with(|| "integration-gateway".to_owned());
+            options.write_concern = Some(
+                WriteConcern::builder()
+                    .w(Acknowledgment::Majority)
+                    .journal(true)
+                    .w_timeout(timeout)
+                    .build(),
+            );
+            options.read_concern = Some(ReadConcern::majority());
+            options.selection_criteria = Some(SelectionCriteria::ReadPreference(
+                mongodb::options::ReadPreference::Primary,
+            ));
+            let client = Client::with_options(options).map_err(failed)?;
+            let database = client.database(&config.database);
+            let store = Self {
+                collections: Collections::of(&database),
+                database,
+                client,
+                sealer,
+                timeout,
+                news: Mutex::new(None),
+            };
+            store.set_up().await?;
+            Ok(store)
+        };
+        tokio::time::timeout(timeout, open)
+            .await
+            .map_err(|_| StoreError::TimedOut(timeout))?
     }
 
     pub(super) async fn load(&self) -> Result<Contents, StoreError> {
-        match self.0 {}
+        self.within(read::load(self)).await
     }
 
-    pub(super) async fn commit(&self, _: &Version, _: &Change) -> Result<(), StoreError> {
-        match self.0 {}
+    pub(super) async fn commit(&self, version: &Version, change: &Change) -> Result<(), StoreError> {
+        self.within(commit::commit(self, version, change)).await
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
-        match self.0 {}
+        self.within(read::head(self)).await
     }
 
-    pub(super) async fn versions(&self, _: Option<u64>, _: u32) -> Result<Vec<Version>, StoreError> {
-        match self.0 {}
+    pub(super) async fn versions(&self, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
+        self.within(read::versions(self, before, limit)).await
     }
 
-    pub(super) async fn version(&self, _: u64) -> Result<Option<(Version, Change)>, StoreError> {
-        match self.0 {}
+    pub(super) async fn version(&self, number: u64) -> Result<Option<(Version, Change)>, StoreError> {
+        self.within(read::version(self, number)).await
     }
 
-    pub(super) async fn save_gateways(&self, _: &[GatewayRecord]) -> Result<(), StoreError> {
-        match self.0 {}
+    pub(super) async fn save_gateways(&self, gateways: &[GatewayRecord]) -> Result<(), StoreError> {
+        self.within(commit::save_gateways(self, gateways)).await
     }
 
     pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
-        match self.0 {}
+        self.within(read::gateways(self)).await
+    }
+
+    /// Waits until somebody made a version. Safe to drop while it waits.
+    pub(super) async fn changed(&self) -> Result<(), StoreError> {
+        let mut news = self.news.lock().await;
+        let stream = match &mut *news {
+            Some(stream) => stream,
+            empty => {
+                let opened = async { self.collections.versions.watch().await.map_err(failed) };
+                empty.insert(self.within(opened).await?)
+            }
+        };
+        match stream.next().await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => {
+                *news = None;
+                Err(failed(error))
+            }
+            None => {
+                *news = None;
+                Err(StoreError::Unavailable("the change stream ended".into()))
+            }
+        }
     }
 
     pub(super) async fn close(&self) {
-        match self.0 {}
+        // Every caller has waited for what it began. A stream that somebody waits on is not waited for.
+        if let Ok(mut news) = self.news.try_lock() {
+            news.take();
+        }
+        let shutdown = self.client.clone().shutdown().immediate(true);
+        // Connections that do not close in time are dropped.
+        let _ = tokio::time::timeout(self.timeout, shutdown).await;
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        tokio::time::timeout(self.timeout, call)
+            .await
+            .map_err(|_| StoreError::TimedOut(self.timeout))?
+    }
+
+    async fn set_up(&self) -> Result<(), StoreError> {
+        let hello = self.database.run_command(doc! {"hello": 1}).await.map_err(failed)?;
+        if !hello.contains_key("setName") && !hello.get_str("msg").is_ok_and(|kind| kind == "isdbgrid") {
+            let message = "the server is not part of a replica set, so it has no transactions; start it with --replSet";
+            return Err(StoreError::Unavailable(message.into()));
+        }
+        let settings = &self.collections.settings;
+        let schema = settings.find_one(doc! {"_id": "schema"}).await.map_err(failed)?;
+        let found = schema.as_ref().and_then(|schema| schema.get_i64("version").ok());
+        match found {
+            Some(found) if found > SCHEMA => return Err(StoreError::Newer { found, known: SCHEMA }),
+            Some(_) => {}
+            None => {
+                let set = doc! {"$set": {"version": SCHEMA}};
+                settings
+                    .update_one(doc! {"_id": "schema"}, set)
+                    .upsert(true)
+                    .await
+                    .map_err(failed)?;
+            }
+        }
+        for (collection, keys, unique) in self.collections.indexes() {
+            let options = IndexOptions::builder().unique(unique.then_some(true)).build();
+            let index = IndexModel::builder().keys(keys).options(options).build();
+            collection.create_index(index).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
+
+/// The collections. The names of the first two are those of the product's source documents.
+#[derive(Debug)]
+struct Collections {
+    integrations: Collection<Document>,
+    organizations: Collection<Document>,
+    settings: Collection<Document>,
+    versions: Collection<Document>,
+    changes: Collection<Document>,
+    gateways: Collection<Document>,
+}
+
+impl Collections {
+    fn of(database: &Database) -> Self {
+        Self {
+            integrations: database.collection("integration_configs"),
+            organizations: database.collection("organizations"),
+            settings: database.collection("settings"),
+            versions: database.collection("version_history"),
+            changes: database.collection("version_changes"),
+            gateways: database.collection("gateways"),
+        }
+    }
+
+    /// The collection of the objects of one kind.
+    fn objects(&self, kind: Kind) -> &Collection<Document> {
+        match kind {
+            Kind::Security => &self.settings,
+            Kind::Organization => &self.organizations,
+            Kind::Integration => &self.integrations,
+        }
+    }
+
+    /// Which index each of them has, and whether it is unique. Making one that is there already changes nothing.
+    fn indexes(&self) -> [(&Collection<Document>, Document, bool); 8] {
+        [
+            (
+                &self.integrations,
+                doc! {"tenantId": 1, "direction": 1, "isActive": 1},
+                false,
+            ),
+            (
+                &self.integrations,
+                doc! {"tenantId": 1, "eventType": 1, "isActive": 1},
+                false,
+            ),
+            (
+                &self.integrations,
+                doc! {"orgId": 1, "direction": 1, "isActive": 1},
+                false,
+            ),
+            (&self.integrations, doc! {"rateLimits.enabled": 1}, false),
+            (&self.organizations, doc! {"orgId": 1}, true),
+            (&self.versions, doc! {"at": 1}, false),
+            (&self.changes, doc! {"version": 1}, false),
+            (&self.gateways, doc! {"lastSeenAt": 1}, false),
+        ]
+    }
+}
+
+fn failed(error: Error) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}
+
+/// A connection string holds a password, and the driver quotes what it cannot read.
+fn unparsed(error: Error) -> StoreError {
+    match *error.kind {
+        ErrorKind::InvalidArgument { .. } => {
+            let message =
+                "store.mongodb.uri is not a connection string such as mongodb://user:password@host/?replicaSet=rs0";
+            StoreError::Unavailable(message.into())
+        }
+        _ => failed(error),
+    }
+}
+
+/// The newest form of the documents that this release knows.
+const SCHEMA: i64 = 1;

@@ -1,0 +1,141 @@
+//! What the documents look like.
+
+use filters::model::push::{Object, ObjectId};
+use filters::model::{InboundIntegration, Organization};
+use jiff::Timestamp;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+
+use super::super::document::{Kind, Stored, encode, names_of, unknown};
+use super::super::{StoreError, Version};
+use crate::seal::Sealer;
+
+/// `_id` of an object in its collection.
+pub(super) fn key_of(kind: Kind, id: &str) -> String {
+    match kind {
+        Kind::Security => "security".to_owned(),
+        Kind::Organization | Kind::Integration => id.to_owned(),
+    }
+}
+
+/// An object with its document, and its entry in the list of changes.
+pub(super) fn documents_of(object: &Object, version: u64, sealer: &Sealer) -> (Kind, Document, Document) {
+    let Stored { kind, id, body } = encode(object, sealer);
+    let entry = change_of(kind, &id, Some(&body), version);
+    let mut document = match object {
+        Object::Security(_) => doc! {},
+        Object::Organization(organization) => organization_fields(organization),
+        Object::Integration(integration) => integration_fields(integration),
+    };
+    document.insert("_id", key_of(kind, &id));
+    document.insert("version", number(version));
+    document.insert("document", body);
+    (kind, document, entry)
+}
+
+/// The entry of a deletion.
+pub(super) fn deletion_of(id: &ObjectId, version: u64) -> (Kind, String, Document) {
+    let (kind, id) = names_of(id);
+    let entry = change_of(kind, &id, None, version);
+    (kind, key_of(kind, &id), entry)
+}
+
+pub(super) fn version_document(version: &Version, commit: &str) -> Document {
+    doc! {
+        "_id": number(version.number),
+        "commit": commit,
+        "author": &version.author,
+        "message": &version.message,
+        "at": DateTime::from_millis(version.at.as_millisecond()),
+        "digest": &version.digest,
+        "put": number(version.put),
+        "deleted": number(version.deleted),
+    }
+}
+
+pub(super) fn version_of(document: &Document) -> Result<Version, StoreError> {
+    let read = || -> Option<Version> {
+        Some(Version {
+            number: unsigned(document, "_id")?,
+            author: document.get_str("author").ok()?.to_owned(),
+            message: document.get_str("message").ok()?.to_owned(),
+            at: Timestamp::from_millisecond(document.get_datetime("at").ok()?.timestamp_millis()).ok()?,
+            digest: document.get_str("digest").ok()?.to_owned(),
+            put: unsigned(document, "put")?,
+            deleted: unsigned(document, "deleted")?,
+        })
+    };
+    read().ok_or_else(|| StoreError::Corrupt {
+        object: format!("version {}", document.get("_id").unwrap_or(&Bson::Null)),
+        reason: "a field is missing or of another kind".to_owned(),
+    })
+}
+
+/// Kind and identifier of an entry in the list of changes.
+pub(super) fn names_in(document: &Document) -> Result<(&str, &str), StoreError> {
+    match (document.get_str("kind"), document.get_str("id")) {
+        (Ok(kind), Ok(id)) => Ok((kind, id)),
+        _ => Err(unknown(
+            "change",
+            &document.get("_id").unwrap_or(&Bson::Null).to_string(),
+        )),
+    }
+}
+
+/// A text that must be there.
+pub(super) fn text<'a>(document: &'a Document, field: &str) -> Result<&'a str, StoreError> {
+    document.get_str(field).map_err(|error| StoreError::Corrupt {
+        object: format!("the document {}", document.get("_id").unwrap_or(&Bson::Null)),
+        reason: format!("{field}: {error}"),
+    })
+}
+
+pub(super) fn unsigned(document: &Document, field: &str) -> Option<u64> {
+    match document.get(field)? {
+        Bson::Int64(number) => u64::try_from(*number).ok(),
+        Bson::Int32(number) => u64::try_from(*number).ok(),
+        Bson::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Numbers beyond what BSON can hold are texts; nobody has so many, but a wrong one must not look right.
+pub(super) fn number(value: u64) -> Bson {
+    i64::try_from(value).map_or_else(|_| Bson::String(value.to_string()), Bson::Int64)
+}
+
+fn change_of(kind: Kind, id: &str, body: Option<&str>, version: u64) -> Document {
+    doc! {
+        "_id": format!("{version}/{}/{id}", kind.name()),
+        "version": number(version),
+        "kind": kind.name(),
+        "id": id,
+        "document": body,
+    }
+}
+
+fn organization_fields(organization: &Organization) -> Document {
+    doc! {"orgId": number(organization.org_id), "name": &organization.name}
+}
+
+/// The fields of the source documents by which integrations are looked for.
+fn integration_fields(integration: &InboundIntegration) -> Document {
+    let date = |text: &Option<String>| {
+        let at: Option<Timestamp> = text.as_deref().and_then(|text| text.parse().ok());
+        at.map(|at| DateTime::from_millis(at.as_millisecond()))
+    };
+    let mut fields = doc! {
+        "direction": "INBOUND",
+        "type": &integration.kind,
+        "name": &integration.name,
+        "orgId": number(integration.org_id),
+        "tenantId": number(integration.tenant_id.unwrap_or(integration.org_id)),
+        "isActive": integration.is_active,
+        "targetUrl": integration.target_url.as_deref(),
+        "createdAt": date(&integration.created_at),
+        "updatedAt": date(&integration.updated_at),
+    };
+    if let Some(limits) = &integration.rate_limits {
+        fields.insert("rateLimits", doc! {"enabled": limits.enabled});
+    }
+    fields
+}
