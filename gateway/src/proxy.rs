@@ -85,6 +85,8 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, call: &mut Call) -> pingora::Result<bool> {
         match self.take_in(session, call).await {
             Ok(answered) => Ok(answered),
+            // An answer that broke off must not be made to look whole: pingora drops the connection.
+            Err(fault) if respond::is_under_way(session) => Err(self.stop(session, call, fault)),
             Err(fault) => {
                 respond::fault(session, call, fault).await;
                 Ok(true)
@@ -164,6 +166,7 @@ impl ProxyHttp for Proxy {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, call: &mut Call) -> FailToProxy {
         let fault = call.fault.take().unwrap_or_else(|| stream::fault_of(error, call));
+        session.set_keepalive(None);
         let error_code = respond::fault(session, call, fault).await;
         // pingora drops the connection now; a client that reads to its end must see it end in order.
         session.downstream_session.shutdown().await;
@@ -206,7 +209,7 @@ impl Proxy {
             session
                 .write_continue_response()
                 .await
-                .map_err(|error| stream::fault_of(&error, call))?;
+                .map_err(|error| stream::client_fault(error, call))?;
         }
         if exchange {
             let seen = self.seen(session);

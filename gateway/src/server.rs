@@ -82,6 +82,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificates to trust cannot be written where the streaming path reads them.
+    #[error("egress.extraCaFile: {0}")]
+    Trust(io::Error),
     /// Signals cannot be caught.
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
@@ -141,7 +144,8 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         trusted_proxies: config.edge.trusted_proxies.clone(),
         ticket: AtomicU64::new(0),
     };
-    let mut service = Serving::start(&config, proxy, &listener, &tasks);
+    let trusted = trusted_file(&config)?;
+    let mut service = Serving::start(&config, proxy, &listener, trusted, &tasks);
     report(&config, listener.address, admin_address)?;
     wait_for_the_end(&config, &listener, &access_log, &mut service).await?;
     stopping.store(true, Ordering::Relaxed);
@@ -209,7 +213,13 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(config: &ProcessConfig, proxy: Proxy, listener: &Listener, tasks: &TaskTracker) -> Self {
+    fn start(
+        config: &ProcessConfig,
+        proxy: Proxy,
+        listener: &Listener,
+        trusted: Option<String>,
+        tasks: &TaskTracker,
+    ) -> Self {
         let metrics = Arc::clone(&proxy.metrics);
         let sink = Arc::new(Reports {
             metrics: Arc::clone(&metrics),
@@ -219,6 +229,7 @@ impl Serving {
             threads: config.worker_threads(),
             upstream_keepalive_pool_size: config.egress.upstream_pool,
             max_retries: 2,
+            ca_file: trusted,
             ..ServerConf::default()
         };
         let mut http = HttpProxy::new(proxy, Arc::new(settings));
@@ -255,6 +266,18 @@ impl Serving {
     fn close(&self) {
         self.shutdown.send_replace(true);
     }
+}
+
+/// The file of certificates to trust on the streaming path; the machine's own if `None`. pingora takes one file in the
+/// place of the machine's store, so both are written into one.
+fn trusted_file(config: &ProcessConfig) -> Result<Option<String>, ServerError> {
+    let Some(extra) = &config.egress.extra_ca_file else {
+        return Ok(None);
+    };
+    let path = config.data_dir.0.join("trusted.pem");
+    let bundle = egress::trust_bundle(extra).map_err(ServerError::Trust)?;
+    write_whole(&path, &bundle).map_err(ServerError::Trust)?;
+    Ok(Some(path.to_string_lossy().into_owned()))
 }
 
 fn edge_limits(config: &ProcessConfig) -> EdgeLimits {

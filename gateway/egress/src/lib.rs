@@ -24,5 +24,5 @@ pub use answer::Answer;
 pub use error::{EgressError, ResolveError, SetupError};
 pub use pool::{Pool, PoolSettings, Timeouts};
 pub use resolver::{Resolved, Resolver};
-pub use tls::client_config;
+pub use tls::{client_config, trust_bundle};
 pub use upstream::Upstream;

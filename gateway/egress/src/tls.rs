@@ -1,8 +1,11 @@
 //! Whom to trust.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -35,6 +38,25 @@ pub fn client_config(extra_authorities: Option<&Path>) -> Result<Arc<ClientConfi
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The machine's trust store and the authorities in `extra_authorities` as one PEM text, for those who take only a file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn trust_bundle(extra_authorities: &Path) -> io::Result<String> {
+    let mut bundle = std::fs::read_to_string(extra_authorities)?;
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        bundle.push_str("\n-----BEGIN CERTIFICATE-----\n");
+        let text = STANDARD.encode(certificate);
+        // RFC 7468: lines of 64 characters.
+        for start in (0..text.len()).step_by(64) {
+            bundle.push_str(&text[start..text.len().min(start + 64)]);
+            bundle.push('\n');
+        }
+        bundle.push_str("-----END CERTIFICATE-----\n");
+    }
+    Ok(bundle)
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), SetupError> {

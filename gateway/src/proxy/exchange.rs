@@ -40,7 +40,7 @@ async fn read_body(session: &mut Session, call: &mut Call) -> Result<Bytes, Faul
         let chunk = session
             .read_request_body()
             .await
-            .map_err(|error| stream::fault_of(&error, call))?;
+            .map_err(|error| stream::client_fault(error, call))?;
         let Some(chunk) = chunk else { break };
         call.request_bytes += chunk.len() as u64;
         if call.request_bytes > most {
@@ -157,7 +157,7 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
     if session.req_header().method == Method::HEAD || respond::has_no_body(answer.status) {
         return respond::send(session, call, head, Bytes::new())
             .await
-            .map_err(|error| stream::fault_of(&error, call));
+            .map_err(|error| stream::client_fault(error, call));
     }
     if is_encoded(&answer.headers) {
         return Err(Fault::AnswerEncoded);
@@ -176,7 +176,7 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
     }
     respond::send(session, call, head, body)
         .await
-        .map_err(|error| stream::fault_of(&error, call))
+        .map_err(|error| stream::client_fault(error, call))
 }
 
 async fn pass_on(session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
@@ -199,7 +199,7 @@ async fn pass_on(session: &mut Session, call: &mut Call, mut answer: Answer) -> 
     session
         .write_response_header(Box::new(head), no_body)
         .await
-        .map_err(|error| stream::fault_of(&error, call))?;
+        .map_err(|error| stream::client_fault(error, call))?;
     if no_body {
         return Ok(());
     }
@@ -207,12 +207,12 @@ async fn pass_on(session: &mut Session, call: &mut Call, mut answer: Answer) -> 
         let chunk = chunk.map_err(Fault::Egress)?;
         call.response_bytes += chunk.len() as u64;
         let written = session.write_response_body(Some(chunk), false).await;
-        written.map_err(|error| stream::fault_of(&error, call))?;
+        written.map_err(|error| stream::client_fault(error, call))?;
     }
     session
         .write_response_body(None, true)
         .await
-        .map_err(|error| stream::fault_of(&error, call))
+        .map_err(|error| stream::client_fault(error, call))
 }
 
 fn internal(error: Box<pingora::Error>) -> Fault {

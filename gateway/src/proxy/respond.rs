@@ -59,6 +59,13 @@ async fn write(
     session.downstream_session.finish_body().await
 }
 
+/// True once the head of an answer was written.
+pub(super) fn is_under_way(session: &Session) -> bool {
+    session
+        .response_written()
+        .is_some_and(|head| !head.status.is_informational())
+}
+
 /// Reads on for a while what the client still sends: closing a connection with unread bytes resets it, and the client
 /// might never see its answer.
 async fn drain(session: &mut Session) {

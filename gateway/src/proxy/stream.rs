@@ -144,6 +144,12 @@ fn is_event_stream(head: &ResponseHeader) -> bool {
     head.headers.get(header::CONTENT_TYPE).is_some_and(essence)
 }
 
+/// What pingora's error means where only the client was spoken with.
+pub(super) fn client_fault(mut error: Box<Error>, call: &Call) -> Fault {
+    error.as_down();
+    fault_of(&error, call)
+}
+
 /// What pingora's error means.
 pub(super) fn fault_of(error: &Error, call: &Call) -> Fault {
     let what = || error.etype().as_str().to_owned();
