@@ -16,7 +16,7 @@ MONGO_BIN := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
 # No server of our own where another one is named or the tests are left out.
 MONGO_NEEDED := $(if $(or $(MONGODB_URI),$(MONGO_TEST_BIN),$(filter off,$(MONGO_TESTS))),,$(MONGO_MARK))
 
-.PHONY: help setup build test mongo demo lint deny bench-proxy bench-config
+.PHONY: help setup build test mongo demo lint docs deny bench-proxy bench-config
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,9 +69,14 @@ demo: build ## Shows a call through a hot-pushed route; stays up until Ctrl-C, o
 lint: setup ## Formatting, clippy, documentation, and cargo-deny where it is installed.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(MAKE) --no-print-directory docs
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
 	else echo "lint: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
+
+# The documentation is for those who work on the programs, so private items are part of it and may be linked to.
+docs: ## Builds the documentation and fails for a broken link.
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
+	  $(CARGO) doc --workspace --no-deps --document-private-items
 
 deny: ## Licences, sources and duplicates of the dependencies. Advisories need a database from the network: `cargo deny check advisories`.
 	$(CARGO) deny --all-features check licenses bans sources
