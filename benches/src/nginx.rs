@@ -59,7 +59,7 @@ http {{
     fs::create_dir_all(&home)
         .and_then(|()| fs::write(&configuration, text))
         .map_err(Error::system(format!("write {}", configuration.display())))?;
-    let mut command = tools.pinned(tools.nginx(), core);
+    let mut command = tools.command(tools.nginx(), core);
     // The name of a log that exists from the start: the built-in one belongs to the system's nginx.
     command
         .args(["-e", "stderr", "-p"])

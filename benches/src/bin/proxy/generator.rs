@@ -45,7 +45,7 @@ pub(crate) fn run(
     question: &Question,
     duration: Duration,
 ) -> Result<Outcome, Error> {
-    let mut command = tools.pinned(tools.wrk()?, Some(GENERATOR_CORE));
+    let mut command = tools.command(tools.wrk()?, Some(GENERATOR_CORE));
     command
         .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
         .args(["-d", &format!("{}s", duration.as_secs().max(1))])

@@ -56,7 +56,7 @@ backend partner
 "
     );
     write(&file, text)?;
-    let mut command = tools.pinned(program, Some(PROXY_CORE));
+    let mut command = tools.command(program, Some(PROXY_CORE));
     command.arg("-db").arg("-f").arg(&file);
     Ok(command)
 }
@@ -108,7 +108,7 @@ pub(crate) fn envoy(
         }],
     }});
     write(&file, configuration.to_string())?;
-    let mut command = tools.pinned(program, Some(PROXY_CORE));
+    let mut command = tools.command(program, Some(PROXY_CORE));
     command
         .args([
             "--concurrency",
