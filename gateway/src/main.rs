@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use gateway::config::{Log, ProcessConfig};
+use tracing_log::{LogTracer, log};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::LevelFilter;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -52,21 +53,34 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the worker threads")?;
-    runtime.block_on(gateway::server::run(config))?;
+    let ended = runtime.block_on(gateway::server::run(config));
     // What still runs after the grace time is cut off, rather than keeping the process.
     runtime.shutdown_background();
-    Ok(())
+    Ok(ended?)
 }
 
-/// JSON lines on standard error; pingora says at `info` what the access log and the metrics say better.
+/// JSON lines on standard error, of this program and of the libraries that log the older way. What pingora says at
+/// `info`, the access log and the metrics say better, so it is left out unless it is asked for by name.
 fn start_log(log: &Log) -> anyhow::Result<()> {
-    let named = |directive: &str| -> anyhow::Result<Directive> { Ok(directive.parse()?) };
     let mut filter = EnvFilter::try_new(&log.level).context("log.level")?;
-    for module in ["pingora_core", "pingora_proxy", "pingora_pool", "pingora_runtime"] {
-        if !log.level.contains("pingora") {
-            filter = filter.add_directive(named(&format!("{module}=warn"))?);
+    if !log.level.contains("pingora") {
+        for module in ["pingora_core", "pingora_proxy", "pingora_pool", "pingora_runtime"] {
+            filter = filter.add_directive(format!("{module}=warn").parse()?);
         }
     }
+    // Records above the level are dropped before they are formatted; some are made for each request.
+    let most = match filter.max_level_hint() {
+        Some(LevelFilter::OFF) => log::LevelFilter::Off,
+        Some(LevelFilter::ERROR) => log::LevelFilter::Error,
+        Some(LevelFilter::WARN) => log::LevelFilter::Warn,
+        Some(LevelFilter::INFO) => log::LevelFilter::Info,
+        Some(LevelFilter::DEBUG) => log::LevelFilter::Debug,
+        Some(LevelFilter::TRACE) | None => log::LevelFilter::Trace,
+    };
+    LogTracer::builder()
+        .with_max_level(most)
+        .init()
+        .context("cannot start the log")?;
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
