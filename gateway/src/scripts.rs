@@ -36,12 +36,18 @@ pub struct ScriptLimits {
 pub struct ScriptPool {
     shared: Arc<Shared>,
     limits: ScriptLimits,
+    /// The longest that a run waits for a thread.
+    wait: Duration,
 }
 
 impl ScriptPool {
     /// Starts `threads` threads, at least one. One organization has all of them but one at most, so that a thread is left
     /// for the others.
     pub fn new(threads: usize, limits: ScriptLimits) -> Self {
+        Self::with_wait(threads, limits, MAX_WAIT)
+    }
+
+    fn with_wait(threads: usize, limits: ScriptLimits, wait: Duration) -> Self {
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
             jobs: Mutex::new(FairQueue::new(limits.queue, threads.saturating_sub(1).max(1))),
@@ -57,7 +63,7 @@ impl ScriptPool {
                 tracing::error!(%error, index, "a thread for scripts could not be started");
             }
         }
-        Self { shared, limits }
+        Self { shared, limits, wait }
     }
 
     /// Runs `script` on `payload` as soon as a thread is free.
@@ -70,7 +76,7 @@ impl ScriptPool {
             script,
             payload,
             context,
-            asked: Instant::now(),
+            latest: Instant::now() + self.wait,
             answer,
         };
         let organization = job.context.org_id;
@@ -79,7 +85,7 @@ impl ScriptPool {
         }
         self.shared.changed.notify_one();
         // The thread keeps to the limits; this one is for a single operation that takes far too long.
-        match timeout(MAX_WAIT + self.limits.time + MAX_OVERRUN, outcome).await {
+        match timeout(self.wait + self.limits.time + MAX_OVERRUN, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_gone)) => Err(ScriptFault::Busy),
             Err(_elapsed) => Err(ScriptFault::Stopped(Stopped::Deadline)),
@@ -134,13 +140,24 @@ struct Job {
     script: Script,
     payload: Bytes,
     context: ScriptContext,
-    asked: Instant,
+    /// When it is too late to begin.
+    latest: Instant,
     answer: oneshot::Sender<Result<Vec<u8>, ScriptFault>>,
 }
 
 impl Job {
+    /// Runs it and answers, unless nobody waits for the answer any more.
+    fn settle(self, runner: &mut Runner, limits: ScriptLimits) {
+        if self.answer.is_closed() {
+            return;
+        }
+        let outcome = self.run(runner, limits);
+        // Refused only if the request was given up in the meantime.
+        let _given_up = self.answer.send(outcome);
+    }
+
     fn run(&self, runner: &mut Runner, limits: ScriptLimits) -> Result<Vec<u8>, ScriptFault> {
-        if self.asked.elapsed() > MAX_WAIT {
+        if Instant::now() > self.latest {
             return Err(ScriptFault::Busy);
         }
         let outcome = runner.run(&self.script, &self.payload, &self.context, stop_check(limits));
@@ -158,12 +175,7 @@ impl Job {
 fn work(shared: &Shared, limits: ScriptLimits) {
     let mut runner = Runner::new();
     while let Some((organization, job)) = shared.next() {
-        // Nobody waits for the answer to a request that was given up.
-        if !job.answer.is_closed() {
-            let outcome = job.run(&mut runner, limits);
-            // Refused only if it was given up in the meantime.
-            let _given_up = job.answer.send(outcome);
-        }
+        job.settle(&mut runner, limits);
         shared.finished(organization);
     }
 }
