@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::config::{Limits, StreamConfig};
+use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
@@ -22,6 +23,7 @@ use crate::store::Store;
 
 mod answer;
 mod apply;
+mod dry_run;
 mod error;
 mod export;
 mod gateways;
@@ -48,6 +50,7 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) dry_runs: DryRuns,
     pub(crate) limits: Limits,
     pub(crate) stream: StreamConfig,
     /// Told to stop; push streams end by it.
@@ -69,6 +72,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .api_route(
             "/inbound-integrations/validate",
             post_with(integrations::validate, integrations::validate_docs),
+        )
+        .api_route(
+            "/inbound-integrations/test",
+            post_with(dry_run::free, dry_run::free_docs),
+        )
+        .api_route(
+            "/inbound-integrations/{id}/test",
+            post_with(dry_run::stored, dry_run::stored_docs),
         )
         .api_route(
             "/inbound-integrations/{id}",

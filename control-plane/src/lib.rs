@@ -7,6 +7,7 @@ pub mod access;
 mod api;
 pub mod cli;
 pub mod config;
+mod dry_run;
 pub mod fleet;
 mod listener;
 pub mod metrics;

@@ -9,6 +9,10 @@ use control_plane::config::{LogConfig, LogFormat, ProcessConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Counts by thread what dry runs of scripts hold; see `dry_run.rs`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Keeps integrations and versions, and pushes them to gateways.
 #[derive(Debug, Parser)]
 #[command(version)]

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::{Access, AccessError, make_private_folder};
 use crate::api::{App, router};
 use crate::config::ProcessConfig;
+use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
 use crate::listener;
 use crate::metrics::Metrics;
@@ -63,6 +64,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// The metrics cannot be registered.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -113,6 +117,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         store,
         sealer,
         metrics,
+        dry_runs: DryRuns::start().map_err(StartError::Thread)?,
         limits: config.limits,
         stream: config.stream,
         stop: stop.clone(),

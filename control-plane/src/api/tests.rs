@@ -9,6 +9,7 @@ use crate::config::{GatewayToken, OperatorKey, ProcessConfig};
 
 mod bulk;
 mod crud;
+mod dry_run;
 mod errors;
 mod scope;
 mod stream;

@@ -61,6 +61,13 @@ async fn one_bad_object_leaves_everything_as_it_was() {
     masked["value"]["outgoingAuthConfig"] = json!({"token": "***"});
     let refused = apply(&bench, &json!({"put": [put("a", "lab"), masked]})).await.is(400);
     assert_eq!(refused.problems(), ["put[1].value.outgoingAuthConfig.token"]);
+    // Refused by the compiler: a target without TLS, and a type that two of one organization have.
+    let mut plain = put("b", "scans");
+    plain["value"]["targetUrl"] = json!("http://partner.example");
+    let refused = apply(&bench, &json!({"put": [put("a", "lab"), plain]})).await.is(400);
+    assert_eq!(refused.problems(), ["put[1].value.targetUrl"]);
+    let refused = apply(&bench, &json!({"put": [put("a", "lab"), put("b", "lab")]})).await.is(400);
+    assert!(refused.problems()[0].starts_with("put["), "{}", refused.text);
     assert_eq!(bench.get("/api/v1/inbound-integrations").await.is(200).body["total"], 0);
     assert_eq!(bench.get("/readyz").await.is(200).body["version"], 1);
 }

@@ -32,6 +32,20 @@ async fn every_problem_of_a_body_is_reported() {
 }
 
 #[tokio::test]
+async fn problems_of_the_compiler_name_the_field_of_the_body() {
+    let bench = Bench::start().await;
+    let mut body = integration("lab");
+    body["targetUrl"] = json!("http://partner.example");
+    body["timeouts"] = json!({"totalMs": 0});
+    let refused = bench.put("lab", &body).await.is(400);
+    let mut paths = refused.problems();
+    paths.sort_unstable();
+    assert_eq!(paths, ["targetUrl", "timeouts.totalMs"]);
+    let verdict = bench.send(Method::POST, "/api/v1/inbound-integrations/validate", &body).await.is(200);
+    assert_eq!(verdict.body["problems"].as_array().unwrap().len(), 2, "{}", verdict.text);
+}
+
+#[tokio::test]
 async fn errors_of_the_library_have_the_same_shape() {
     let bench = Bench::start().await;
     bench.get("/nowhere").await.is(404).has_code("NOT_FOUND");
