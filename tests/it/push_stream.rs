@@ -93,38 +93,38 @@ async fn the_gateway_says_who_it_is_and_comes_back_with_what_it_has() {
 }
 
 #[tokio::test]
-async fn nonsense_ends_the_stream_but_not_the_gateway() {
+async fn what_is_not_understood_changes_nothing_and_is_reported() {
     let partner = Partner::answering(Answer::text("good")).await;
-    let peer = PushPeer::listen().await;
-    let mut gateway = Setup::new().set("config", source(&peer)).start_listening().await;
-    let mut stream = peer.accept().await;
-    stream.hear().await;
+    let (gateway, mut stream) = connected().await;
     stream
         .say(&snapshot(3, vec![object(integration("labs", &partner.url("")))]))
         .await;
-    stream.hear().await;
-    stream.say_text("{\"message\": \"selfDestruct\"}").await;
-    // It may pass over what it does not know, or start again; either way it serves, and is there for the next version.
-    let mut stream = match tokio::time::timeout(AWHILE, peer.accept()).await {
-        Ok(mut again) => {
-            again.hear().await;
-            again
-        }
-        Err(_) => stream,
-    };
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 3, .. }));
+    for nonsense in [
+        "",
+        "{",
+        "[]",
+        "{\"message\": \"selfDestruct\"}",
+        "{\"message\": \"snapshot\"}",
+    ] {
+        stream.say_text(nonsense).await;
+        wait::until("the report", async || {
+            let error = gateway.admin_get("/config").await.json()["lastError"].clone();
+            (!error.is_null()).then_some(())
+        })
+        .await;
+        assert_eq!(gateway.get("labs.test", "/").await.text(), "good", "after {nonsense:?}");
+    }
     stream
         .say(&snapshot(4, vec![object(integration("book", &partner.url("")))]))
         .await;
-    wait::until("the next version", async || {
-        (gateway.get("book.test", "/").await.status == 200).then_some(())
-    })
-    .await;
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 4, .. }));
+    assert_eq!(gateway.get("book.test", "/").await.status, 200);
     assert_eq!(
         gateway.get("labs.test", "/").await.status,
         404,
         "a snapshot holds everything there is"
     );
-    assert!(gateway.process.is_running());
 }
 
 async fn connected() -> (Gateway, PushStream) {
@@ -160,6 +160,3 @@ fn object(integration: Value) -> Object {
     let integration: InboundIntegration = serde_json::from_value(integration).unwrap();
     Object::Integration(integration.into())
 }
-
-/// How long the gateway is given to start the stream again.
-const AWHILE: std::time::Duration = std::time::Duration::from_secs(3);
