@@ -109,6 +109,14 @@ impl Partner {
         })
     }
 
+    /// The same, but the connection stays open for further requests.
+    pub async fn raw_kept_open(answer: &'static [u8]) -> Self {
+        let listener = listen("127.0.0.1:0").await;
+        Self::accepting(listener, move |mut stream, _| async move {
+            while stream.read_head().await && stream.write_all(answer).await.is_ok() {}
+        })
+    }
+
     fn accepting<F>(listener: TcpListener, serve: impl Fn(Recorded, Arc<Memory>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -245,16 +253,14 @@ struct Recorded {
 impl Recorded {
     /// Reads until the end of a request's head; false if the client leaves before.
     async fn read_head(&mut self) -> bool {
-        let mut buffer = [0; 4096];
-        loop {
+        let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
             match self.read(&mut buffer).await {
                 Ok(0) | Err(_) => return false,
-                Ok(_) => {}
-            }
-            if self.bytes.lock().unwrap().windows(4).any(|end| end == b"\r\n\r\n") {
-                return true;
+                Ok(length) => head.extend_from_slice(&buffer[..length]),
             }
         }
+        true
     }
 }
 

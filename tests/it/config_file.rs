@@ -141,6 +141,20 @@ async fn an_emptied_file_does_not_take_every_route_away_unsaid() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_starts_with_a_bad_file_serves_what_it_served_last() {
+    let partner = Partner::answering(Answer::text("one")).await;
+    let mut gateway = Gateway::serving_one(integration("labs", &partner.url(""))).await;
+    gateway.terminate();
+    gateway.process.ended().await;
+    fs::write(gateway.setup().document_path(), "{ nonsense").unwrap();
+    let gateway = gateway.setup().start_listening().await;
+    wait_for_text(&gateway, "one").await;
+    let config = gateway.admin_get("/config").await.json();
+    assert_eq!(config["source"], "lastKnownGood", "{config}");
+    wait_for_error(&gateway).await;
+}
+
+#[tokio::test]
 async fn no_request_fails_while_the_file_changes() {
     let (one, two) = two_partners().await;
     let gateway = std::sync::Arc::new(Gateway::serving_one(integration("labs", &one.url(""))).await);

@@ -97,6 +97,37 @@ async fn a_mask_that_is_written_back_keeps_the_secret_and_a_new_one_is_refused()
 }
 
 #[tokio::test]
+async fn a_transformation_is_tried_on_a_sample() {
+    let control_plane = ControlPlane::start().await;
+    let script = "fn transform(payload, context) { #{ twice: payload.n * 2 } }";
+    let scripted = json!({"requestTransformationMode": "SCRIPT", "requestTransformScript": script});
+    control_plane
+        .save(&with(integration("labs", "https://partner.example/"), scripted))
+        .await;
+    let path = format!("/api/v1/inbound-integrations/labs/test?orgId={ORG}");
+    let tried = control_plane
+        .post(&path, &json!({"side": "request", "sample": {"n": 21}}))
+        .await;
+    assert_eq!(
+        (tried.status, &tried.json()["output"]),
+        (200, &json!({"twice": 42})),
+        "{}",
+        tried.text()
+    );
+
+    let runaway =
+        json!({"requestTransformationMode": "SCRIPT", "requestTransformScript": "fn transform(p, c) { loop { } }"});
+    control_plane
+        .save(&with(integration("labs", "https://partner.example/"), runaway))
+        .await;
+    let tried = control_plane
+        .post(&path, &json!({"side": "request", "sample": {}}))
+        .await;
+    assert!(tried.json()["fault"]["message"].is_string(), "{}", tried.text());
+    assert_eq!(control_plane.get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
 async fn validate_saves_nothing() {
     let control_plane = ControlPlane::start().await;
     let good = integration("labs", "https://partner.example/");

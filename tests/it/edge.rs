@@ -62,6 +62,13 @@ async fn a_target_in_absolute_form_that_agrees_with_the_host_is_served() {
 
 const REFUSED: &[(&str, u16, &str)] = &[
     ("no host", 400, "GET / HTTP/1.1\r\n\r\n"),
+    ("no host in HTTP/1.0", 400, "GET / HTTP/1.0\r\n\r\n"),
+    ("another version", 505, "GET / HTTP/2.0\r\nHost: labs.test\r\n\r\n"),
+    (
+        "a tunnel",
+        405,
+        "CONNECT labs.test:443 HTTP/1.1\r\nHost: labs.test:443\r\n\r\n",
+    ),
     ("an empty host", 400, "GET / HTTP/1.1\r\nHost: \r\n\r\n"),
     (
         "two hosts",
@@ -439,6 +446,47 @@ const ODD_ANSWERS: &[(&str, &[u8])] = &[
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\n\r\nok",
     ),
 ];
+
+#[tokio::test]
+async fn bytes_behind_an_answer_are_nobodys_answer() {
+    let stray = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray";
+    let partner = Partner::raw_kept_open(stray).await;
+    let mapping = json!({"requestTransformationMode": "SIMPLE",
+        "requestFieldMappings": [{"sourceField": "a", "targetField": "b"}]});
+    let stream = integration("stream", &partner.url(""));
+    let exchange = with(integration("exchange", &partner.url("")), mapping);
+    let gateway = Gateway::serving(&document([stream, exchange])).await;
+    for host in ["stream.test", "exchange.test"] {
+        for _ in 0..10 {
+            let reply = gateway.post(host, "/", &json!({"a": 1})).await;
+            assert_eq!((reply.status, reply.text().as_str()), (200, "ok"), "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_client_is_served_and_its_connection_closed() {
+    let (_partner, gateway) = open_gateway().await;
+    let mut client = gateway.raw().await;
+    client.request(&["GET / HTTP/1.0", "Host: labs.test"], "").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_its_partner_only_until_the_deadline() {
+    let partner = Partner::answering(Answer::text(vec![b'x'; 32 * 1024 * 1024])).await;
+    let quick = json!({"timeouts": {"totalMs": 500}});
+    let gateway = Gateway::serving_one(with(integration("files", &partner.url("")), quick)).await;
+    let mut client = gateway.raw().await;
+    client.request(&["GET / HTTP/1.1", "Host: files.test"], "").await;
+    partner.received(1).await;
+    wait::until("the partner to be let go", async || {
+        (partner.open_connections() == 0).then_some(())
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_stuck_client_holds_up_nobody() {
