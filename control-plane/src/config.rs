@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Env, Serialized};
+use figment::providers::Serialized;
 use filters::model::{Problem, Secret, Security, decode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -229,11 +229,14 @@ pub enum ConfigError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The environment cannot be read as settings.
-    #[error("cannot read the {PREFIX}* environment variables: {0}")]
-    Environment(Box<figment::Error>),
+    /// The environment cannot be read.
+    #[error("the environment variable {name} is not UTF-8 text")]
+    Environment {
+        /// Which variable.
+        name: String,
+    },
     /// Settings are wrong.
-    #[error("{origin} has {} problem(s):{}", problems.len(), listed(problems))]
+    #[error("{origin} has {} problem(s), {PREFIX}* variables included:{}", problems.len(), listed(problems))]
     Problems {
         /// The file, or the environment.
         origin: String,
@@ -248,7 +251,26 @@ impl ProcessConfig {
     /// # Errors
     /// If the file cannot be read, or with every setting that is wrong.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut variables = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let Some(setting) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+                continue;
+            };
+            let value = value.into_string().map_err(|_| ConfigError::Environment {
+                name: format!("{PREFIX}{setting}"),
+            })?;
+            variables.push((setting.to_owned(), value));
+        }
+        Self::read(file, variables)
+    }
+
+    /// The same with the given variables, named without their prefix.
+    fn read(file: Option<&Path>, variables: Vec<(String, String)>) -> Result<Self, ConfigError> {
         let origin = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+        let failed = |problems| ConfigError::Problems {
+            origin: origin.clone(),
+            problems,
+        };
         let document = match file {
             None => Value::Object(serde_json::Map::new()),
             Some(path) => {
@@ -256,20 +278,19 @@ impl ProcessConfig {
                     path: path.to_owned(),
                     source,
                 })?;
-                document_of(&text).map_err(|problem| ConfigError::Problems {
-                    origin: origin.clone(),
-                    problems: vec![problem],
-                })?
+                document_of(&text).map_err(|problem| failed(vec![problem]))?
             }
         };
-        let environment = Env::raw().lowercase(false).filter_map(|name| {
-            let setting = name.as_str().strip_prefix(PREFIX)?;
-            (!NOT_SETTINGS.contains(&setting)).then(|| path_of(setting).into())
-        });
-        let merged: Value = Figment::from(Serialized::defaults(document))
-            .merge(environment)
+        let mut settings = Figment::from(Serialized::defaults(document));
+        for (name, text) in variables {
+            if !NOT_SETTINGS.contains(&name.as_str()) {
+                let Ok(value) = text.parse::<figment::value::Value>();
+                settings = settings.merge(Serialized::default(&path_of(&name), value));
+            }
+        }
+        let merged: Value = settings
             .extract()
-            .map_err(|error| ConfigError::Environment(Box::new(error)))?;
+            .map_err(|error| failed(vec![Problem::new("", error.to_string())]))?;
         let mut problems = Vec::new();
         let config = decode::from_value::<Self>(&merged, "", &mut problems);
         if let Some(config) = &config {
@@ -277,7 +298,7 @@ impl ProcessConfig {
         }
         match config {
             Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(ConfigError::Problems { origin, problems }),
+            _ => Err(failed(problems)),
         }
     }
 

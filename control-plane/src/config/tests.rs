@@ -1,12 +1,17 @@
-//! The environment is process-wide, so these tests go through the same steps with documents instead.
-
 use super::*;
 
 fn read(text: &str) -> Result<ProcessConfig, Vec<String>> {
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<ProcessConfig, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("control-plane.yaml");
     std::fs::write(&file, text).unwrap();
-    ProcessConfig::load(Some(&file)).map_err(|error| match error {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    ProcessConfig::read(Some(&file), variables.collect()).map_err(|error| match error {
         ConfigError::Problems { problems, .. } => problems.iter().map(ToString::to_string).collect(),
         other => vec![other.to_string()],
     })
@@ -59,6 +64,40 @@ fn secrets_of_the_settings_are_not_printed() {
 #[test]
 fn the_shipped_file_shows_the_defaults() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/control-plane.yaml");
-    let shipped = ProcessConfig::load(Some(&file)).unwrap();
+    let shipped = ProcessConfig::read(Some(&file), Vec::new()).unwrap();
     assert_eq!(format!("{shipped:?}"), format!("{:?}", ProcessConfig::default()));
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = "listen: 127.0.0.1:1\nstore: {sqlite: {path: here.db}}\nlimits: {bodyBytes: 5, connections: 6}\n";
+    let variables = [
+        ("LISTEN", "127.0.0.1:0"),
+        ("DATA_DIR", "elsewhere"),
+        ("STORE__SQLITE__PATH", "/there.db"),
+        ("LIMITS__BODY_BYTES", "7"),
+        ("SECURITY__ENFORCE_HTTPS", "false"),
+        (
+            "OPERATOR_KEYS",
+            "[{name=\"ops\", value=\"0123456789abcdef\", orgIds=[1, 2]}]",
+        ),
+        ("CONFIG", "not a setting"),
+    ];
+    let config = read_with(file, &variables).unwrap();
+    assert_eq!(config.listen.port(), 0);
+    assert_eq!(config.data_dir, Path::new("elsewhere"));
+    assert!(
+        matches!(&config.store, StoreConfig::Sqlite(sqlite) if sqlite.path.as_deref() == Some(Path::new("/there.db")))
+    );
+    assert_eq!((config.limits.body_bytes, config.limits.connections), (7, 6));
+    assert!(!config.security.enforce_https && config.security.block_private_networks);
+    assert_eq!(config.operator_keys[0].org_ids.as_deref(), Some([1, 2].as_slice()));
+
+    let unknown = read_with(file, &[("COLOUR", "red"), ("LIMITS__BODY_BYTES", "many")])
+        .unwrap_err()
+        .join("\n");
+    assert!(
+        unknown.contains("`colour`") && unknown.contains("limits.bodyBytes"),
+        "{unknown}"
+    );
 }
