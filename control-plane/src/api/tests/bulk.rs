@@ -66,7 +66,9 @@ async fn one_bad_object_leaves_everything_as_it_was() {
     plain["value"]["targetUrl"] = json!("http://partner.example");
     let refused = apply(&bench, &json!({"put": [put("a", "lab"), plain]})).await.is(400);
     assert_eq!(refused.problems(), ["put[1].value.targetUrl"]);
-    let refused = apply(&bench, &json!({"put": [put("a", "lab"), put("b", "lab")]})).await.is(400);
+    let refused = apply(&bench, &json!({"put": [put("a", "lab"), put("b", "lab")]}))
+        .await
+        .is(400);
     assert!(refused.problems()[0].starts_with("put["), "{}", refused.text);
     assert_eq!(bench.get("/api/v1/inbound-integrations").await.is(200).body["total"], 0);
     assert_eq!(bench.get("/readyz").await.is(200).body["version"], 1);

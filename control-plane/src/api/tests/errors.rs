@@ -41,8 +41,16 @@ async fn problems_of_the_compiler_name_the_field_of_the_body() {
     let mut paths = refused.problems();
     paths.sort_unstable();
     assert_eq!(paths, ["targetUrl", "timeouts.totalMs"]);
-    let verdict = bench.send(Method::POST, "/api/v1/inbound-integrations/validate", &body).await.is(200);
-    assert_eq!(verdict.body["problems"].as_array().unwrap().len(), 2, "{}", verdict.text);
+    let verdict = bench
+        .send(Method::POST, "/api/v1/inbound-integrations/validate", &body)
+        .await
+        .is(200);
+    assert_eq!(
+        verdict.body["problems"].as_array().unwrap().len(),
+        2,
+        "{}",
+        verdict.text
+    );
 }
 
 #[tokio::test]
