@@ -6,7 +6,6 @@ mod integration;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use sha2::{Digest as _, Sha256};
 
 use crate::address::EgressPolicy;
 use crate::model::limits::RateLimit;
@@ -28,17 +27,13 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
     let mut active = Vec::with_capacity(snapshot.integrations.len());
     for (id, entry) in &snapshot.integrations {
         let organization = snapshot.organizations.get(&entry.value.org_id);
-        let basis = basis(snapshot, entry, organization);
-        let kept = previous
-            .and_then(|plan| plan.integration(id))
-            .filter(|before| before.basis == basis);
+        let kept = previous.and_then(|plan| unchanged(plan, snapshot, id, entry));
         let compiled = match kept {
             Some(before) => Some(Arc::clone(before)),
             None => {
                 let place = integration::Place {
                     slot: slots.take(id),
                     id,
-                    basis,
                     egress: EgressPolicy::new(&snapshot.security, organization.map(|entry| &*entry.value)),
                     security: snapshot.security,
                 };
@@ -88,7 +83,6 @@ pub fn check_integration(
     let place = integration::Place {
         slot: 0,
         id: &id,
-        basis: [0; 32],
         egress: EgressPolicy::new(&security, organization),
         security,
     };
@@ -96,20 +90,19 @@ pub fn check_integration(
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// Digest of all that an integration is compiled from.
-fn basis(
+/// The integration as `previous` has it, if neither it nor anything that it is compiled from has changed.
+fn unchanged<'p>(
+    previous: &'p Plan,
     snapshot: &Snapshot,
+    id: &str,
     entry: &Entry<InboundIntegration>,
-    organization: Option<&Entry<Organization>>,
-) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(entry.digest);
-    hash.update(organization.map(|organization| organization.digest).unwrap_or_default());
-    hash.update([
-        u8::from(snapshot.security.block_private_networks),
-        u8::from(snapshot.security.enforce_https),
-    ]);
-    hash.finalize().into()
+) -> Option<&'p Arc<Integration>> {
+    let before = previous.integration(id)?;
+    let org_id = entry.value.org_id;
+    let digest = |organization: Option<&Entry<Organization>>| organization.map(|organization| organization.digest);
+    let same_rules = previous.security == snapshot.security
+        && digest(previous.organizations.get(&org_id)) == digest(snapshot.organizations.get(&org_id));
+    (same_rules && before.digest == entry.digest).then_some(before)
 }
 
 /// Gives each integration the slot it had, and new ones the free slots.

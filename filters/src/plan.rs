@@ -45,8 +45,6 @@ pub struct Integration {
     pub source: Arc<InboundIntegration>,
     /// Digest of that data.
     pub digest: [u8; 32],
-    /// Digest of all that this was compiled from: equal digests mean nothing to rebuild.
-    pub basis: [u8; 32],
     /// Host names as the route table keeps them.
     pub hosts: Vec<Box<str>>,
     pub(crate) paths: Vec<PathPattern>,

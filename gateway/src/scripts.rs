@@ -88,7 +88,10 @@ impl ScriptPool {
         match timeout(self.wait + self.limits.time + MAX_OVERRUN, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_gone)) => Err(ScriptFault::Busy),
-            Err(_elapsed) => Err(ScriptFault::Stopped(Stopped::Deadline)),
+            Err(_elapsed) => Err(ScriptFault::Stopped {
+                line: None,
+                reason: Stopped::Deadline,
+            }),
         }
     }
 }

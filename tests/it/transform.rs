@@ -206,7 +206,7 @@ async fn scripts_that_misbehave_are_stopped_and_the_gateway_goes_on() {
 }
 
 const MISBEHAVING: &[(&str, &str)] = &[
-    ("loop", "fn transform(payload, context) {\n  loop { }\n}"),
+    ("loop", "fn transform(payload, context) {\n  let n = 0;\n  loop { n += 1; }\n}"),
     (
         "string",
         "fn transform(payload, context) {\n  let s = \"x\";\n  loop { s += s; }\n}",

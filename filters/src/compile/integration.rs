@@ -29,7 +29,6 @@ const LONGEST_TIMEOUT: u64 = 3_600_000;
 pub(super) struct Place<'a> {
     pub(super) slot: usize,
     pub(super) id: &'a Arc<str>,
-    pub(super) basis: [u8; 32],
     pub(super) egress: EgressPolicy,
     pub(super) security: Security,
 }
@@ -72,7 +71,6 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         id: Arc::clone(place.id),
         source: Arc::clone(source),
         digest: entry.digest,
-        basis: place.basis,
         hosts: hosts(source, problems),
         methods: MethodSet::of(&source.methods),
         target_method: source.http_method.map(http_method),

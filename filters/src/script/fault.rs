@@ -29,8 +29,13 @@ pub enum ScriptFault {
         which: Limit,
     },
     /// The caller's check stopped it.
-    #[error("the script was stopped: {0}")]
-    Stopped(Stopped),
+    #[error("the script was stopped{}: {reason}", at(*line))]
+    Stopped {
+        /// Line, where known.
+        line: Option<usize>,
+        /// Why.
+        reason: Stopped,
+    },
     /// The payload cannot be given to a script.
     #[error("the body cannot be given to the script: {message}")]
     BadInput {

@@ -55,9 +55,12 @@ impl Runner {
                 *self = Self::new();
                 Err(ScriptFault::Crashed)
             }
-            (Some(Closed::Stopped(reason)), _) => Err(ScriptFault::Stopped(reason)),
-            (Some(Closed::TooLarge), _) => Err(ScriptFault::Limit {
-                line: None,
+            (Some(Closed::Stopped(reason)), Ok(result)) => Err(ScriptFault::Stopped {
+                line: line_of(&result),
+                reason,
+            }),
+            (Some(Closed::TooLarge), Ok(result)) => Err(ScriptFault::Limit {
+                line: line_of(&result),
                 which: Limit::DataSize,
             }),
             (None, Ok(result)) => result,
@@ -127,6 +130,14 @@ impl fmt::Debug for Runner {
         f.debug_struct("Runner")
             .field("compiled", &self.compiled.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// The line that a run ended in, where known.
+fn line_of(result: &Result<Vec<u8>, ScriptFault>) -> Option<usize> {
+    match result {
+        Err(ScriptFault::Runtime { line, .. } | ScriptFault::Limit { line, .. }) => *line,
+        _ => None,
     }
 }
 

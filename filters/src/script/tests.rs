@@ -234,8 +234,16 @@ fn the_callers_check_stops_a_script_for_good() {
         };
         let script = with_body("try { loop { } } catch { } loop { }");
         let fault = runner.run(&script, b"{}", &ScriptContext::default(), stop).unwrap_err();
-        assert_eq!(fault, ScriptFault::Stopped(reason));
+        assert!(
+            matches!(fault, ScriptFault::Stopped { reason: why, .. } if why == reason),
+            "{fault}"
+        );
     }
+    let busy = with_body("let n = 0;\nloop { n += 1; }");
+    let fault = runner
+        .run(&busy, b"{}", &ScriptContext::default(), || Some(Stopped::Deadline))
+        .unwrap_err();
+    assert!(matches!(fault, ScriptFault::Stopped { line: Some(_), .. }), "{fault}");
     let after = runner.run(&with_body("1"), b"{}", &ScriptContext::default(), || None);
     assert_eq!(after.unwrap(), b"1");
 }

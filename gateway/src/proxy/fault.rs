@@ -104,6 +104,8 @@ impl Fault {
             Self::RateLimited(_) => 429,
             Self::ClientGone => 499,
             Self::Internal(_) => 500,
+            Self::Script(_, ScriptFault::Busy) => 503,
+            Self::Script("request", ScriptFault::BadInput { .. }) => 400,
             Self::ResponseMapping(_) | Self::Script(..) | Self::AnswerEncoded => 502,
             Self::Egress(error) if error.is_timeout() => 504,
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => 504,
@@ -119,7 +121,10 @@ impl Fault {
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Self::Path(_) | Self::BodyBroken => "BAD_REQUEST",
-            Self::OrgId | Self::RequestMapping(_) => "VALIDATION_ERROR",
+            Self::OrgId | Self::RequestMapping(_) | Self::Script("request", ScriptFault::BadInput { .. }) => {
+                "VALIDATION_ERROR"
+            }
+            Self::Script(_, ScriptFault::Busy) => "SERVICE_UNAVAILABLE",
             Self::Unauthorized(..) => "UNAUTHORIZED",
             Self::RateLimited(_) => "RATE_LIMITED",
             Self::BodyTooLarge(_) => "PAYLOAD_TOO_LARGE",
@@ -197,7 +202,9 @@ impl Fault {
                 ];
                 limits.into_iter().chain(retry).collect()
             }
-            Self::NotReady => vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))],
+            Self::NotReady | Self::Script(_, ScriptFault::Busy) => {
+                vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
+            }
             _ => Vec::new(),
         }
     }
@@ -228,6 +235,7 @@ impl Fault {
             Self::BodyTimeout => Counted::Refused(Refusal::BodyTimeout),
             Self::BodyBroken | Self::BodyEncoded => Counted::Refused(Refusal::BadBody),
             Self::RequestMapping(_) => Counted::Refused(Refusal::Unmappable),
+            Self::Script("request", ScriptFault::BadInput { .. }) => Counted::Refused(Refusal::Unmappable),
             Self::ResponseMapping(_) | Self::Script(..) => Counted::Failed(Failure::Transform),
             Self::Egress(EgressError::Refused { .. }) => Counted::Failed(Failure::Address),
             Self::Egress(_) | Self::Stream(_) if self.status() == 504 => Counted::Failed(Failure::Timeout),
@@ -257,6 +265,15 @@ impl fmt::Display for Fault {
             Self::Egress(error) => error.fmt(f),
             Self::Stream(failure) => failure.fmt(f),
             Self::Internal(what) => f.write_str(what),
+            // Their messages quote values, and the log holds nothing of a body.
+            Self::RequestMapping(MappingFault::Value { target, .. })
+            | Self::ResponseMapping(MappingFault::Value { target, .. }) => {
+                write!(f, "a value does not fit the operation on {target}")
+            }
+            Self::Script(side, ScriptFault::Runtime { line, .. }) => match line {
+                Some(line) => write!(f, "the {side} script failed at line {line}"),
+                None => write!(f, "the {side} script failed"),
+            },
             other => f.write_str(&other.message()),
         }
     }
