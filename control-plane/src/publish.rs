@@ -295,7 +295,11 @@ impl Inner {
     where
         F: Fn(&State) -> Result<Edit, Refusal> + Send,
     {
-        let _turn = self.turn().await?;
+        // What is only tried gets in nobody's way.
+        let _turn = match mode {
+            Mode::Commit => Some(self.turn().await?),
+            Mode::DryRun => None,
+        };
         for _ in 0..MOST_TRIES {
             let state = Arc::clone(&self.state.borrow());
             let edit = edit(&state)?;

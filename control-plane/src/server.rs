@@ -166,12 +166,10 @@ async fn serve(app: Arc<App>, listener: TcpListener) {
     app.store.close().await;
 }
 
-/// Takes over what other control planes write to a shared store: when the store tells of it, and now and then without
-/// being told, as word may be lost in a failover.
+/// Takes over versions that this process does not know of: those that other control planes write to a shared store, and
+/// its own that were written after it gave up waiting. The store tells of them, and is asked now and then, as word may be
+/// lost.
 async fn follow(app: Arc<App>) {
-    if !app.store.is_shared() {
-        return;
-    }
     let mut works = true;
     loop {
         // Kept while it waits: to begin anew takes the store some work.
@@ -186,7 +184,7 @@ async fn follow(app: Arc<App>) {
             match app.publisher.catch_up().await {
                 Ok(()) => works = true,
                 Err(error) if works => {
-                    tracing::warn!(%error, "changes of other control planes cannot be read; it is tried again");
+                    tracing::warn!(%error, "the store cannot be asked for new versions; it is tried again");
                     works = false;
                 }
                 Err(_) => {}

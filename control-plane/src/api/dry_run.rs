@@ -9,8 +9,8 @@ use axum::extract::State;
 use filters::model::mapping::TransformationMode;
 use filters::model::problem::join;
 use filters::model::{InboundIntegration, Problem};
-use filters::script::{Script, ScriptContext};
-use filters::transform::Mapping;
+use filters::script::{Script, ScriptContext, ScriptFault};
+use filters::transform::{Mapping, MappingFault};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,44 @@ pub(super) struct Outcome {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Fault {
-    /// What happened, with the field or the line where it is known.
+    /// What happened.
     message: String,
+    /// The target field of the mapping that it happened at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// The line of the script that it happened in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+}
+
+impl Fault {
+    fn of(fault: &DryRunFault) -> Self {
+        let (field, line) = match fault {
+            DryRunFault::Mapping(fault) => match fault {
+                MappingFault::Missing { target, .. }
+                | MappingFault::NotAList { target, .. }
+                | MappingFault::Value { target, .. } => (Some(target.clone()), None),
+                MappingFault::NotJson(_) | MappingFault::TooLarge { .. } | MappingFault::TooManySteps { .. } => {
+                    (None, None)
+                }
+            },
+            DryRunFault::Script(fault) => match fault {
+                ScriptFault::Runtime { line, .. }
+                | ScriptFault::Limit { line, .. }
+                | ScriptFault::Stopped { line, .. } => (None, *line),
+                ScriptFault::Compile { .. }
+                | ScriptFault::BadInput { .. }
+                | ScriptFault::BadOutput { .. }
+                | ScriptFault::Crashed
+                | ScriptFault::Busy => (None, None),
+            },
+        };
+        Self {
+            message: fault.to_string(),
+            field,
+            line,
+        }
+    }
 }
 
 /// Tries a stored integration.
@@ -170,15 +206,10 @@ async fn run(
             Some(serde_json::from_slice(&bytes).map_err(|_| ApiError::internal())?),
             None,
         ),
-        Err(DryRunFault::Script(filters::script::ScriptFault::Busy)) => {
+        Err(DryRunFault::Script(ScriptFault::Busy)) => {
             return Err(ApiError::unavailable("too many dry runs are waiting; try again"));
         }
-        Err(fault) => (
-            None,
-            Some(Fault {
-                message: fault.to_string(),
-            }),
-        ),
+        Err(fault) => (None, Some(Fault::of(&fault))),
     };
     Ok(Json(Outcome { mode, output, fault }))
 }

@@ -56,17 +56,53 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     let took = begun.elapsed();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     app.metrics.request(method_label(&method), route, status, took);
-    tracing::info!(
-        request_id,
-        method = %method,
-        path = uri.path(),
+    let line = Line {
+        request_id: &request_id,
+        method: method.as_str(),
+        path: uri.path(),
         route,
         status,
-        ms = took.as_secs_f64() * 1000.0,
-        operator = noted.0.get(),
-        "request"
-    );
+        ms: took.as_secs_f64() * 1000.0,
+        operator: noted.0.get(),
+    };
+    line.write();
     response
+}
+
+/// A request's line in the log.
+struct Line<'a> {
+    request_id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    route: &'a str,
+    status: u16,
+    ms: f64,
+    operator: Option<&'a String>,
+}
+
+impl Line<'_> {
+    fn write(&self) {
+        // Probes and scrapes come every few seconds and say nothing while all is well.
+        if PROBES.contains(&self.route) && self.status < 400 {
+            tracing::debug!(
+                request_id = self.request_id,
+                route = self.route,
+                status = self.status,
+                "request"
+            );
+            return;
+        }
+        tracing::info!(
+            request_id = self.request_id,
+            method = self.method,
+            path = self.path,
+            route = self.route,
+            status = self.status,
+            ms = self.ms,
+            operator = self.operator,
+            "request"
+        );
+    }
 }
 
 /// Every error in our shape, also those that a library made.
@@ -111,4 +147,5 @@ fn method_label(method: &http::Method) -> &str {
     }
 }
 
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
