@@ -78,7 +78,10 @@ impl State {
         report.source = Some(source);
         report.applied_at = Some(Timestamp::now());
         report.applied += 1;
-        report.last_error = None;
+        // What served last time does not mend what was refused this time.
+        if source != Source::LastKnownGood {
+            report.last_error = None;
+        }
     }
 
     /// Notes a version, or a source, that cannot be used.
