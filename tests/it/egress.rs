@@ -168,8 +168,8 @@ async fn an_answer_that_drips_is_ended_by_the_total_deadline() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_a_502_where_it_is_read() {
-    let small = json!({"bodyLimits": {"responseBytes": 1000}});
-    let body = json!({"a": "x".repeat(2000)});
+    let small = json!({"bodyLimits": {"responseBytes": 100}});
+    let body = json!({"a": "x".repeat(200)});
     for answer in [Answer::json(&body), Answer::status(200).trickle()] {
         let partner = Partner::answering(answer).await;
         let gateway = Gateway::serving(&document(

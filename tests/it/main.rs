@@ -9,6 +9,7 @@ mod edge;
 mod egress;
 mod exchange;
 mod gwctl;
+mod hostile;
 mod hot_push;
 mod lifecycle;
 mod limits;
