@@ -25,7 +25,7 @@ pub(super) fn write(value: &Dynamic, limit: usize) -> Result<Vec<u8>, WriteFault
     capped(value, limit).ok_or(WriteFault::TooLarge)
 }
 
-/// A list as text for people: as [`write`], with names in the place of functions. None if it is too large or too deep.
+/// A list as text for people: as [`write()`], with names in the place of functions. None if it is too large or too deep.
 pub(super) fn list_as_text(list: &Array, limit: usize) -> Option<Vec<u8>> {
     match check_all(list.iter(), 0) {
         Err(WriteFault::TooDeep) => None,
