@@ -166,9 +166,9 @@ async fn serve(app: Arc<App>, listener: TcpListener) {
     app.store.close().await;
 }
 
-/// Takes over versions that this process does not know of: those that other control planes write to a shared store, and
-/// its own that were written after it gave up waiting. The store tells of them, and is asked now and then, as word may be
-/// lost.
+/// Takes over versions that this process does not know of: those that other control planes write to a shared store,
+/// and its own that were written after it gave up waiting. The store tells of them, and is asked now and then, as word
+/// may be lost.
 async fn follow(app: Arc<App>) {
     let mut works = true;
     loop {

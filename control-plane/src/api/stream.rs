@@ -109,7 +109,8 @@ async fn talk(
         .fleet
         .join(&gateway_id, model_version, have.as_ref(), owner, peer)
         .map_err(|refusal| End::new(POLICY, refusal.to_string()))?;
-    tracing::info!(gateway_id, %peer, token = %owner, version = have.as_ref().map(|have| have.version), "a gateway is connected");
+    let version = have.as_ref().map(|have| have.version);
+    tracing::info!(gateway_id, %peer, token = %owner, version, "a gateway is connected");
     let mut talk = Talk {
         session: Session::new(have),
         muted: other_model(model_version),

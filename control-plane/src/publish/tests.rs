@@ -1,10 +1,13 @@
-use filters::model::{InboundIntegration, Organization};
+use std::collections::VecDeque;
+
+use filters::model::{InboundIntegration, Organization, Snapshot};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
+use crate::store::HISTORY;
 
 /// A state at version `newest`. Version 1 set the security rules, each later one put the organization of its number.
 pub(crate) fn sample(newest: u64) -> State {

@@ -58,7 +58,11 @@ async fn a_mapping_is_tried_with_its_faults() {
 #[tokio::test]
 async fn a_script_is_tried_with_its_context_and_its_limits() {
     let bench = Bench::start().await;
-    let script = "fn transform(payload, context) { payload.seen = context.status; payload.mode = context.headers[\"x-mode\"]; payload }";
+    let script = "fn transform(payload, context) {
+        payload.seen = context.status;
+        payload.mode = context.headers[\"x-mode\"];
+        payload
+    }";
     let good = attempt(&bench, "response", &scripted(script), &json!({"a": 1}))
         .await
         .is(200);

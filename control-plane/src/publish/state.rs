@@ -1,0 +1,100 @@
+//! The configuration at one version.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use filters::model::Snapshot;
+use filters::model::push::{Object, ObjectId};
+use filters::plan::Plan;
+use jiff::Timestamp;
+
+use crate::store::{Change, HISTORY, Touched, Version};
+
+/// The configuration at one version, as this process serves and pushes it. Immutable; a change makes the next one.
+#[derive(Debug)]
+pub struct State {
+    /// All objects.
+    pub snapshot: Snapshot,
+    /// Digest of their content.
+    pub digest: String,
+    /// When this version was made; `None` before the first one.
+    pub at: Option<Timestamp>,
+    /// The plan that the objects compile to; kept so that the next compile shares what is unchanged. `None` if what the
+    /// store holds does not compile (it was accepted by an older release).
+    pub(super) plan: Option<Arc<Plan>>,
+    /// The newest versions in ascending order.
+    pub(super) recent: VecDeque<Arc<Touched>>,
+}
+
+impl State {
+    /// Which objects changed after version `from`, whose content had `digest`; `None` if that version is not remembered
+    /// or was another one.
+    pub fn touched_since(&self, from: u64, digest: &str) -> Option<Change> {
+        let start = self.recent.iter().position(|step| step.version.number == from)?;
+        if self.recent[start].version.digest != digest {
+            return None;
+        }
+        let steps = self.recent.iter().skip(start + 1);
+        let mut ids: Vec<&ObjectId> = steps.flat_map(|step| &step.objects).collect();
+        ids.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        ids.dedup();
+        let mut change = Change::default();
+        // Its one value is small, and whether it changed is not remembered.
+        change.put.push(Object::Security(self.snapshot.security));
+        for id in ids {
+            match self.object(id) {
+                Some(object) => change.put.push(object),
+                None => change.delete.push(id.clone()),
+            }
+        }
+        Some(change)
+    }
+
+    /// Digest of the content at version `number`, if that version is remembered.
+    pub fn digest_at(&self, number: u64) -> Option<&str> {
+        let newest_first = self.recent.iter().rev();
+        let mut steps = newest_first.take_while(|step| step.version.number >= number);
+        let step = steps.find(|step| step.version.number == number)?;
+        Some(&step.version.digest)
+    }
+
+    fn object(&self, id: &ObjectId) -> Option<Object> {
+        match id {
+            ObjectId::Organization(id) => {
+                let entry = self.snapshot.organizations.get(id)?;
+                Some(Object::Organization(Arc::clone(&entry.value)))
+            }
+            ObjectId::Integration(id) => {
+                let entry = self.snapshot.integrations.get(id)?;
+                Some(Object::Integration(Arc::clone(&entry.value)))
+            }
+        }
+    }
+
+    /// This state with one more version.
+    pub(super) fn next(&self, snapshot: Snapshot, plan: Option<Plan>, version: Version, change: &Change) -> Self {
+        let mut recent = self.recent.clone();
+        recent.push_back(Arc::new(Touched {
+            version: version.clone(),
+            objects: change.touched().collect(),
+        }));
+        while recent.len() > HISTORY as usize {
+            recent.pop_front();
+        }
+        Self {
+            digest: version.digest,
+            at: Some(version.at),
+            plan: plan.map(Arc::new),
+            snapshot,
+            recent,
+        }
+    }
+}
+
+/// Total order of identifiers, to find those that are there twice.
+fn order(id: &ObjectId) -> (u64, &str) {
+    match id {
+        ObjectId::Organization(id) => (*id, ""),
+        ObjectId::Integration(id) => (0, id),
+    }
+}
