@@ -62,6 +62,8 @@ pub(super) fn to_partner(
     if !identity.trace.is_continued() {
         fields.unset(&TRACESTATE);
     }
+    // What a client says of its own way here is not passed on under any name.
+    fields.unset(&header::FORWARDED);
     fields.set(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     match &seen.host {
         Some(host) => fields.set(&X_FORWARDED_HOST, host.clone()),
