@@ -230,8 +230,11 @@ impl Inner {
             };
             match self.store.commit(&next.version, &next.change).await {
                 Ok(()) => {
-                    let state = self.swap(next.state);
-                    return Ok(Published { state, outcomes });
+                    let next = Arc::new(next.state);
+                    self.swap(&next);
+                    // To free what only the old state held takes milliseconds, for which nobody should wait.
+                    drop(tokio::task::spawn_blocking(move || drop(state)));
+                    return Ok(Published { state: next, outcomes });
                 }
                 Err(StoreError::Conflict(_)) => self.catch_up().await?,
                 Err(error) => return Err(error.into()),
@@ -267,16 +270,14 @@ impl Inner {
             })
             .await?;
         }
-        self.state.send_replace(Arc::clone(&state));
-        self.metrics.version(state.snapshot.version);
+        self.swap(&state);
         Ok(())
     }
 
-    fn swap(&self, next: State) -> Arc<State> {
-        let state = Arc::new(next);
-        self.state.send_replace(Arc::clone(&state));
-        self.metrics.version(state.snapshot.version);
-        state
+    /// Shows `next` to everybody.
+    fn swap(&self, next: &Arc<State>) {
+        self.state.send_replace(Arc::clone(next));
+        self.metrics.version(next.snapshot.version);
     }
 }
 
