@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::push::{Object, ObjectId};
-use filters::model::{Problem, Snapshot};
+use filters::model::{ExecutionRecord, Problem, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::mongo::MongoStore;
+pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
 use self::sqlite::SqliteStore;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
 
 mod document;
 mod mongo;
+mod records;
 mod sqlite;
 
 #[cfg(test)]
@@ -250,6 +252,51 @@ impl Store {
         match &self.0 {
             Implementation::Sqlite(store) => store.gateways().await,
             Implementation::Mongo(store) => store.gateways().await,
+        }
+    }
+
+    /// Keeps records of calls. Those that are there already (by `id`) stay as they are, so a batch may come twice.
+    ///
+    /// # Errors
+    /// If the store does not work. Some of the records may be kept.
+    pub async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.append_records(records).await,
+            Implementation::Mongo(store) => store.append_records(records).await,
+        }
+    }
+
+    /// The records that `query` asks for, newest first.
+    ///
+    /// # Errors
+    /// If the store does not work, or a record cannot be read.
+    pub async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.records(query).await,
+            Implementation::Mongo(store) => store.records(query).await,
+        }
+    }
+
+    /// The records of one trace, of one organization or of all, oldest first; at most [`MOST_OF_A_TRACE`].
+    ///
+    /// # Errors
+    /// If the store does not work, or a record cannot be read.
+    pub async fn trace(&self, trace_id: &str, org_id: Option<u64>) -> Result<Vec<ExecutionRecord>, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.trace(trace_id, org_id).await,
+            Implementation::Mongo(store) => store.trace(trace_id, org_id).await,
+        }
+    }
+
+    /// Deletes the oldest records: of those from before `before`, and of those beyond the newest `most`, at most `step`
+    /// each. Returns how many.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn prune_records(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.prune_records(before, most, step).await,
+            Implementation::Mongo(store) => store.prune_records(before, most, step).await,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod mapping;
 pub mod organization;
 pub mod problem;
 pub mod push;
+pub mod record;
 pub mod route;
 pub mod secret;
 pub mod snapshot;
@@ -19,6 +20,7 @@ pub use auth::{InboundAuthType, OutgoingAuthType};
 pub use integration::InboundIntegration;
 pub use organization::Organization;
 pub use problem::Problem;
+pub use record::ExecutionRecord;
 pub use secret::Secret;
 pub use snapshot::{Entry, Security, Snapshot};
 

@@ -5,8 +5,14 @@ use serde_json::json;
 
 use super::*;
 use backend::{Backend, Mongo, Sqlite};
+use records::{
+    a_batch_of_records_is_kept_once, a_search_is_literal, old_records_and_those_beyond_the_most_are_deleted,
+    records_are_listed_newest_first_page_by_page, records_are_narrowed_by_each_filter,
+    records_of_a_trace_stay_in_their_organization,
+};
 
 mod backend;
+mod records;
 
 /// Makes a test of each function for each store.
 macro_rules! for_each_store {
@@ -35,6 +41,12 @@ for_each_store!(
     many_objects_are_one_version,
     gateways_are_kept,
     another_key_does_not_open_secrets,
+    a_batch_of_records_is_kept_once,
+    records_are_listed_newest_first_page_by_page,
+    records_are_narrowed_by_each_filter,
+    a_search_is_literal,
+    records_of_a_trace_stay_in_their_organization,
+    old_records_and_those_beyond_the_most_are_deleted,
 );
 
 #[tokio::test]

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::model::ExecutionRecord;
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ChangeStreamEvent;
@@ -16,13 +18,14 @@ use mongodb::{Client, Collection, Database, IndexModel};
 use tokio::sync::Mutex;
 
 use super::document::Kind;
-use super::{Change, Contents, GatewayRecord, StoreError, Version};
+use super::{Change, Contents, GatewayRecord, RecordQuery, StoreError, Version};
 use crate::config::MongodbConfig;
 use crate::seal::Sealer;
 
 mod commit;
 mod documents;
 mod read;
+mod records;
 
 /// A MongoDB replica set.
 #[derive(Debug)]
@@ -103,6 +106,22 @@ impl MongoStore {
         self.within(read::gateways(self)).await
     }
 
+    pub(super) async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
+        self.within(records::append(self, records)).await
+    }
+
+    pub(super) async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
+        self.within(records::list(self, query)).await
+    }
+
+    pub(super) async fn trace(&self, trace_id: &str, org_id: Option<u64>) -> Result<Vec<ExecutionRecord>, StoreError> {
+        self.within(records::of_trace(self, trace_id, org_id)).await
+    }
+
+    pub(super) async fn prune_records(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+        self.within(records::prune(self, before, most, step)).await
+    }
+
     /// Waits until somebody made a version. Safe to drop while it waits.
     pub(super) async fn changed(&self) -> Result<(), StoreError> {
         let mut news = self.news.lock().await;
@@ -172,7 +191,7 @@ impl MongoStore {
     }
 }
 
-/// The collections. The names of the first two are those of the product's source documents.
+/// The collections. The names of the first two and of the last are those of the product's source documents.
 #[derive(Debug)]
 struct Collections {
     integrations: Collection<Document>,
@@ -181,6 +200,7 @@ struct Collections {
     versions: Collection<Document>,
     changes: Collection<Document>,
     gateways: Collection<Document>,
+    execution_logs: Collection<Document>,
 }
 
 impl Collections {
@@ -192,6 +212,7 @@ impl Collections {
             versions: database.collection("version_history"),
             changes: database.collection("version_changes"),
             gateways: database.collection("gateways"),
+            execution_logs: database.collection("execution_logs"),
         }
     }
 
@@ -205,7 +226,7 @@ impl Collections {
     }
 
     /// Which index each of them has, and whether it is unique. Making one that is there already changes nothing.
-    fn indexes(&self) -> [(&Collection<Document>, Document, bool); 8] {
+    fn indexes(&self) -> [(&Collection<Document>, Document, bool); 13] {
         [
             (
                 &self.integrations,
@@ -227,6 +248,19 @@ impl Collections {
             (&self.versions, doc! {"at": 1}, false),
             (&self.changes, doc! {"version": 1}, false),
             (&self.gateways, doc! {"lastSeenAt": 1}, false),
+            (&self.execution_logs, doc! {"orgId": 1, "createdAt": -1}, false),
+            (
+                &self.execution_logs,
+                doc! {"status": 1, "orgId": 1, "createdAt": -1},
+                false,
+            ),
+            (
+                &self.execution_logs,
+                doc! {"integrationConfigId": 1, "createdAt": -1},
+                false,
+            ),
+            (&self.execution_logs, doc! {"traceId": 1}, false),
+            (&self.execution_logs, doc! {"createdAt": 1}, false),
         ]
     }
 }

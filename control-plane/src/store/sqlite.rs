@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use filters::model::ExecutionRecord;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::{Change, Contents, GatewayRecord, StoreError, Version, document};
+use super::{Change, Contents, GatewayRecord, RecordQuery, StoreError, Version, document};
 use crate::seal::Sealer;
 
 mod migrate;
+mod records;
 mod statements;
 
 /// The embedded store.
@@ -114,6 +117,32 @@ impl SqliteStore {
 
     pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
         self.run(|connection| statements::gateways(connection)).await
+    }
+
+    pub(super) async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
+        let records = records.to_vec();
+        self.run(move |connection| {
+            let transaction = connection.transaction().map_err(failed)?;
+            records::append(&transaction, &records)?;
+            transaction.commit().map_err(failed)
+        })
+        .await
+    }
+
+    pub(super) async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
+        let query = query.clone();
+        self.run(move |connection| records::list(connection, &query)).await
+    }
+
+    pub(super) async fn trace(&self, trace_id: &str, org_id: Option<u64>) -> Result<Vec<ExecutionRecord>, StoreError> {
+        let trace_id = trace_id.to_owned();
+        self.run(move |connection| records::of_trace(connection, &trace_id, org_id))
+            .await
+    }
+
+    pub(super) async fn prune_records(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+        self.run(move |connection| records::prune(connection, before, most, step))
+            .await
     }
 
     pub(super) async fn close(&self) {

@@ -213,7 +213,7 @@ fn is_duplicate(error: &Error) -> bool {
 }
 
 /// The server's work for such a list may grow with the square of its length.
-const KEYS_AT_ONCE: usize = 200;
-const DUPLICATE_KEY: i32 = 11000;
+pub(super) const KEYS_AT_ONCE: usize = 200;
+pub(super) const DUPLICATE_KEY: i32 = 11000;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

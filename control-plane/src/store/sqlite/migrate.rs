@@ -32,7 +32,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
         id TEXT NOT NULL,
@@ -61,7 +62,25 @@ const STEPS: [&str; 1] = ["
         id TEXT PRIMARY KEY,
         body TEXT NOT NULL
     ) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE execution_logs (
+        id TEXT PRIMARY KEY,
+        org_id INTEGER NOT NULL,
+        trace_id TEXT NOT NULL,
+        integration_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        -- Milliseconds since 1970.
+        created_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX execution_logs_of_org ON execution_logs (org_id, created_at, id);
+    CREATE INDEX execution_logs_of_status ON execution_logs (org_id, status, created_at, id);
+    CREATE INDEX execution_logs_of_integration ON execution_logs (org_id, integration_id, created_at, id);
+    CREATE INDEX execution_logs_of_trace ON execution_logs (trace_id);
+    CREATE INDEX execution_logs_by_age ON execution_logs (created_at);
+",
+];
 
 #[cfg(test)]
 mod tests {
@@ -75,7 +94,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         let refused = migrate(&mut connection).unwrap_err();
         assert!(
-            matches!(refused, MigrateError::Newer { found: 99, known: 1 }),
+            matches!(refused, MigrateError::Newer { found: 99, known: 2 }),
             "{refused:?}"
         );
     }

@@ -1,0 +1,214 @@
+//! Records of calls.
+
+use filters::model::record::RecordStatus;
+use serde_json::json;
+
+use super::super::*;
+use super::backend::Backend;
+
+pub(super) async fn a_batch_of_records_is_kept_once(backend: impl Backend) {
+    let store = backend.open().await;
+    let one = record(1, 648);
+    let big = ExecutionRecord {
+        org_id: u64::MAX,
+        duration_ms: u64::MAX,
+        response_status: None,
+        error_message: Some("quotes \" and 'more', \u{1f4a5}, $set.a".to_owned()),
+        ..record(2, 0)
+    };
+    store.append_records(&[one.clone(), big.clone()]).await.unwrap();
+    // The second time with one more, as if the answer to the first had been lost.
+    let three = record(3, 648);
+    store
+        .append_records(&[one.clone(), big.clone(), three.clone()])
+        .await
+        .unwrap();
+    store.append_records(&[]).await.unwrap();
+    store.close().await;
+
+    let store = backend.open().await;
+    assert_eq!(
+        store.records(&RecordQuery::newest(648, 10)).await.unwrap(),
+        [three, one]
+    );
+    assert_eq!(store.records(&RecordQuery::newest(u64::MAX, 10)).await.unwrap(), [big]);
+    assert!(store.records(&RecordQuery::newest(7, 10)).await.unwrap().is_empty());
+    backend.drop_database(store).await;
+}
+
+pub(super) async fn records_are_listed_newest_first_page_by_page(backend: impl Backend) {
+    let store = backend.open().await;
+    // Not in the order of their calls, and some at the same moment.
+    let moments = [3, 1, 2, 2, 5, 4];
+    let records: Vec<_> = moments
+        .iter()
+        .zip(1..)
+        .map(|(moment, number)| ExecutionRecord {
+            created_at: at(*moment),
+            ..record(number, 648)
+        })
+        .collect();
+    store.append_records(&records).await.unwrap();
+    let page = async |skip, limit| {
+        let query = RecordQuery {
+            skip,
+            ..RecordQuery::newest(648, limit)
+        };
+        numbers(&store.records(&query).await.unwrap())
+    };
+    assert_eq!(page(0, 4).await, [5, 6, 1, 4]);
+    assert_eq!(page(4, 4).await, [3, 2]);
+    assert!(page(8, 4).await.is_empty());
+    backend.drop_database(store).await;
+}
+
+pub(super) async fn records_are_narrowed_by_each_filter(backend: impl Backend) {
+    let store = backend.open().await;
+    let failed = ExecutionRecord {
+        status: RecordStatus::Failed,
+        ..record(2, 648)
+    };
+    let elsewhere = ExecutionRecord {
+        integration_config_id: "other".into(),
+        ..record(3, 648)
+    };
+    store
+        .append_records(&[record(1, 648), failed, elsewhere, record(4, 648), record(5, 7)])
+        .await
+        .unwrap();
+    let found = async |change: fn(&mut RecordQuery)| {
+        let mut query = RecordQuery::newest(648, 10);
+        change(&mut query);
+        numbers(&store.records(&query).await.unwrap())
+    };
+    assert_eq!(found(|_| {}).await, [4, 3, 2, 1]);
+    assert_eq!(found(|query| query.status = Some(RecordStatus::Failed)).await, [2]);
+    assert_eq!(
+        found(|query| query.status = Some(RecordStatus::Success)).await,
+        [4, 3, 1]
+    );
+    assert_eq!(found(|query| query.integration = Some("other".to_owned())).await, [3]);
+    assert_eq!(
+        found(|query| query.from = at(3).parse().ok()).await,
+        [4, 3],
+        "from is included"
+    );
+    assert_eq!(
+        found(|query| query.before = at(3).parse().ok()).await,
+        [2, 1],
+        "before is not"
+    );
+    let all = |query: &mut RecordQuery| {
+        query.status = Some(RecordStatus::Success);
+        query.integration = Some("labs".to_owned());
+        query.from = at(1).parse().ok();
+        query.before = at(4).parse().ok();
+        query.search = Some("lab".to_owned());
+    };
+    assert_eq!(found(all).await, [1]);
+    backend.drop_database(store).await;
+}
+
+pub(super) async fn a_search_is_literal(backend: impl Backend) {
+    let store = backend.open().await;
+    let with_path = |number, path: &str| ExecutionRecord {
+        path: path.to_owned(),
+        ..record(number, 648)
+    };
+    let message = ExecutionRecord {
+        error_message: Some("no connection (50% of tries)".to_owned()),
+        error_category: Some("UPSTREAM_ERROR".to_owned()),
+        ..record(5, 648)
+    };
+    let named = ExecutionRecord {
+        integration_name: "Visits".to_owned(),
+        ..record(6, 648)
+    };
+    let records = [
+        with_path(1, "/a_b"),
+        with_path(2, "/axb"),
+        with_path(3, "/back\\slash"),
+        with_path(4, "/v1.*"),
+        message,
+        named,
+    ];
+    store.append_records(&records).await.unwrap();
+    let found = async |text: &str| {
+        let query = RecordQuery {
+            search: Some(text.to_owned()),
+            ..RecordQuery::newest(648, 10)
+        };
+        numbers(&store.records(&query).await.unwrap())
+    };
+    assert_eq!(found("a_b").await, [1]);
+    assert_eq!(found("\\").await, [3]);
+    assert_eq!(found(".*").await, [4]);
+    assert_eq!(found("50%").await, [5]);
+    assert_eq!(found("(50% OF").await, [5]);
+    assert_eq!(found("upstream_e").await, [5]);
+    assert_eq!(found("visits").await, [6]);
+    assert!(
+        found("integrationName").await.is_empty(),
+        "names of fields are not searched"
+    );
+    assert!(found("'; DROP TABLE").await.is_empty());
+    backend.drop_database(store).await;
+}
+
+pub(super) async fn records_of_a_trace_stay_in_their_organization(backend: impl Backend) {
+    let store = backend.open().await;
+    let of_trace = |number, org_id, trace_id: &str| ExecutionRecord {
+        trace_id: trace_id.to_owned(),
+        ..record(number, org_id)
+    };
+    let records = [
+        of_trace(2, 648, "t"),
+        of_trace(1, 648, "t"),
+        of_trace(3, 7, "t"),
+        of_trace(4, 648, "u"),
+    ];
+    store.append_records(&records).await.unwrap();
+    let found = async |trace_id, org_id| numbers(&store.trace(trace_id, org_id).await.unwrap());
+    assert_eq!(found("t", Some(648)).await, [1, 2]);
+    assert_eq!(found("t", Some(7)).await, [3]);
+    assert_eq!(found("t", None).await, [1, 2, 3]);
+    assert!(found("u", Some(7)).await.is_empty());
+    backend.drop_database(store).await;
+}
+
+pub(super) async fn old_records_and_those_beyond_the_most_are_deleted(backend: impl Backend) {
+    let store = backend.open().await;
+    let records: Vec<_> = (1..=9).map(|number| record(number, 648)).collect();
+    store.append_records(&records).await.unwrap();
+    let left = async || numbers(&store.records(&RecordQuery::newest(648, 10)).await.unwrap());
+    let before = at(4).parse().unwrap();
+    assert_eq!(store.prune_records(before, 100, 2).await.unwrap(), 2, "in steps");
+    assert_eq!(left().await, [9, 8, 7, 6, 5, 4, 3]);
+    assert_eq!(store.prune_records(before, 100, 2).await.unwrap(), 1);
+    assert_eq!(store.prune_records(before, 100, 2).await.unwrap(), 0);
+    assert_eq!(store.prune_records(before, 4, 1).await.unwrap(), 1);
+    assert_eq!(store.prune_records(before, 4, 5).await.unwrap(), 1);
+    assert_eq!(left().await, [9, 8, 7, 6]);
+    backend.drop_database(store).await;
+}
+
+/// The call number `number`, which came at second `number`.
+fn record(number: u32, org_id: u64) -> ExecutionRecord {
+    serde_json::from_value(json!({
+        "id": format!("0190-{number:04}"), "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "requestId": "r", "orgId": org_id,
+        "integrationConfigId": "labs", "integrationName": "Lab results", "direction": "INBOUND", "status": "SUCCESS",
+        "httpMethod": "GET", "path": "/labs", "responseStatus": 200, "attempts": 1, "requestBytes": 0,
+        "responseBytes": 17, "durationMs": 3, "upstreamMs": 2, "targetUrl": "https://partner.example",
+        "createdAt": at(number), "gatewayId": "g1",
+    }))
+    .unwrap()
+}
+
+fn at(second: u32) -> String {
+    format!("2026-01-15T10:00:{second:02}.123Z")
+}
+
+fn numbers(records: &[ExecutionRecord]) -> Vec<u32> {
+    let number = |record: &ExecutionRecord| record.id.rsplit('-').next()?.parse().ok();
+    records.iter().filter_map(number).collect()
+}
