@@ -2,16 +2,16 @@
 
 mod credentials;
 mod integration;
+mod roster;
 
 use std::sync::Arc;
-
-use ahash::AHashMap;
 
 use crate::address::EgressPolicy;
 use crate::model::limits::RateLimit;
 use crate::model::{Entry, InboundIntegration, Organization, Problem, Snapshot};
-use crate::plan::{Integration, Plan};
+use crate::plan::Plan;
 use crate::route::RouteTable;
+use roster::Roster;
 
 /// Compiles `snapshot`, sharing with `previous` what has not changed.
 ///
@@ -22,35 +22,23 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
     for (id, entry) in &snapshot.organizations {
         check_organization(&entry.value, &format!("organizations[{id}]"), &mut problems);
     }
-    let mut slots = Slots::of(snapshot, previous);
-    let mut integrations: Vec<Option<Arc<Integration>>> = Vec::new();
-    let mut active = Vec::with_capacity(snapshot.integrations.len());
+    let mut roster = Roster::of(previous, snapshot);
     for (id, entry) in &snapshot.integrations {
+        if previous.is_some_and(|plan| is_unchanged(plan, snapshot, id, entry)) {
+            continue;
+        }
         let organization = snapshot.organizations.get(&entry.value.org_id);
-        let kept = previous.and_then(|plan| unchanged(plan, snapshot, id, entry));
-        let compiled = match kept {
-            Some(before) => Some(Arc::clone(before)),
-            None => {
-                let place = integration::Place {
-                    slot: slots.take(id),
-                    id,
-                    egress: EgressPolicy::new(&snapshot.security, organization.map(|entry| &*entry.value)),
-                    security: snapshot.security,
-                };
-                integration::compile(entry, place, &mut problems).map(Arc::new)
-            }
+        let slot = roster.slot_for(id);
+        let place = integration::Place {
+            slot,
+            id,
+            egress: EgressPolicy::new(&snapshot.security, organization.map(|entry| &*entry.value)),
+            security: snapshot.security,
         };
-        let Some(compiled) = compiled else { continue };
-        if compiled.source.is_active {
-            active.push(Arc::clone(&compiled));
-        }
-        let slot = compiled.slot;
-        if integrations.len() <= slot {
-            integrations.resize(slot + 1, None);
-        }
-        integrations[slot] = Some(compiled);
+        let compiled = integration::compile(entry, place, &mut problems);
+        roster.put(slot, compiled.map(Arc::new));
     }
-    let routes = RouteTable::build(&active, previous.map(|plan| &plan.routes), &mut problems);
+    let routes = RouteTable::changed(previous.map(|plan| &plan.routes), &roster.edits, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -58,12 +46,8 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
         version: snapshot.version,
         digest: snapshot.digest(),
         security: snapshot.security,
-        slots: integrations
-            .iter()
-            .flatten()
-            .map(|integration| (Arc::clone(&integration.id), integration.slot))
-            .collect(),
-        integrations,
+        slots: roster.slots,
+        integrations: roster.integrations,
         routes,
         organizations: snapshot.organizations.clone(),
     })
@@ -90,57 +74,16 @@ pub fn check_integration(
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// The integration as `previous` has it, if neither it nor anything that it is compiled from has changed.
-fn unchanged<'p>(
-    previous: &'p Plan,
-    snapshot: &Snapshot,
-    id: &str,
-    entry: &Entry<InboundIntegration>,
-) -> Option<&'p Arc<Integration>> {
-    let before = previous.integration(id)?;
+/// True if neither the integration nor anything that it is compiled from has changed since `previous`.
+fn is_unchanged(previous: &Plan, snapshot: &Snapshot, id: &str, entry: &Entry<InboundIntegration>) -> bool {
+    let Some(before) = previous.integration(id) else {
+        return false;
+    };
     let org_id = entry.value.org_id;
     let digest = |organization: Option<&Entry<Organization>>| organization.map(|organization| organization.digest);
-    let same_rules = previous.security == snapshot.security
-        && digest(previous.organizations.get(&org_id)) == digest(snapshot.organizations.get(&org_id));
-    (same_rules && before.digest == entry.digest).then_some(before)
-}
-
-/// Gives each integration the slot it had, and new ones the free slots.
-struct Slots<'p> {
-    kept: Option<&'p AHashMap<Arc<str>, usize>>,
-    free: Vec<usize>,
-    next: usize,
-}
-
-impl<'p> Slots<'p> {
-    fn of(snapshot: &Snapshot, previous: Option<&'p Plan>) -> Self {
-        let Some(previous) = previous else {
-            return Self {
-                kept: None,
-                free: Vec::new(),
-                next: 0,
-            };
-        };
-        let is_free = |slot: &usize| match &previous.integrations[*slot] {
-            Some(integration) => !snapshot.integrations.contains_key(&integration.id),
-            None => true,
-        };
-        Self {
-            kept: Some(&previous.slots),
-            free: (0..previous.integrations.len()).rev().filter(is_free).collect(),
-            next: previous.integrations.len(),
-        }
-    }
-
-    fn take(&mut self, id: &str) -> usize {
-        if let Some(slot) = self.kept.and_then(|kept| kept.get(id)) {
-            return *slot;
-        }
-        self.free.pop().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        })
-    }
+    before.digest == entry.digest
+        && previous.security == snapshot.security
+        && digest(previous.organizations.get(&org_id)) == digest(snapshot.organizations.get(&org_id))
 }
 
 fn check_organization(organization: &Organization, path: &str, problems: &mut Vec<Problem>) {

@@ -9,9 +9,10 @@ pub mod host;
 mod pattern;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use http::Method;
 
 use crate::model::Problem;
@@ -23,11 +24,29 @@ use tree::Tree;
 /// The routes of a plan.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    hosts: AHashMap<Box<str>, Arc<HostRoutes>>,
+    hosts: AHashMap<Arc<str>, Arc<HostRoutes>>,
     /// By what follows the star, with its dot: `.example.com`.
-    wildcards: AHashMap<Box<str>, Arc<HostRoutes>>,
+    wildcards: AHashMap<Arc<str>, Arc<HostRoutes>>,
     /// By organization and type, for `/api/v1/integrations/{type}?orgId=N`.
-    types: AHashMap<u64, AHashMap<Box<str>, Arc<Integration>>>,
+    types: AHashMap<u64, Arc<Types>>,
+}
+
+type Types = AHashMap<Arc<str>, Arc<Integration>>;
+
+/// An integration that changed from one table to the next.
+pub(crate) struct Edit {
+    pub(crate) before: Option<Arc<Integration>>,
+    pub(crate) after: Option<Arc<Integration>>,
+}
+
+impl Edit {
+    /// An integration that is gone.
+    pub(crate) fn removal(before: Arc<Integration>) -> Self {
+        Self {
+            before: Some(before),
+            after: None,
+        }
+    }
 }
 
 /// What was found for a request.
@@ -111,44 +130,70 @@ impl RouteTable {
             .find_map(|at| self.wildcards.get(&host[at..]))
     }
 
-    /// Builds the table of the active integrations, sharing with `previous` the hosts that did not change.
-    pub(crate) fn build(
-        integrations: &[Arc<Integration>],
-        previous: Option<&Self>,
-        problems: &mut Vec<Problem>,
-    ) -> Self {
+    /// The table after `edits`, sharing with `previous` what they do not touch. Inactive integrations have no routes.
+    pub(crate) fn changed(previous: Option<&Self>, edits: &[Edit], problems: &mut Vec<Problem>) -> Self {
         let mut table = Self::default();
-        let mut by_host: AHashMap<&str, Vec<&Arc<Integration>>> = AHashMap::new();
-        for integration in integrations {
-            let types = table.types.entry(integration.source.org_id).or_default();
-            if let Some(other) = types.insert(integration.source.kind.as_str().into(), Arc::clone(integration)) {
-                problems.push(conflict(
-                    integration,
-                    "type",
-                    &other,
-                    "is taken in this organization by",
-                ));
-            }
-            for host in &integration.hosts {
-                by_host.entry(host).or_default().push(integration);
-            }
+        if let Some(previous) = previous {
+            table.hosts = previous.hosts.clone();
+            table.wildcards = previous.wildcards.clone();
+            table.types = previous.types.clone();
         }
-        for (host, members) in by_host {
-            let (hosts, before, key) = match host.strip_prefix('*') {
-                Some(suffix) => (&mut table.wildcards, previous.map(|table| &table.wildcards), suffix),
-                None => (&mut table.hosts, previous.map(|table| &table.hosts), host),
-            };
-            let kept = before
-                .and_then(|before| before.get(key))
-                .filter(|routes| routes.is_of(&members));
-            let routes = match kept {
-                Some(routes) => Arc::clone(routes),
-                None => Arc::new(HostRoutes::build(host, &members, problems)),
-            };
-            hosts.insert(key.into(), routes);
-        }
+        let gone: Vec<_> = edits.iter().filter_map(|edit| active(&edit.before)).collect();
+        let mut come: Vec<_> = edits.iter().filter_map(|edit| active(&edit.after)).collect();
+        // Of two that want the same, the one with the lower identifier has it, whichever was there first.
+        come.sort_by(|one, two| one.id.cmp(&two.id));
+        table.change_types(&gone, &come, problems);
+        table.change_hosts(&gone, &come, problems);
         table
     }
+
+    fn change_types(&mut self, gone: &[&Arc<Integration>], come: &[&Arc<Integration>], problems: &mut Vec<Problem>) {
+        for integration in gone {
+            if let Some(types) = self.types.get_mut(&integration.source.org_id) {
+                Arc::make_mut(types).remove(integration.source.kind.as_str());
+            }
+        }
+        for integration in come {
+            let types = self.types.entry(integration.source.org_id).or_default();
+            let kind = integration.source.kind.as_str().into();
+            if let Some(other) = Arc::make_mut(types).insert(kind, Arc::clone(integration)) {
+                let what = "is taken in this organization by";
+                problems.push(conflict(integration, "type", &other, what));
+            }
+        }
+    }
+
+    fn change_hosts(&mut self, gone: &[&Arc<Integration>], come: &[&Arc<Integration>], problems: &mut Vec<Problem>) {
+        let left: AHashSet<usize> = gone.iter().map(|integration| integration.slot).collect();
+        let mut touched: BTreeMap<&str, Vec<&Arc<Integration>>> = BTreeMap::new();
+        for host in gone.iter().flat_map(|integration| &integration.hosts) {
+            touched.entry(host).or_default();
+        }
+        for integration in come {
+            for host in &integration.hosts {
+                touched.entry(host).or_default().push(integration);
+            }
+        }
+        for (host, new) in touched {
+            let (hosts, key) = match host.strip_prefix('*') {
+                Some(suffix) => (&mut self.wildcards, suffix),
+                None => (&mut self.hosts, host),
+            };
+            let before = hosts.get(key).map_or(&[][..], |routes| &routes.members);
+            let stayed = before.iter().filter(|member| !left.contains(&member.slot));
+            let mut members: Vec<_> = stayed.chain(new).cloned().collect();
+            members.sort_by(|one, two| one.id.cmp(&two.id));
+            if members.is_empty() {
+                hosts.remove(key);
+            } else {
+                hosts.insert(key.into(), Arc::new(HostRoutes::build(host, members, problems)));
+            }
+        }
+    }
+}
+
+fn active(integration: &Option<Arc<Integration>>) -> Option<&Arc<Integration>> {
+    integration.as_ref().filter(|integration| integration.source.is_active)
 }
 
 /// The routes of one host.
@@ -175,16 +220,12 @@ pub(crate) enum Rank {
 }
 
 impl HostRoutes {
-    fn is_of(&self, members: &[&Arc<Integration>]) -> bool {
-        self.members.len() == members.len() && self.members.iter().zip(members).all(|(a, b)| Arc::ptr_eq(a, b))
-    }
-
-    fn build(host: &str, members: &[&Arc<Integration>], problems: &mut Vec<Problem>) -> Self {
+    fn build(host: &str, members: Vec<Arc<Integration>>, problems: &mut Vec<Problem>) -> Self {
         let mut tree = Tree::default();
-        for integration in members {
+        for integration in &members {
             if integration.source.org_id != members[0].source.org_id {
                 let what = format!("{host} belongs to another organization, with");
-                problems.push(conflict(integration, "hosts", members[0], &what));
+                problems.push(conflict(integration, "hosts", &members[0], &what));
                 continue;
             }
             for (rule, pattern) in integration.paths.iter().enumerate() {
@@ -208,10 +249,7 @@ impl HostRoutes {
                 }
             }
         }
-        Self {
-            members: members.iter().map(|member| Arc::clone(member)).collect(),
-            tree,
-        }
+        Self { members, tree }
     }
 }
 

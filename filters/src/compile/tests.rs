@@ -239,3 +239,62 @@ fn weights_share_the_requests() {
     }
     assert!((2_990..=3_010).contains(&counts[0]) && counts[2] == 0, "{counts:?}");
 }
+
+#[test]
+fn what_is_changed_step_by_step_routes_like_what_is_compiled_at_once() {
+    let on = |host: &str, path: &str| json!({"hosts": [host, "*.shared.example"], "paths": [{"exact": path}]});
+    let steps: [Vec<Value>; 5] = [
+        vec![
+            integration("a", on("a.example", "/1")),
+            integration("b", on("a.example", "/2")),
+        ],
+        // Swapped paths, a new one, another host.
+        vec![
+            integration("a", on("a.example", "/2")),
+            integration("b", on("a.example", "/1")),
+            integration("c", on("c.example", "/3")),
+        ],
+        vec![
+            integration("b", on("c.example", "/1")),
+            integration("c", json!({"isActive": false})),
+        ],
+        vec![
+            integration("c", on("a.example", "/1")),
+            integration("d", on("a.example", "/4")),
+        ],
+        vec![],
+    ];
+    let requests: Vec<_> = ["a.example", "c.example", "x.shared.example"]
+        .iter()
+        .flat_map(|host| ["/1", "/2", "/3", "/4"].map(|path| (*host, path)))
+        .collect();
+    let mut plan: Option<Plan> = None;
+    for integrations in steps {
+        let snapshot = snapshot(&json!({ "integrations": integrations }));
+        let stepped = compile(&snapshot, plan.as_ref()).unwrap();
+        let fresh = compile(&snapshot, None).unwrap();
+        for (host, path) in &requests {
+            let get = |plan| found(plan, host, path, &Method::GET);
+            assert_eq!(get(&stepped), get(&fresh), "{host}{path} with {}", integrations.len());
+        }
+        for kind in ["a", "b", "c", "d"] {
+            let has = |plan: &Plan| plan.routes.find_type(1, kind).is_some();
+            assert_eq!(has(&stepped), has(&fresh), "{kind}");
+        }
+        plan = Some(stepped);
+    }
+}
+
+#[test]
+fn two_that_swap_their_types_do_not_collide() {
+    let of = |one: &str, two: &str, previous: Option<&Plan>| {
+        let integrations = [
+            integration("x", json!({"id": "1", "type": one})),
+            integration("y", json!({"id": "2", "type": two})),
+        ];
+        compile(&snapshot(&json!({ "integrations": integrations })), previous).unwrap()
+    };
+    let first = of("left", "right", None);
+    let second = of("right", "left", Some(&first));
+    assert_eq!(&*second.routes.find_type(1, "left").unwrap().id, "2");
+}
