@@ -25,6 +25,7 @@ mod answer;
 mod apply;
 mod dry_run;
 mod error;
+mod execution_logs;
 mod export;
 mod gateways;
 mod health;
@@ -100,10 +101,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .api_route("/apply", post_with(apply::apply, apply::apply_docs).layer(bulk))
         .api_route("/export", get_with(export::export, export::export_docs))
-        .api_route("/versions", get_with(versions::list, versions::list_docs))
-        .api_route("/versions/{number}", get_with(versions::read, versions::read_docs))
-        .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
-        .route("/gateways/stream", get(stream::open));
+        .merge(operations());
     let documented = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
     let document: Bytes = openapi::text(&document);
     documented
@@ -115,4 +113,21 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
         .with_state(app)
+}
+
+/// Routes to what operators watch.
+fn operations() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route("/versions", get_with(versions::list, versions::list_docs))
+        .api_route("/versions/{number}", get_with(versions::read, versions::read_docs))
+        .api_route(
+            "/execution-logs",
+            get_with(execution_logs::list, execution_logs::list_docs),
+        )
+        .api_route(
+            "/execution-logs/{traceId}",
+            get_with(execution_logs::read, execution_logs::read_docs),
+        )
+        .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
+        .route("/gateways/stream", get(stream::open))
 }

@@ -34,6 +34,8 @@ pub struct ProcessConfig {
     pub security: Security,
     /// The push stream.
     pub stream: StreamConfig,
+    /// Records of calls.
+    pub records: RecordsConfig,
     /// Sizes and times.
     pub limits: Limits,
     /// Logging.
@@ -52,6 +54,7 @@ impl Default for ProcessConfig {
             gateway_tokens: Vec::new(),
             security: Security::default(),
             stream: StreamConfig::default(),
+            records: RecordsConfig::default(),
             limits: Limits::default(),
             log: LogConfig::default(),
         }
@@ -131,6 +134,25 @@ pub struct StreamConfig {
     /// Lets gateways on other machines connect without TLS. Only for a TLS terminator in front of this process:
     /// the stream carries the secrets of every integration.
     pub allow_plaintext: bool,
+}
+
+/// How long records of calls are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RecordsConfig {
+    /// Records of calls before so many days are deleted; 1 to 3,650.
+    pub retention_days: u32,
+    /// The most that are kept, of all organizations together; the oldest are deleted first.
+    pub max_records: u64,
+}
+
+impl Default for RecordsConfig {
+    fn default() -> Self {
+        Self {
+            retention_days: 14,
+            max_records: 500_000,
+        }
+    }
 }
 
 /// Sizes and times.
@@ -324,6 +346,16 @@ impl ProcessConfig {
                 problems.push(Problem::new(path, format!("{value} is not between 1 and {HOUR_MS}")));
             }
         }
+        if !(1..=LONGEST_RETENTION_DAYS).contains(&self.records.retention_days) {
+            let message = format!(
+                "{} is not between 1 and {LONGEST_RETENTION_DAYS}",
+                self.records.retention_days
+            );
+            problems.push(Problem::new("records.retentionDays", message));
+        }
+        if self.records.max_records == 0 {
+            problems.push(Problem::new("records.maxRecords", "must be at least 1"));
+        }
         if let StoreConfig::Mongodb(mongodb) = &self.store
             && (mongodb.database.is_empty() || mongodb.database.contains(['/', '\\', '.', '"', '$', ' ', '\0']))
         {
@@ -371,6 +403,7 @@ fn default_database() -> String {
 const PREFIX: &str = "CONTROL_PLANE_";
 /// Variables with the prefix that the command line reads.
 const NOT_SETTINGS: [&str; 1] = ["CONFIG"];
+const LONGEST_RETENTION_DAYS: u32 = 3_650;
 const HOUR_MS: u64 = 3_600_000;
 
 #[cfg(test)]

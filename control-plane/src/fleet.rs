@@ -41,6 +41,7 @@ struct Tracked {
     unsaved: bool,
     requests: Option<u64>,
     in_flight: Option<u64>,
+    records_dropped: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -268,6 +269,16 @@ impl Member {
             tracked.in_flight = Some(in_flight);
         });
     }
+
+    /// It says how many records of calls it lost.
+    pub(crate) fn dropped(&self, records: u64) {
+        self.fleet.update(self, |tracked, _| tracked.records_dropped = Some(records));
+    }
+
+    /// Its name.
+    pub(crate) fn gateway_id(&self) -> &str {
+        &self.gateway_id
+    }
 }
 
 impl Drop for Member {
@@ -288,6 +299,7 @@ impl Tracked {
             unsaved: false,
             requests: None,
             in_flight: None,
+            records_dropped: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod fleet;
 mod listener;
 pub mod metrics;
 pub mod publish;
+mod records;
 pub mod seal;
 mod server;
 pub mod store;

@@ -13,12 +13,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, AccessError, make_private_folder};
 use crate::api::{App, router};
-use crate::config::ProcessConfig;
+use crate::config::{ProcessConfig, RecordsConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::publish::{Publisher, Refusal};
+use crate::records;
 use crate::seal::Sealer;
 use crate::store::{Store, StoreError};
 
@@ -127,7 +128,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     Ok(ControlPlane {
         address,
         new_operator_key,
-        serving: tokio::spawn(serve(app, listener)),
+        serving: tokio::spawn(serve(app, config.records, listener)),
         stop,
     })
 }
@@ -142,13 +143,14 @@ impl ControlPlane {
     }
 }
 
-async fn serve(app: Arc<App>, listener: TcpListener) {
+async fn serve(app: Arc<App>, kept: RecordsConfig, listener: TcpListener) {
     let saved = CancellationToken::new();
     let saving = {
         let (fleet, saved) = (Arc::clone(&app.fleet), saved.clone());
         tokio::spawn(async move { fleet.keep_saved(saved).await })
     };
     let following = tokio::spawn(follow(Arc::clone(&app)));
+    let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept, app.stop.clone()));
     listener::serve(listener, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
     app.streams.close();
     if tokio::time::timeout(app.limits.shutdown_timeout(), app.streams.wait())
@@ -158,7 +160,7 @@ async fn serve(app: Arc<App>, listener: TcpListener) {
         tracing::warn!(left = app.streams.len(), "push streams were cut off");
     }
     saved.cancel();
-    for task in [saving, following] {
+    for task in [saving, following, pruning] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended by a fault");
         }

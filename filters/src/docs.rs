@@ -12,7 +12,7 @@ use crate::model::limits::{BodyLimits, RateLimit, RateLimits, Timeouts};
 use crate::model::mapping::{Condition, FieldMapping, Transformer};
 use crate::model::push::{FromControlPlane, FromGateway};
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
-use crate::model::{InboundIntegration, Organization, Security, Snapshot, decode};
+use crate::model::{ExecutionRecord, InboundIntegration, Organization, Security, Snapshot, decode};
 use crate::script::{Script, ScriptContext};
 
 const PAGE: &str = include_str!("../../docs/model.md");
@@ -62,6 +62,7 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<InboundIntegration>(&mut words);
     collect::<Organization>(&mut words);
     collect::<Security>(&mut words);
+    collect::<ExecutionRecord>(&mut words);
     collect::<auth::ApiKeyAuth>(&mut words);
     collect::<auth::BearerAuth>(&mut words);
     collect::<auth::BasicAuth>(&mut words);

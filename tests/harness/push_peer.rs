@@ -76,7 +76,7 @@ impl PushStream {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
-    /// The next message that is not a status.
+    /// The next message that is neither a status nor a batch of records.
     ///
     /// # Panics
     /// If none comes, or one that cannot be read.
@@ -89,7 +89,7 @@ impl PushStream {
                     other => panic!("the gateway left the stream: {other:?}"),
                 };
                 match serde_json::from_str(&text).unwrap() {
-                    FromGateway::Status { .. } => {}
+                    FromGateway::Status { .. } | FromGateway::Records { .. } => {}
                     message => return message,
                 }
             }

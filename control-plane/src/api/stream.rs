@@ -10,16 +10,18 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use filters::model::Problem;
-use filters::model::push::{FromGateway, Have};
+use filters::model::push::{FromControlPlane, FromGateway, Have};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::App;
 use super::error::ApiError;
 use crate::fleet::{Due, Member, Session, other_model};
 use crate::listener::Peer;
 use crate::publish::State as Configuration;
+use crate::records;
 
 /// Opens a stream for a gateway that shows a token.
 pub(super) async fn open(
@@ -116,6 +118,7 @@ async fn talk(
         muted: other_model(model_version),
         states: app.publisher.subscribe(),
         member,
+        keeping: None,
     };
     if let Some(reason) = &talk.muted {
         tracing::warn!(gateway_id, reason, "a gateway is told nothing");
@@ -139,6 +142,8 @@ struct Talk {
     muted: Option<String>,
     states: watch::Receiver<Arc<Configuration>>,
     member: Member,
+    /// The batch of records that is being kept.
+    keeping: Option<JoinHandle<Option<String>>>,
 }
 
 impl Talk {
@@ -150,7 +155,14 @@ impl Talk {
                 changed = self.states.changed() => changed.map_err(|_| stopping())?,
                 message = stream.next() => {
                     let message = message?;
-                    self.hear(message)?;
+                    self.hear(app, message);
+                }
+                batch = kept(&mut self.keeping), if self.keeping.is_some() => {
+                    self.keeping = None;
+                    // Without an answer the gateway sends the batch again.
+                    if let Some(batch) = batch {
+                        stream.say(&FromControlPlane::Recorded { batch }).await?;
+                    }
                 }
                 _ = pings.tick() => {
                     if stream.heard.elapsed() > SILENT_FOR {
@@ -187,7 +199,7 @@ impl Talk {
         Ok(())
     }
 
-    fn hear(&mut self, message: FromGateway) -> Result<(), End> {
+    fn hear(&mut self, app: &App, message: FromGateway) {
         match message {
             FromGateway::Hello { have, .. } => {
                 self.member.runs(have.as_ref());
@@ -208,8 +220,18 @@ impl Talk {
                 self.session.nacked(version);
             }
             FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
+            FromGateway::Records {
+                batch,
+                dropped,
+                records,
+            } => {
+                self.member.dropped(dropped);
+                // One at a time: what comes before its answer is sent again by the gateway.
+                if self.keeping.is_none() {
+                    self.keeping = Some(records::keep(&app.store, self.member.gateway_id(), batch, records));
+                }
+            }
         }
-        Ok(())
     }
 }
 
@@ -238,12 +260,26 @@ impl Stream {
         }
     }
 
+    async fn say(&mut self, message: &FromControlPlane) -> Result<(), End> {
+        let text = serde_json::to_string(message)
+            .map_err(|error| End::new(FAULT, format!("the message could not be made: {error}")))?;
+        self.send(Message::Text(text.into())).await
+    }
+
     async fn send(&mut self, message: Message) -> Result<(), End> {
         match tokio::time::timeout(SEND_WITHIN, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::gone()),
             Err(_) => Err(End::new(POLICY, "a message was not taken in time")),
         }
+    }
+}
+
+/// Name of the batch that was being kept, once it is; safe to drop while it waits.
+async fn kept(keeping: &mut Option<JoinHandle<Option<String>>>) -> Option<String> {
+    match keeping {
+        Some(task) => task.await.ok().flatten(),
+        None => std::future::pending().await,
     }
 }
 

@@ -11,6 +11,7 @@ mod bulk;
 mod crud;
 mod dry_run;
 mod errors;
+mod execution_logs;
 mod scope;
 mod stream;
 

@@ -36,8 +36,9 @@ fn every_wrong_setting_is_named() {
 
 #[test]
 fn values_out_of_range_are_refused() {
-    let problems = read("limits: {requestTimeoutMs: 0, connections: 0}\n").unwrap_err();
-    assert_eq!(problems.len(), 2, "{problems:?}");
+    let problems = read("limits: {requestTimeoutMs: 0, connections: 0}\nrecords: {retentionDays: 0, maxRecords: 0}\n");
+    let problems = problems.unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:?}");
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Gateway {
     pub requests: Option<u64>,
     /// Requests that it had in flight when it was heard of last.
     pub in_flight: Option<u64>,
+    /// Records of calls that it lost since its start, as it had no more room for them.
+    pub records_dropped: Option<u64>,
 }
 
 /// A version that a gateway refused.
@@ -87,6 +89,7 @@ impl Tracked {
             last_seen: format!("{:.3}", record.last_seen),
             requests: self.requests,
             in_flight: self.in_flight,
+            records_dropped: self.records_dropped,
         }
     }
 }

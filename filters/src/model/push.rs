@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::integration::InboundIntegration;
 use super::organization::Organization;
 use super::problem::Problem;
+use super::record::ExecutionRecord;
 use super::snapshot::{Entry, Security, Snapshot};
 
 /// What a gateway says.
@@ -45,6 +46,15 @@ pub enum FromGateway {
         /// Requests in flight.
         in_flight: u64,
     },
+    /// Records of calls. The batch is sent again until it is answered with `Recorded`.
+    Records {
+        /// Name of the batch: a version 7 UUID.
+        batch: String,
+        /// Records lost since the gateway's start, as there was no more room for them.
+        dropped: u64,
+        /// The records, at most 500.
+        records: Vec<ExecutionRecord>,
+    },
 }
 
 /// What the control plane says.
@@ -68,6 +78,11 @@ pub enum FromControlPlane {
         put: Vec<Object>,
         /// Objects that are gone.
         delete: Vec<ObjectId>,
+    },
+    /// A batch of records is on disk.
+    Recorded {
+        /// Its name.
+        batch: String,
     },
 }
 

@@ -178,6 +178,10 @@ fn next(message: FromControlPlane, base: &Snapshot, previous: Option<&Live>) -> 
             }
             Ok(base.changed(to, put, &delete))
         }
+        FromControlPlane::Recorded { .. } => {
+            let problem = Problem::new("message", "`recorded` is the answer to a batch, not a version");
+            Err(Obstacle::Problems(None, vec![problem]))
+        }
     }
 }
 

@@ -1,0 +1,66 @@
+//! Records of calls: taken from the gateways, and deleted when they are old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use filters::model::ExecutionRecord;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::RecordsConfig;
+use crate::store::Store;
+
+/// Keeps a batch of `gateway_id`. Gives the batch's name once it is on disk; without that the gateway sends it again.
+pub(crate) fn keep(
+    store: &Arc<Store>,
+    gateway_id: &str,
+    batch: String,
+    mut records: Vec<ExecutionRecord>,
+) -> JoinHandle<Option<String>> {
+    let (store, gateway_id) = (Arc::clone(store), Arc::<str>::from(gateway_id));
+    tokio::spawn(async move {
+        for record in &mut records {
+            // Under whatever name they come, they are of the gateway that sends them.
+            record.gateway_id = Arc::clone(&gateway_id);
+        }
+        match store.append_records(&records).await {
+            Ok(()) => Some(batch),
+            Err(error) => {
+                tracing::warn!(%error, %gateway_id, records = records.len(), "records of calls are not kept yet");
+                None
+            }
+        }
+    })
+}
+
+/// Deletes records that are too old or too many, until `stop`: little by little, as a store does one thing at a time.
+pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, stop: CancellationToken) {
+    let age = SignedDuration::from_hours(24 * i64::from(config.retention_days));
+    let mut works = true;
+    loop {
+        let before = Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
+        let pause = match store.prune_records(before, config.max_records, STEP).await {
+            Ok(deleted) => {
+                works = true;
+                if deleted == 0 { LOOK_EVERY } else { STEP_EVERY }
+            }
+            Err(error) => {
+                if works {
+                    tracing::warn!(%error, "old records of calls cannot be deleted; it is tried again");
+                    works = false;
+                }
+                LOOK_EVERY
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Records that are deleted at a time.
+const STEP: u32 = 500;
+const STEP_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
