@@ -50,6 +50,8 @@ pub struct Guard {
     cleared: usize,
     phase: Phase,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The request that is under way asks to change over to WebSocket.
+    websocket: bool,
     request: Arc<RequestState>,
 }
 
@@ -58,8 +60,10 @@ pub struct Guard {
 pub struct RequestState {
     /// The request is finished: the next head may come.
     finished: AtomicBool,
-    /// By when the body must have been read, in milliseconds after `epoch`; 0 for never.
+    /// Milliseconds from the first wait for the body to its end; 0 for no end.
     body_deadline: AtomicU64,
+    /// Milliseconds from the first wait for the answer to its head; 0 for no end.
+    answer_deadline: AtomicU64,
 }
 
 impl RequestState {
@@ -70,9 +74,27 @@ impl RequestState {
 
     /// Sets by when the client must have sent its body.
     pub fn body_within(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.body_deadline.store(millis, Ordering::Release);
+        self.body_deadline.store(millis(time), Ordering::Release);
     }
+
+    /// Sets by when the answer must have begun: reading ends in a timeout then.
+    pub fn answer_within(&self, time: Duration) {
+        self.answer_deadline.store(millis(time), Ordering::Release);
+    }
+
+    /// The answer has begun.
+    pub fn answered(&self) {
+        self.answer_deadline.store(0, Ordering::Release);
+    }
+
+    /// True while an answer is waited for that was to begin by some time.
+    pub fn awaits_answer(&self) -> bool {
+        self.answer_deadline.load(Ordering::Acquire) > 0
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 #[derive(Debug)]
@@ -110,6 +132,7 @@ impl Guard {
             cleared: 0,
             phase: Phase::Head,
             deadline: None,
+            websocket: false,
             request: Arc::default(),
         }
     }
@@ -174,10 +197,10 @@ impl Guard {
             self.cleared = rewritten.len();
             self.held.splice(..head.length, rewritten);
         }
-        self.phase = if head.upgrade {
-            Phase::Body(Framing::Raw)
-        } else if head.framing.is_done() {
-            Phase::Waiting
+        self.request.answer_deadline.store(0, Ordering::Release);
+        self.websocket = head.websocket;
+        self.phase = if head.framing.is_done() {
+            self.after_body()
         } else {
             Phase::Body(head.framing)
         };
@@ -222,13 +245,13 @@ impl Guard {
             match Pin::new(&mut self.inner).poll_read(cx, out) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
-                    let millis = self.request.body_deadline.load(Ordering::Acquire);
                     // Another protocol may be silent for as long as the partner's side bears it.
-                    if millis > 0 && framing != Framing::Raw {
-                        ready!(self.poll_deadline(cx, Duration::from_millis(millis)));
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
-                    return Poll::Pending;
+                    let limit = match framing {
+                        Framing::Raw => &self.request.answer_deadline,
+                        Framing::Length(_) | Framing::Chunked(_) => &self.request.body_deadline,
+                    };
+                    ready!(self.poll_limit(cx, limit.load(Ordering::Acquire)));
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
             }
             let fresh = &out.filled()[start..];
@@ -242,11 +265,20 @@ impl Guard {
         }
         self.phase = if framing.is_done() {
             self.deadline = None;
-            Phase::Waiting
+            self.after_body()
         } else {
             Phase::Body(framing)
         };
         Poll::Ready(Ok(true))
+    }
+
+    /// What follows a request's last byte.
+    fn after_body(&self) -> Phase {
+        if self.websocket {
+            Phase::Body(Framing::Raw)
+        } else {
+            Phase::Waiting
+        }
     }
 
     /// Between a request's last byte and its end only the client's going away is of interest. What it sends meanwhile
@@ -257,12 +289,17 @@ impl Guard {
             return Poll::Ready(Ok(true));
         }
         while self.held.len() < MOST_HELD {
-            if ready!(self.poll_hold(cx, FIRST_READ))? == 0 {
-                self.phase = Phase::Closed;
-                return Poll::Ready(Ok(false));
+            match self.poll_hold(cx, FIRST_READ)? {
+                Poll::Ready(0) => {
+                    self.phase = Phase::Closed;
+                    return Poll::Ready(Ok(false));
+                }
+                Poll::Ready(_) => {}
+                Poll::Pending => break,
             }
         }
-        Poll::Pending
+        ready!(self.poll_limit(cx, self.request.answer_deadline.load(Ordering::Acquire)));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_refusing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -306,6 +343,15 @@ impl Guard {
                 Phase::Head | Phase::Body(_) | Phase::Waiting | Phase::Closed => return Poll::Ready(Ok(())),
             }
         }
+    }
+
+    /// Ready once the limit has passed since it was first asked for; never for 0.
+    fn poll_limit(&mut self, cx: &mut Context<'_>, millis: u64) -> Poll<()> {
+        if millis == 0 {
+            self.deadline = None;
+            return Poll::Pending;
+        }
+        self.poll_deadline(cx, Duration::from_millis(millis))
     }
 
     /// Ready once `time` has passed since the deadline was first asked for.

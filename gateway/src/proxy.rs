@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use filters::plan::Mode;
-use http::header;
+use http::{StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -141,7 +141,10 @@ impl ProxyHttp for Proxy {
         head: &mut ResponseHeader,
         call: &mut Call,
     ) -> pingora::Result<()> {
-        if !head.status.is_informational() {
+        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(guard) = &call.guard {
+                guard.answered();
+            }
             call.upstream.answered = call.upstream.called.map(|called| called.elapsed());
         }
         match stream::response(session, head, call) {
@@ -165,7 +168,11 @@ impl ProxyHttp for Proxy {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, call: &mut Call) -> FailToProxy {
-        let fault = call.fault.take().unwrap_or_else(|| stream::fault_of(error, call));
+        let fault = match call.fault.take().unwrap_or_else(|| stream::fault_of(error, call)) {
+            // The partner waited for a body that the client did not send.
+            Fault::Stream(StreamFailure::Timeout) if !session.is_body_done() => Fault::BodyTimeout,
+            fault => fault,
+        };
         session.set_keepalive(None);
         let error_code = respond::fault(session, call, fault).await;
         // pingora drops the connection now; a client that reads to its end must see it end in order.
@@ -204,7 +211,9 @@ impl Proxy {
         session.set_write_timeout(Some(total));
         let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
         call.route = Some(route);
-        if session.req_header().headers.contains_key(header::EXPECT) && !session.is_body_done() {
+        let waits = session.req_header().version == Version::HTTP_11
+            && session.req_header().headers.contains_key(header::EXPECT);
+        if waits && !session.is_body_done() {
             // The body is wanted: what is known of the request was checked. The partner is not asked.
             session
                 .write_continue_response()
@@ -239,17 +248,11 @@ impl Proxy {
         if !self.trusts(peer) {
             return peer;
         }
-        let header = session
-            .req_header()
-            .headers
-            .get(&forward::X_FORWARDED_FOR)?
-            .to_str()
-            .ok();
-        let mut hops = header
-            .unwrap_or_default()
-            .rsplit(',')
-            .map_while(|hop| hop.trim().parse::<IpAddr>().ok());
-        hops.find(|hop| !self.trusts(Some(*hop))).or(peer)
+        forward::forwarded_for(&session.req_header().headers)
+            .map_while(|hop| hop.parse::<IpAddr>().ok())
+            .map(|hop| hop.to_canonical())
+            .find(|hop| !self.trusts(Some(*hop)))
+            .or(peer)
     }
 }
 

@@ -330,12 +330,14 @@ fn mode(source: &InboundIntegration, problems: &mut Vec<Problem>) -> Option<Mode
         mode: source.request_transformation_mode,
         mappings: &source.request_field_mappings,
         script: source.request_transform_script.as_deref(),
+        most_bytes: source.body_limits.request_bytes,
     };
     let response = Side {
         name: "response",
         mode: source.response_transformation_mode,
         mappings: &source.response_field_mappings,
         script: source.response_transform_script.as_deref(),
+        most_bytes: source.body_limits.response_bytes,
     };
     match (request.compile(problems), response.compile(problems)) {
         (None, None) => Some(Mode::Stream),
@@ -349,6 +351,8 @@ struct Side<'s> {
     mode: Option<TransformationMode>,
     mappings: &'s [FieldMapping],
     script: Option<&'s str>,
+    /// The most bytes of the result, as of the body.
+    most_bytes: u64,
 }
 
 impl Side<'_> {
@@ -374,7 +378,9 @@ impl Side<'_> {
                     refuse(&mappings, "must hold at least one line in mode SIMPLE".to_owned());
                     return None;
                 }
-                Mapping::compile(self.mappings, &mappings, problems).map(Transform::Mapping)
+                let most = usize::try_from(self.most_bytes).unwrap_or(usize::MAX);
+                let mapping = Mapping::compile(self.mappings, &mappings, problems)?;
+                Some(Transform::Mapping(mapping.with_max_output(most)))
             }
             Some(TransformationMode::Script) => {
                 if !self.mappings.is_empty() {

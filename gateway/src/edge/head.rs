@@ -38,8 +38,8 @@ pub struct Head {
     pub rewritten: Option<Vec<u8>>,
     /// How its body ends.
     pub framing: Framing,
-    /// True if it asks to change the protocol.
-    pub upgrade: bool,
+    /// True if it asks to change over to WebSocket (RFC 6455), the one other protocol that is carried.
+    pub websocket: bool,
 }
 
 /// The most header fields that can be allowed.
@@ -137,11 +137,20 @@ fn check(bytes: &[u8], limits: &HeadLimits) -> Result<Head, Refusal> {
     if host::of_authority(authority).is_none() {
         return Err(Refusal::Malformed("the Host header is no host"));
     }
+    let websocket = !version_1_0
+        && fields
+            .upgrade
+            .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+    let mut rewritten = origin_form(bytes, method, target, authority)?;
+    if fields.upgrade.is_some() && !websocket {
+        // A server may ignore an upgrade that it does not know (RFC 9110 section 7.8); the parser would not.
+        rewritten = Some(without_upgrade(rewritten.as_deref().unwrap_or(bytes)));
+    }
     Ok(Head {
         length: bytes.len(),
-        rewritten: origin_form(bytes, method, target, authority)?,
+        rewritten,
         framing: fields.framing(version_1_0)?,
-        upgrade: fields.upgrade,
+        websocket,
     })
 }
 
@@ -196,6 +205,16 @@ fn origin_form(bytes: &[u8], method: &str, target: &str, authority: &str) -> Res
     Ok(Some(origin))
 }
 
+/// The head without its `Upgrade` fields.
+fn without_upgrade(head: &[u8]) -> Vec<u8> {
+    let is_upgrade = |line: &[u8]| line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"upgrade:"));
+    head.split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !is_upgrade(line))
+        .flatten()
+        .copied()
+        .collect()
+}
+
 fn strip_scheme(target: &str) -> Option<&str> {
     ["http://", "https://"].into_iter().find_map(|scheme| {
         target
@@ -211,7 +230,7 @@ struct Fields<'h> {
     host: Option<&'h [u8]>,
     length: Option<&'h [u8]>,
     coding: Option<&'h [u8]>,
-    upgrade: bool,
+    upgrade: Option<&'h [u8]>,
 }
 
 impl<'h> Fields<'h> {
@@ -228,7 +247,7 @@ impl<'h> Fields<'h> {
                 {
                     return Err(Refusal::Expectation);
                 }
-                7 if header.name.eq_ignore_ascii_case("upgrade") => fields.upgrade = true,
+                7 if header.name.eq_ignore_ascii_case("upgrade") => fields.upgrade = Some(header.value),
                 _ => {}
             }
         }

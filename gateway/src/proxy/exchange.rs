@@ -182,10 +182,12 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
 async fn pass_on(session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
     let mut head = answer_head(&answer, call).map_err(internal)?;
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
+    // Where both are there, the coding says where the body ends (RFC 9112 section 6.3).
+    let is_chunked = answer.headers.contains_key(header::TRANSFER_ENCODING);
     if let Some(length) = answer
         .headers
         .get(header::CONTENT_LENGTH)
-        .filter(|_| answer.status != 204)
+        .filter(|_| answer.status != 204 && !is_chunked)
     {
         head.insert_header(header::CONTENT_LENGTH, length.clone())
             .map_err(internal)?;

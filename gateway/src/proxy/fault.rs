@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     BodyTooLarge(u64),
     /// The client's body did not arrive in time.
     BodyTimeout,
+    /// The client's header fields contradict each other.
+    BadHeaders,
     /// The client's body broke off or is malformed.
     BodyBroken,
     /// The client's body is encoded, and has to be read.
@@ -94,7 +96,7 @@ impl Fault {
     /// The HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Path(_) | Self::OrgId | Self::BodyBroken | Self::RequestMapping(_) => 400,
+            Self::Path(_) | Self::OrgId | Self::BadHeaders | Self::BodyBroken | Self::RequestMapping(_) => 400,
             Self::Unauthorized(..) => 401,
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
@@ -120,7 +122,7 @@ impl Fault {
             Self::NotReady => "SERVICE_UNAVAILABLE",
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
-            Self::Path(_) | Self::BodyBroken => "BAD_REQUEST",
+            Self::Path(_) | Self::BadHeaders | Self::BodyBroken => "BAD_REQUEST",
             Self::OrgId | Self::RequestMapping(_) | Self::Script("request", ScriptFault::BadInput { .. }) => {
                 "VALIDATION_ERROR"
             }
@@ -153,6 +155,7 @@ impl Fault {
             Self::RateLimited(_) => "too many requests; try again after the time in Retry-After".to_owned(),
             Self::BodyTooLarge(most) => format!("the request body is larger than the {most} bytes allowed"),
             Self::BodyTimeout => "the request body did not arrive in time".to_owned(),
+            Self::BadHeaders => "the request's header fields contradict each other".to_owned(),
             Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
             Self::BodyEncoded => "the request body must be sent without Content-Encoding".to_owned(),
             Self::RequestMapping(fault) => format!("the request cannot be transformed: {fault}"),
@@ -228,7 +231,7 @@ impl Fault {
             Self::NotFound => Counted::Refused(Refusal::NotFound),
             Self::MethodNotAllowed(_) => Counted::Refused(Refusal::MethodNotAllowed),
             Self::Path(_) => Counted::Refused(Refusal::AmbiguousPath),
-            Self::OrgId => Counted::Refused(Refusal::BadRequest),
+            Self::OrgId | Self::BadHeaders => Counted::Refused(Refusal::BadRequest),
             Self::Unauthorized(..) => Counted::Refused(Refusal::Unauthorized),
             Self::RateLimited(exceeded) => Counted::Refused(exceeded.scope.into()),
             Self::BodyTooLarge(_) => Counted::Refused(Refusal::BodyTooLarge),

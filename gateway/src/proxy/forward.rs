@@ -87,19 +87,33 @@ pub(super) struct Seen {
 impl Seen {
     /// Reads the client's request. `trusted` says that it came through a proxy whose word is taken.
     pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: bool) -> Self {
-        let before = headers
-            .get(&X_FORWARDED_FOR)
-            .filter(|_| trusted)
-            .and_then(|value| value.to_str().ok());
-        let forwarded_for = peer.map(|peer| match before {
-            Some(before) => format!("{before}, {peer}"),
-            None => peer.to_string(),
+        let forwarded_for = peer.map(|peer| {
+            let values = headers.get_all(&X_FORWARDED_FOR).iter().filter(|_| trusted);
+            let mut hops: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+            let peer = peer.to_string();
+            hops.push(&peer);
+            hops.join(", ")
         });
         Self {
             host: headers.get(header::HOST).cloned(),
             forwarded_for: forwarded_for.and_then(|value| HeaderValue::try_from(value).ok()),
         }
     }
+}
+
+/// The hops of `X-Forwarded-For`, the nearest first. Its fields are one list, however many lines they stand on (RFC 9110
+/// section 5.3): a proxy may add its own line below the client's.
+pub(super) fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values: Vec<&str> = headers
+        .get_all(&X_FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    values
+        .into_iter()
+        .rev()
+        .flat_map(|value| value.rsplit(','))
+        .map(str::trim)
 }
 
 /// Fields that belong to one connection (RFC 9110 section 7.6.1).

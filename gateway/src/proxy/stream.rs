@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, StatusCode, Uri, header};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -36,7 +36,12 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
         if tls { upstream.host().to_owned() } else { String::new() },
     );
     peer.group_key = route.group_key;
-    limit(&mut peer, timeouts, call.time_left(), may_be_endless(session));
+    let endless = may_be_endless(session);
+    if let Some(guard) = call.guard.as_ref().filter(|_| endless) {
+        // pingora has one time for the head and for every wait after it; that for the head is kept by the guard.
+        guard.answer_within(Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(call.time_left()));
+    }
+    limit(&mut peer, timeouts, call.time_left(), endless);
     call.upstream.address = Some(address);
     call.upstream.attempts += 1;
     call.upstream.called.get_or_insert_with(Instant::now);
@@ -58,8 +63,16 @@ fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool)
 /// True for a request whose answer may go on for as long as both sides like: another protocol, or a stream of events.
 /// pingora takes one time for the head and for each wait after it, so it has to be known beforehand.
 fn may_be_endless(session: &Session) -> bool {
-    let events = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
-    session.is_upgrade_req() || session.req_header().headers.get(header::ACCEPT).is_some_and(events)
+    let accepted = session.req_header().headers.get_all(header::ACCEPT).iter();
+    let mut kinds = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    session.is_upgrade_req() || kinds.any(is_events)
+}
+
+fn is_events(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// How long an endless answer may be silent.
@@ -140,8 +153,11 @@ pub(super) fn add_limits(head: &mut ResponseHeader, call: &Call) -> pingora::Res
 }
 
 fn is_event_stream(head: &ResponseHeader) -> bool {
-    let essence = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.starts_with("text/event-stream"));
-    head.headers.get(header::CONTENT_TYPE).is_some_and(essence)
+    let kind = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    kind.is_some_and(is_events)
 }
 
 /// What pingora's error means where only the client was spoken with.
@@ -155,7 +171,11 @@ pub(super) fn fault_of(error: &Error, call: &Call) -> Fault {
     let what = || error.etype().as_str().to_owned();
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Fault::BodyTimeout,
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Fault::BadHeaders,
         (ErrorSource::Downstream, ErrorType::ReadError) => match io_kind(error) {
+            Some(std::io::ErrorKind::TimedOut) if call.guard.as_ref().is_some_and(|guard| guard.awaits_answer()) => {
+                Fault::Stream(StreamFailure::Timeout)
+            }
             Some(std::io::ErrorKind::TimedOut) => Fault::BodyTimeout,
             Some(std::io::ErrorKind::InvalidData) => Fault::BodyBroken,
             _ => Fault::ClientGone,

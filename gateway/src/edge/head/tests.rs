@@ -146,3 +146,21 @@ fn what_could_be_read_in_two_ways_is_refused() {
         assert_eq!(status(text), expected, "{text:?}");
     }
 }
+
+#[test]
+fn only_websocket_on_http_1_1_changes_the_protocol() {
+    assert!(complete("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\n\r\n").websocket);
+    for head in [
+        "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nx: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nUPGRADE: h2c\r\nx: y\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\nHost: a\r\nupgrade: x\r\nUpgrade: websocket, h2c\r\nx: y\r\n\r\n",
+    ] {
+        let head = complete(head);
+        let rewritten = String::from_utf8(head.rewritten.unwrap()).unwrap();
+        assert!(
+            !head.websocket && !rewritten.to_lowercase().contains("upgrade"),
+            "{rewritten}"
+        );
+        assert!(rewritten.ends_with("Host: a\r\nx: y\r\n\r\n"), "{rewritten}");
+    }
+}
