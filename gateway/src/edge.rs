@@ -50,6 +50,8 @@ pub struct Guard {
     cleared: usize,
     phase: Phase,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs while the client does not take what is written to it.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// The request that is under way asks to change over to WebSocket.
     websocket: bool,
     request: Arc<RequestState>,
@@ -120,6 +122,8 @@ const MOST_HELD: usize = 64 * 1024;
 /// Bytes that are read and thrown away after a refusal, and for how long.
 const MOST_DRAINED: usize = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// How long a client may take nothing of an answer.
+const WRITE_STALL: Duration = Duration::from_secs(30);
 
 impl Guard {
     /// Guards `inner`.
@@ -132,6 +136,7 @@ impl Guard {
             cleared: 0,
             phase: Phase::Head,
             deadline: None,
+            stalled: None,
             websocket: false,
             request: Arc::default(),
         }
@@ -360,6 +365,20 @@ impl Guard {
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
         sleep.as_mut().poll(cx)
+    }
+
+    /// What a write came to. A client that takes nothing for [`WRITE_STALL`] is given up; the time costs nothing until a
+    /// write has to wait.
+    fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn pass_on(&mut self, out: &mut ReadBuf<'_>) {

@@ -10,6 +10,7 @@ pub mod limiter;
 pub mod live;
 pub mod metrics;
 pub mod proxy;
+pub mod records;
 pub mod scripts;
 pub mod server;
 pub mod sync;

@@ -38,6 +38,10 @@ pub struct Metrics {
     pub access_log_dropped: IntCounter,
     /// Failures to open or write the access log.
     pub access_log_errors: IntCounter,
+    /// Records of calls that the control plane does not have yet.
+    pub records_waiting: IntGauge,
+    /// Records of calls that were lost, as there was no room for them.
+    pub records_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -91,6 +95,11 @@ impl Metrics {
                 "gateway_access_log_errors_total",
                 "Failures to open or write the access log.",
             )?,
+            records_waiting: gauge(
+                "gateway_records_waiting",
+                "Records of calls on their way to the control plane.",
+            )?,
+            records_dropped: counter("gateway_records_dropped_total", "Records of calls lost.")?,
             registry,
         })
     }

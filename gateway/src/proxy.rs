@@ -29,6 +29,7 @@ use crate::access_log::AccessLog;
 use crate::edge::Guard;
 use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
+use crate::records::Records;
 use crate::scripts::ScriptPool;
 pub use call::Call;
 use call::Identity;
@@ -53,6 +54,8 @@ pub struct Proxy {
     pub trusted_proxies: Vec<IpNet>,
     /// Counts requests, to spread them over targets.
     pub ticket: AtomicU64,
+    /// Records of calls; `None` where no control plane takes them.
+    pub records: Option<Arc<Records>>,
 }
 
 #[async_trait]
@@ -88,7 +91,7 @@ impl ProxyHttp for Proxy {
             // An answer that broke off must not be made to look whole: pingora drops the connection.
             Err(fault) if respond::is_under_way(session) => Err(self.stop(session, call, fault)),
             Err(fault) => {
-                respond::fault(session, call, fault).await;
+                Box::pin(respond::fault(session, call, fault)).await;
                 Ok(true)
             }
         }
@@ -174,7 +177,7 @@ impl ProxyHttp for Proxy {
             fault => fault,
         };
         session.set_keepalive(None);
-        let error_code = respond::fault(session, call, fault).await;
+        let error_code = Box::pin(respond::fault(session, call, fault)).await;
         // pingora drops the connection now; a client that reads to its end must see it end in order.
         session.downstream_session.shutdown().await;
         FailToProxy {
@@ -202,13 +205,12 @@ impl Proxy {
         let live = self.shared.load().ok_or(Fault::NotReady)?;
         let peer = peer_of(session);
         call.client = self.client(session, peer);
-        let ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
-        let route = admit::admit(&live, session.req_header(), call, ticket)?;
+        call.ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
+        let route = admit::admit(&live, session.req_header(), call)?;
         let total = Duration::from_millis(route.integration.timeouts.total_ms);
         if let Some(guard) = &call.guard {
             guard.body_within(total);
         }
-        session.set_write_timeout(Some(total));
         let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
         call.route = Some(route);
         let waits = session.req_header().version == Version::HTTP_11
@@ -222,7 +224,8 @@ impl Proxy {
         }
         if exchange {
             let seen = self.seen(session);
-            exchange::run(self, session, call, &seen).await?;
+            // Boxed, so that the future of a streamed request stays small: it is made and moved for each.
+            Box::pin(exchange::run(self, session, call, &seen)).await?;
         }
         Ok(exchange)
     }

@@ -126,9 +126,10 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         deps: Deps::new(&config, Arc::clone(&metrics))?,
         data_dir,
     };
+    let config_flow = sync::start(&config, context, &stop, &tasks)?;
     let admin = admin::Context {
         shared: Arc::clone(&shared),
-        state: sync::start(&config, context, &stop, &tasks)?,
+        state: config_flow.state,
         metrics: Arc::clone(&metrics),
         stopping: Arc::clone(&stopping),
     };
@@ -143,6 +144,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         keep_alive_seconds: config.edge.keep_alive_seconds,
         trusted_proxies: config.edge.trusted_proxies.clone(),
         ticket: AtomicU64::new(0),
+        records: config_flow.records,
     };
     let trusted = trusted_file(&config)?;
     let mut service = Serving::start(&config, proxy, &listener, trusted, &tasks);

@@ -23,6 +23,7 @@ use self::state::State;
 use crate::config::{ConfigSource, ProcessConfig};
 use crate::data_dir::DataDir;
 use crate::live::{Deps, Shared};
+use crate::records::Records;
 
 /// Why the config flow cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,14 @@ pub struct Context {
     pub data_dir: Arc<DataDir>,
 }
 
+/// The config flow as it runs.
+pub struct Running {
+    /// What is known of it.
+    pub state: Arc<State>,
+    /// Takes records of calls to the control plane, if there is one.
+    pub records: Option<Arc<Records>>,
+}
+
 /// Starts the config flow, which runs in `tasks` until `stop`.
 ///
 /// The last known good configuration is live at once if the control plane pushes it, and if the file is bad.
@@ -56,13 +65,14 @@ pub fn start(
     context: Context,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> Result<Arc<State>, SyncError> {
+) -> Result<Running, SyncError> {
     let state = Arc::new(State::new(config.gateway_id()));
     let metrics = Arc::clone(&context.deps.metrics);
     let (applier, accepted) = Applier::new(context.shared, context.deps, Arc::clone(&state));
     let applier = Arc::new(applier);
-    match &config.config {
+    let records = match &config.config {
         ConfigSource::ControlPlane(control_plane) => {
+            let records = Arc::new(Records::new(&config.gateway_id(), &metrics));
             let stream = stream::Stream {
                 endpoint: Endpoint::parse(&control_plane.url)?,
                 control_plane: control_plane.clone(),
@@ -71,6 +81,7 @@ pub fn start(
                 state: Arc::clone(&state),
                 tls: egress::client_config(control_plane.ca_file.as_deref())?,
                 metrics,
+                records: Arc::clone(&records),
                 pace: stream::Pace::default(),
             };
             let data_dir = Arc::clone(&context.data_dir);
@@ -79,6 +90,7 @@ pub fn start(
                 restore(&applier, &data_dir).await;
                 stream.run(stop).await;
             });
+            Some(records)
         }
         ConfigSource::File(file) => {
             let watch = file::Watch {
@@ -89,10 +101,11 @@ pub fn start(
                 pace: file::Pace::default(),
             };
             tasks.spawn(watch.run(stop.clone()));
+            None
         }
-    }
+    };
     tasks.spawn(last_good::keep(context.data_dir, accepted, stop.clone()));
-    Ok(state)
+    Ok(Running { state, records })
 }
 
 /// Makes the last known good configuration live, if there is one.

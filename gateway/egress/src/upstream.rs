@@ -64,12 +64,17 @@ impl Upstream {
     /// # Errors
     /// If the name cannot be resolved within five seconds, or all of its addresses are refused.
     pub async fn address(self: &Arc<Self>) -> Result<SocketAddr, ResolveError> {
-        if let Some(current) = self.current.load().as_deref()
-            && self.is_valid(current)
-        {
-            return Ok(self.next_of(current));
+        match self.known_address() {
+            Some(address) => Ok(address),
+            None => Ok(self.next_of(&*self.resolve(RESOLVE_LIMIT).await?)),
         }
-        Ok(self.next_of(&*self.resolve(RESOLVE_LIMIT).await?))
+    }
+
+    /// The same where nothing has to be waited for, which is nearly always.
+    pub fn known_address(self: &Arc<Self>) -> Option<SocketAddr> {
+        let current = self.current.load();
+        let current = current.as_deref().filter(|current| self.is_valid(current))?;
+        Some(self.next_of(current))
     }
 
     /// Up to `most` checked addresses in the order to try them, beginning with the one whose turn it is.

@@ -166,3 +166,11 @@ async fn what_follows_chunks_stays_behind() {
     guard.request().finish();
     assert_eq!(read(&mut guard, HEAD.len()).await, HEAD);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    let (client, mut guard, _) = guarded(MINUTE);
+    let error = guard.write_all(&vec![b'x'; 4 << 20]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    drop(client);
+}

@@ -27,7 +27,7 @@ const RESERVED: [&str; 3] = ["/api/v1/integrations", "/api/v1/events", "/webhook
 ///
 /// # Errors
 /// Why it does not go anywhere.
-pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call, ticket: u64) -> Result<Route, Fault> {
+pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call) -> Result<Route, Fault> {
     let authority = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = authority.and_then(host::of_authority).ok_or(Fault::NotFound)?;
     let path = path::canonical(request.uri.path()).map_err(Fault::Path)?;
@@ -47,7 +47,7 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call, ticke
     check_length(integration, &request.headers)?;
     let target = runtime
         .targets
-        .get(integration.pick(ticket))
+        .get(integration.pick(call.ticket))
         .ok_or_else(|| Fault::Internal("an integration without a target is live".to_owned()))?;
     let url = target.upstream.target();
     let own_query = found.query.as_deref().map(|query| strip_credential(integration, query));

@@ -23,6 +23,8 @@ pub struct Call {
     pub(crate) in_flight: Option<Held>,
     pub(crate) identity: Option<Identity>,
     pub(crate) client: Option<IpAddr>,
+    /// The request's number among those of this process.
+    pub(crate) ticket: u64,
     /// The integration that answers to host and path, whatever becomes of the request then.
     pub(crate) runtime: Option<Arc<IntegrationRuntime>>,
     /// Set once the request is admitted.
@@ -95,6 +97,7 @@ impl Call {
             in_flight: None,
             identity: None,
             client: None,
+            ticket: 0,
             runtime: None,
             route: None,
             fault: None,

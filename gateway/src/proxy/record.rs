@@ -1,10 +1,16 @@
-//! The end of a request: its metrics and its line in the access log.
+//! The end of a request: its metrics, its line in the access log, and perhaps a record of it.
 
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use filters::model::ExecutionRecord;
+use filters::model::record::RecordStatus;
+use filters::plan::Integration;
+use filters::target::TargetUrl;
 use http::header;
 use pingora::Error;
 use pingora::proxy::Session;
+use uuid::Uuid;
 
 use super::Proxy;
 use super::call::Call;
@@ -12,8 +18,9 @@ use super::fault::{Counted, Fault};
 use super::stream;
 use crate::access_log::{AccessRecord, RouteMode, UpstreamRecord};
 use crate::metrics::Outcome;
+use crate::records::moment;
 
-/// Counts the request and writes its line.
+/// Counts the request, writes its line, and makes a record if its integration wants one.
 pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, call: &mut Call) {
     if call.fault.is_none()
         && let Some(error) = error
@@ -24,6 +31,7 @@ pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, cal
     let status = written.filter(|status| !(100..=199).contains(status) || *status == 101);
     count(proxy, call, status);
     line(proxy, session, call, status);
+    keep(proxy, session, call, status);
 }
 
 fn count(proxy: &Proxy, call: &Call, status: Option<u16>) {
@@ -73,12 +81,7 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
         client: call.client.or_else(|| super::peer_of(session)),
         method: request.method.as_str(),
         host: request.headers.get(header::HOST).map_or(&[], |host| host.as_bytes()),
-        path: call
-            .route
-            .as_ref()
-            .and_then(|route| route.path.as_deref())
-            .unwrap_or_else(|| request.uri.path())
-            .as_bytes(),
+        path: path(session, call).as_bytes(),
         status,
         code: call.fault.as_ref().map(Fault::code),
         integration: integration.map(|integration| &*integration.id),
@@ -95,4 +98,84 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
         }),
         fault_reason: reason.as_deref(),
     });
+}
+
+fn keep(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
+    let (Some(records), Some(runtime)) = (&proxy.records, &call.runtime) else {
+        return;
+    };
+    let failed = call.fault.is_some() || status.is_some_and(|status| status >= 400);
+    if runtime.integration.records.takes(call.ticket, failed) {
+        let gateway_id = Arc::clone(records.gateway_id());
+        records.put(record(gateway_id, &runtime.integration, session, call, status));
+    }
+}
+
+fn record(
+    gateway_id: Arc<str>,
+    integration: &Integration,
+    session: &Session,
+    call: &Call,
+    response_status: Option<u16>,
+) -> ExecutionRecord {
+    let duration = call.started.elapsed();
+    let began = SystemTime::now().checked_sub(duration);
+    let failed = call.fault.is_some() || response_status.is_some_and(|status| status >= 400);
+    let upstream = call
+        .upstream
+        .called
+        .map(|called| call.upstream.answered.unwrap_or_else(|| called.elapsed()));
+    ExecutionRecord {
+        id: Uuid::now_v7().to_string(),
+        trace_id: call
+            .identity
+            .as_ref()
+            .map(|identity| hex::encode(identity.trace.trace_id()))
+            .unwrap_or_default(),
+        request_id: call.request_id().to_owned(),
+        org_id: integration.source.org_id,
+        integration_config_id: Arc::clone(&integration.id),
+        integration_name: integration.source.name.clone(),
+        direction: integration.source.direction,
+        status: if failed {
+            RecordStatus::Failed
+        } else {
+            RecordStatus::Success
+        },
+        http_method: ExecutionRecord::cut(session.req_header().method.as_str()),
+        path: ExecutionRecord::cut(path(session, call)),
+        response_status,
+        error_category: call.fault.as_ref().map(|fault| fault.code().to_owned()),
+        error_message: call
+            .fault
+            .as_ref()
+            .map(|fault| ExecutionRecord::cut(&fault.to_string())),
+        attempts: call.upstream.attempts,
+        request_bytes: call.request_bytes,
+        response_bytes: call.response_bytes,
+        duration_ms: millis(duration),
+        upstream_ms: upstream.map(millis),
+        target_url: call.route.as_ref().map(|route| origin(route.target.upstream.target())),
+        consumer: call.route.as_ref().and_then(|route| route.consumer.clone()),
+        created_at: moment(began.unwrap_or(SystemTime::UNIX_EPOCH)),
+        gateway_id,
+    }
+}
+
+/// The client's path, in canonical form once it is known.
+fn path<'c>(session: &'c Session, call: &'c Call) -> &'c str {
+    call.route
+        .as_ref()
+        .and_then(|route| route.path.as_deref())
+        .unwrap_or_else(|| session.req_header().uri.path())
+}
+
+/// Without path and query, which may hold secrets.
+fn origin(target: &TargetUrl) -> String {
+    let authority = target.authority().to_str().unwrap_or_default();
+    format!("{}://{authority}", target.scheme().as_str())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,7 @@
 //! The streaming path: pingora carries the bytes, this decides where to and what is edited on the way.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
@@ -23,10 +25,10 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     };
     let upstream = &route.target.upstream;
     let timeouts = call.timeouts();
-    let resolving = tokio::time::timeout(Duration::from_millis(timeouts.connect_ms), upstream.address());
-    let address = match resolving.await {
-        Ok(resolved) => resolved.map_err(|error| Fault::Egress(error.into()))?,
-        Err(_) => return Err(Fault::Stream(StreamFailure::ConnectTimeout)),
+    let address = match upstream.known_address() {
+        Some(address) => address,
+        // Boxed, as the rare case must not make the future of every request larger.
+        None => Box::pin(resolved(upstream, Duration::from_millis(timeouts.connect_ms))).await?,
     };
     let target = upstream.target();
     let tls = target.scheme() == Scheme::Https;
@@ -48,6 +50,13 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     Ok(Box::new(peer))
 }
 
+async fn resolved(upstream: &Arc<egress::Upstream>, limit: Duration) -> Result<SocketAddr, Fault> {
+    match tokio::time::timeout(limit, upstream.address()).await {
+        Ok(address) => address.map_err(|error| Fault::Egress(error.into())),
+        Err(_) => Err(Fault::Stream(StreamFailure::ConnectTimeout)),
+    }
+}
+
 fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool) {
     let connect = Duration::from_millis(timeouts.connect_ms).min(left);
     let first_byte = Duration::from_millis(timeouts.first_byte_ms).min(left);
@@ -56,7 +65,6 @@ fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool)
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
     options.read_timeout = Some(silence);
-    options.write_timeout = Some(left);
     options.idle_timeout = Some(IDLE);
 }
 

@@ -1,6 +1,7 @@
 //! The push stream: one WebSocket that the gateway dials and keeps, whatever happens to it.
 
 mod connect;
+mod shipping;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use self::connect::{ConnectError, Socket};
+use self::shipping::Shipping;
 use super::apply::{Applier, Outcome, Update};
 use super::endpoint::Endpoint;
 use super::state::State;
 use crate::config::ControlPlane;
 use crate::metrics::Metrics;
+use crate::records::Records;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,7 @@ pub(super) struct Stream {
     pub(super) state: Arc<State>,
     pub(super) tls: Arc<rustls::ClientConfig>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) records: Arc<Records>,
     pub(super) pace: Pace,
 }
 
@@ -60,6 +64,8 @@ pub(super) struct Pace {
     pub(super) backoff: (Duration, Duration),
     /// Between two status messages.
     pub(super) status: Duration,
+    /// Between two looks for records of calls that wait.
+    pub(super) records: Duration,
     /// Between two pings.
     pub(super) ping: Duration,
     /// Silence after which the connection counts as dead.
@@ -71,6 +77,7 @@ impl Default for Pace {
         Self {
             backoff: (Duration::from_millis(100), Duration::from_secs(10)),
             status: Duration::from_secs(5),
+            records: Duration::from_millis(500),
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(60),
         }
@@ -115,6 +122,7 @@ impl Stream {
             stream: self,
             socket,
             asked: None,
+            shipping: Shipping::new(Arc::clone(&self.records)),
         };
         let ended = conversation.run(messages, results, stop).await;
         drop(conversation);
@@ -141,6 +149,7 @@ struct Conversation<'a> {
     socket: Socket,
     /// When `Hello` was said last, in answer to a change that does not fit.
     asked: Option<Instant>,
+    shipping: Shipping,
 }
 
 impl Conversation<'_> {
@@ -154,6 +163,7 @@ impl Conversation<'_> {
         let pace = self.stream.pace;
         let mut status = every(pace.status);
         let mut ping = every(pace.ping);
+        let mut records = every(pace.records);
         let mut heard_at = Instant::now();
         let mut waiting: Option<Utf8Bytes> = None;
         loop {
@@ -167,6 +177,9 @@ impl Conversation<'_> {
                 frame = self.socket.next(), if waiting.is_none() => {
                     heard_at = Instant::now();
                     waiting = text_of(frame)?;
+                    if waiting.take_if(|text| self.shipping.hears(text)).is_some() && self.shipping.has_full_batch() {
+                        self.ship().await?;
+                    }
                 }
                 Some(outcome) = results.recv() => self.answer(outcome).await?,
                 _ = status.tick() => {
@@ -175,6 +188,8 @@ impl Conversation<'_> {
                     let in_flight = metrics.in_flight.get().try_into().unwrap_or(0);
                     self.say(&FromGateway::Status { requests, in_flight }).await?;
                 }
+                _ = records.tick() => self.ship().await?,
+                () = self.shipping.filled() => self.ship().await?,
                 _ = ping.tick() => {
                     if waiting.is_none() && heard_at.elapsed() > pace.silence {
                         return Err(StreamError::Silent(pace.silence));
@@ -182,6 +197,8 @@ impl Conversation<'_> {
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
                 () = stop.cancelled() => {
+                    // What is not acknowledged in time is lost with this process.
+                    let _ = timeout(LAST_RECORDS, self.ship_all()).await;
                     let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
                     return Ok(());
                 }
@@ -211,6 +228,27 @@ impl Conversation<'_> {
                 }
                 self.asked = Some(Instant::now());
                 self.hello().await
+            }
+        }
+    }
+
+    /// Sends the next batch of records, unless one is on its way.
+    async fn ship(&mut self) -> Result<(), StreamError> {
+        match self.shipping.due() {
+            Some(batch) => self.send(Message::Text(batch)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends all records, each batch after the answer to the one before.
+    async fn ship_all(&mut self) -> Result<(), StreamError> {
+        loop {
+            self.ship().await?;
+            if !self.shipping.is_unanswered() {
+                return Ok(());
+            }
+            if let Some(text) = text_of(self.socket.next().await)? {
+                self.shipping.hears(&text);
             }
         }
     }
@@ -268,6 +306,8 @@ fn backoff((shortest, longest): (Duration, Duration), failures: u32) -> Duration
 /// Messages that may wait while one is applied.
 const QUEUE: usize = 64;
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the records that are left when the process is to stop.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use filters::model::push::{FromControlPlane, FromGateway, Have};
-use filters::model::{Secret, Snapshot};
+use filters::model::{ExecutionRecord, Secret, Snapshot};
 use http::header::AUTHORIZATION;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ use crate::sync::rig::{Rig, integration, snapshot, until};
 /// A gateway's stream, and the listener that it dials.
 struct Dialled {
     rig: Rig,
+    records: Arc<Records>,
     listener: TcpListener,
     stop: CancellationToken,
     running: JoinHandle<()>,
@@ -44,6 +45,7 @@ impl Dialled {
         let mut control_plane = ControlPlane::default();
         settings(&mut control_plane);
         let rig = Rig::new();
+        let records = Arc::new(Records::new("gw-1", &rig.metrics()));
         let stream = Stream {
             endpoint: Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap(),
             control_plane,
@@ -52,12 +54,14 @@ impl Dialled {
             state: Arc::clone(&rig.state),
             tls: egress::client_config(None).unwrap(),
             metrics: rig.metrics(),
+            records: Arc::clone(&records),
             pace,
         };
         let stop = CancellationToken::new();
         let running = tokio::spawn(stream.run(stop.clone()));
         Self {
             rig,
+            records,
             listener,
             stop,
             running,
@@ -103,6 +107,16 @@ impl Side {
             if let Message::Text(text) = self.frame().await {
                 return serde_json::from_str(&text).unwrap();
             }
+        }
+    }
+
+    /// The next batch: its name, and what is in it.
+    async fn records(&mut self) -> (String, Vec<String>) {
+        match self.next().await {
+            FromGateway::Records { batch, records, .. } => {
+                (batch, records.into_iter().map(|record| record.id).collect())
+            }
+            other => panic!("expected Records, got {other:?}"),
         }
     }
 
@@ -315,6 +329,76 @@ async fn a_stopping_gateway_says_goodbye() {
     dialled.stop.cancel();
     while !matches!(side.frame().await, Message::Close(_)) {}
     timeout(PATIENCE, dialled.running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn records_are_sent_until_they_are_acknowledged() {
+    let pace = Pace {
+        records: Duration::from_millis(5),
+        ..fast()
+    };
+    let dialled = Dialled::start(pace).await;
+    dialled.records.put(record(1));
+    let mut side = dialled.accept().await;
+    side.hello().await;
+    let (first, ids) = side.records().await;
+    assert_eq!(ids, ["r1"]);
+    dialled.records.put(record(2));
+    drop(side);
+    let mut side = dialled.accept().await;
+    side.hello().await;
+    assert_eq!(
+        side.records().await,
+        (first.clone(), ids),
+        "the same batch, as it was not acknowledged"
+    );
+    side.send(&FromControlPlane::Recorded { batch: first }).await;
+    let (second, ids) = side.records().await;
+    assert_eq!(ids, ["r2"]);
+    side.send(&FromControlPlane::Recorded { batch: second }).await;
+    until("the gateway has forgotten them", || {
+        dialled.rig.metrics().records_waiting.get() == 0
+    })
+    .await;
+    // Answers to batches do not get in the way of versions.
+    side.send(&snapshot(1, &["a"])).await;
+    assert!(matches!(side.next().await, FromGateway::Ack { version: 1, .. }));
+    dialled.stop().await;
+}
+
+#[tokio::test]
+async fn full_batches_do_not_wait_and_a_stopping_gateway_ships_the_rest() {
+    let pace = Pace {
+        records: Duration::from_secs(3600),
+        ..fast()
+    };
+    let dialled = Dialled::start(pace).await;
+    let mut side = dialled.accept().await;
+    side.hello().await;
+    (0..520).for_each(|number| dialled.records.put(record(number)));
+    let mut shipped = 0;
+    let mut stopped = false;
+    while shipped < 520 {
+        let (batch, ids) = side.records().await;
+        shipped += ids.len();
+        if !stopped {
+            dialled.stop.cancel();
+            stopped = true;
+        }
+        side.send(&FromControlPlane::Recorded { batch }).await;
+    }
+    while !matches!(side.frame().await, Message::Close(_)) {}
+    timeout(PATIENCE, dialled.running).await.unwrap().unwrap();
+}
+
+fn record(number: u32) -> ExecutionRecord {
+    serde_json::from_value(serde_json::json!({
+        "id": format!("r{number}"), "traceId": "t", "requestId": "q", "orgId": 1, "integrationConfigId": "a",
+        "integrationName": "A", "direction": "INBOUND", "status": "SUCCESS", "httpMethod": "GET", "path": "/",
+        "attempts": 1, "requestBytes": 0, "responseBytes": 0, "durationMs": 1, "createdAt": "2026-01-15T10:00:00.000Z",
+        "gatewayId": "gw-1",
+    }))
+    .unwrap()
 }
 
 #[test]
