@@ -272,7 +272,8 @@ impl Member {
 
     /// It says how many records of calls it lost.
     pub(crate) fn dropped(&self, records: u64) {
-        self.fleet.update(self, |tracked, _| tracked.records_dropped = Some(records));
+        self.fleet
+            .update(self, |tracked, _| tracked.records_dropped = Some(records));
     }
 
     /// Its name.

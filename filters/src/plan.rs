@@ -9,6 +9,7 @@ use http::{HeaderName, Method};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
 use crate::model::limits::{BodyLimits, RateLimit, Timeouts};
+use crate::model::record::RecordPolicy;
 use crate::model::{Entry, InboundIntegration, Organization, Security};
 use crate::outgoing::SignIn;
 use crate::rewrite::Rewrite;
@@ -78,6 +79,8 @@ pub struct Integration {
     pub timeouts: Timeouts,
     /// Sizes of bodies.
     pub body_limits: BodyLimits,
+    /// Of which calls records are made.
+    pub records: RecordPolicy,
 }
 
 /// One place that requests go to.

@@ -16,6 +16,7 @@ mod limits;
 mod mongo;
 mod observability;
 mod push_stream;
+mod records;
 mod recovery;
 mod routing;
 mod schema;

@@ -90,6 +90,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         limit_per_client_ip: limits[2],
         timeouts: source.timeouts,
         body_limits: source.body_limits,
+        records: source.records,
         paths,
     })
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::auth::{InboundAuthType, OutgoingAuthType};
 use super::limits::{BodyLimits, RateLimits, Timeouts};
 use super::mapping::{FieldMapping, TransformationMode};
+use super::record::RecordPolicy;
 use super::route::{HttpMethod, PathMatch, PathRewrite, Target, TargetHosts};
 use super::secret;
 
@@ -127,6 +128,9 @@ pub struct InboundIntegration {
     /// Metric series.
     #[serde(default)]
     pub metrics: MetricsDetail,
+    /// Of which calls the control plane gets records.
+    #[serde(default)]
+    pub records: RecordPolicy,
 
     /// When it was made (RFC 3339); set by the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,71 @@
+//! Records of calls on the push stream: a batch at a time, and again until it is acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use filters::model::push::FromControlPlane;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tracing::warn;
+
+use crate::records::Records;
+
+/// The records' part in one connection.
+pub(super) struct Shipping {
+    records: Arc<Records>,
+    /// When the batch on its way was sent on this connection.
+    sent: Option<Instant>,
+}
+
+impl Shipping {
+    pub(super) fn new(records: Arc<Records>) -> Self {
+        Self { records, sent: None }
+    }
+
+    /// Returns when there is more than fits into a batch. Safe to drop while it waits.
+    pub(super) async fn filled(&self) {
+        self.records.filled().await;
+    }
+
+    /// What is to be sent now, if anything.
+    pub(super) fn due(&mut self) -> Option<Utf8Bytes> {
+        if self.is_unanswered() {
+            return None;
+        }
+        let batch = self.records.batch().unwrap_or_else(|error| {
+            warn!(%error, "records of calls cannot be written as JSON and are dropped");
+            None
+        });
+        self.sent = batch.is_some().then(Instant::now);
+        batch
+    }
+
+    /// True while a batch may still be acknowledged.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.sent.is_some_and(|sent| sent.elapsed() < SEND_AGAIN)
+    }
+
+    /// True if `text` acknowledges a batch; it is of no interest to anybody else then.
+    pub(super) fn hears(&mut self, text: &str) -> bool {
+        // Configuration is read elsewhere: that takes its time.
+        if text.len() > LONGEST_ANSWER {
+            return false;
+        }
+        let Ok(FromControlPlane::Recorded { batch }) = serde_json::from_str(text) else {
+            return false;
+        };
+        if self.records.acknowledged(&batch) {
+            self.sent = None;
+        }
+        true
+    }
+
+    /// True if the next batch need not wait for its time.
+    pub(super) fn has_full_batch(&self) -> bool {
+        self.records.fill_a_batch()
+    }
+}
+
+/// Longer than the control plane waits for its store.
+const SEND_AGAIN: Duration = Duration::from_secs(15);
+const LONGEST_ANSWER: usize = 256;
