@@ -22,18 +22,17 @@ async fn a_call_is_recorded_with_what_became_of_it() {
         .save(&with(integration("labs", &partner.url("")), auth))
         .await;
     let gateway = serving(&control_plane, "labs", 401).await;
-    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for path in ["/results/17?secret=1234", "/broken"] {
         let request = gateway
             .request(http::Method::POST, "labs.test", path)
             .header("x-api-key", "key-of-the-front-desk")
             .header("x-request-id", "request-1")
-            .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+            .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
             .body("body of the client");
         harness::client::Reply::of(request).await;
     }
 
-    let found = until_recorded(&control_plane, &format!("/{trace}?orgId={ORG}"), 2).await;
+    let found = until_recorded(&control_plane, &format!("/{TRACE}?orgId={ORG}"), 2).await;
     says_what_happened(&found[0], &partner.url(""));
     assert_eq!(
         (&found[1]["status"], &found[1]["responseStatus"]),
@@ -56,7 +55,7 @@ async fn a_call_is_recorded_with_what_became_of_it() {
         json!([]),
         "another organization sees nothing of it"
     );
-    assert_eq!(control_plane.get(&format!("{PATH}/{trace}?orgId=7")).await.status, 404);
+    assert_eq!(control_plane.get(&format!("{PATH}/{TRACE}?orgId=7")).await.status, 404);
 }
 
 #[tokio::test]
@@ -176,7 +175,7 @@ async fn without_a_control_plane_nothing_is_held() {
 /// The record of the call that went well.
 fn says_what_happened(record: &Value, target: &str) {
     for (field, value) in [
-        ("traceId", json!(trace)),
+        ("traceId", json!(TRACE)),
         ("requestId", json!("request-1")),
         ("orgId", json!(ORG)),
         ("integrationConfigId", json!("labs")),
@@ -223,4 +222,5 @@ async fn until_recorded(control_plane: &ControlPlane, query: &str, count: usize)
     .await
 }
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PATH: &str = "/api/v1/execution-logs";
