@@ -5,6 +5,7 @@
 //! `target/bench/NAME.json`. A peer that is not there is named and left out: no figure is ever carried over.
 
 pub mod client;
+pub mod control_plane;
 pub mod error;
 pub mod machine;
 pub mod nginx;

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
 use benches::client::Question;
+use benches::control_plane;
 use harness::documents::ORG;
 use harness::{ControlPlane, Gateway, documents};
-use reqwest::{Client, Method, RequestBuilder};
-use serde_json::{Value, json};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
 
 use crate::ROUTES;
 
@@ -18,7 +18,7 @@ pub(crate) struct Fleet {
     control_plane: ControlPlane,
     gateway: Gateway,
     upstream: SocketAddr,
-    /// How long the control plane took to take all integrations over.
+    /// How long the control plane took to start and to take all integrations over.
     pub(crate) applied_in: Duration,
     /// How long the gateway took from its start until it served them.
     pub(crate) started_in: Duration,
@@ -30,19 +30,9 @@ impl Fleet {
     /// # Errors
     /// If the control plane refuses them.
     pub(crate) async fn start(upstream: SocketAddr) -> anyhow::Result<Self> {
-        let control_plane = ControlPlane::start().await;
-        let put: Vec<Value> = (0..ROUTES)
-            .map(|number| json!({"kind": "integration", "value": integration(number, upstream, 0)}))
-            .collect();
         let started = Instant::now();
-        let request = Client::new()
-            .post(format!("{}/api/v1/apply", control_plane.url()))
-            .header("x-api-key", control_plane.operator_key())
-            .timeout(Duration::from_secs(120))
-            .json(&json!({"put": put}));
-        let answer = request.send().await.context("cannot apply the integrations")?;
-        let (status, text) = (answer.status(), answer.text().await?);
-        ensure!(status.is_success(), "the integrations were refused: {status} {text}");
+        let integrations = (0..ROUTES).map(|number| integration(number, upstream, 0));
+        let control_plane = control_plane::holding(integrations).await?;
         let applied_in = started.elapsed();
         let started = Instant::now();
         let gateway = Gateway::fed_by(&control_plane).await;

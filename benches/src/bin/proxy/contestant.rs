@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use benches::client::{Question, first_good_answer, free_address};
+use benches::control_plane;
 use benches::error::Error;
 use benches::tools::Tools;
-use harness::Process;
+use harness::{ControlPlane, Process};
 
 use crate::gateway::{self, Chain};
 use crate::{BODY, peers};
@@ -70,6 +71,8 @@ pub(crate) struct Contestant {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     process: Process,
+    /// What feeds a gateway, and takes its records.
+    _control_plane: Option<ControlPlane>,
 }
 
 impl Contestant {
@@ -77,15 +80,19 @@ impl Contestant {
     ///
     /// # Errors
     /// If it cannot be started, or says something else.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         tools: &Tools,
         folder: &Path,
         proxy: Proxy,
         upstream: SocketAddr,
     ) -> Result<Option<Self>, Error> {
         let address = free_address()?;
+        let mut control_plane = None;
         let command = match proxy {
-            Proxy::Gateway(chain) => gateway::command(tools, folder, chain, address, upstream)?,
+            Proxy::Gateway(chain) => {
+                let fed_by = control_plane.insert(control_plane::holding(chain.integrations(upstream)).await?);
+                gateway::command(tools, folder, address, fed_by)
+            }
             Proxy::Nginx => peers::nginx(tools, folder, address, upstream)?,
             Proxy::Haproxy => match tools.haproxy() {
                 Some(program) => peers::haproxy(tools, program, folder, address, upstream)?,
@@ -101,6 +108,7 @@ impl Contestant {
             proxy,
             address,
             process,
+            _control_plane: control_plane,
         };
         match first_good_answer(proxy.title(), address, &proxy.question()) {
             Ok(body) if body == BODY.as_bytes() => Ok(Some(contestant)),

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use benches::client::Question;
 use benches::error::Error;
 use benches::tools::Tools;
-use harness::{binaries, documents};
+use harness::{ControlPlane, binaries, documents};
 use serde_json::{Value, json};
 
 use crate::PROXY_CORE;
@@ -33,10 +33,10 @@ impl Chain {
     }
 
     /// The integrations, as an operator would write them.
-    fn document(self, upstream: SocketAddr) -> Value {
+    pub(crate) fn integrations(self, upstream: SocketAddr) -> Vec<Value> {
         match self {
-            Self::Plain => documents::document([integration(self.route(), upstream)]),
-            Self::Full => documents::document((0..ROUTES).map(|number| guarded(number, upstream))),
+            Self::Plain => vec![integration(self.route(), upstream)],
+            Self::Full => (0..ROUTES).map(|number| guarded(number, upstream)).collect(),
         }
     }
 
@@ -49,35 +49,22 @@ impl Chain {
     }
 }
 
-/// The command that starts a gateway on `address` with the shipped settings. Only what a second gateway on one machine must have of its own is
-/// set: addresses, folders, the source of integrations, and one thread, as all contestants have.
-///
-/// # Errors
-/// If the integrations cannot be written.
-pub(crate) fn command(
-    tools: &Tools,
-    folder: &Path,
-    chain: Chain,
-    address: SocketAddr,
-    upstream: SocketAddr,
-) -> Result<Command, Error> {
-    let home = folder.join(format!("gateway-{chain:?}"));
-    let integrations = home.join("integrations.json");
-    fs::create_dir_all(&home)
-        .and_then(|()| fs::write(&integrations, chain.document(upstream).to_string()))
-        .map_err(Error::system(format!("write {}", integrations.display())))?;
+/// The command that starts a gateway on `address` with the shipped settings. Only what it must have of its own here is
+/// set: addresses, folders, its control plane, and one thread, as all contestants have.
+pub(crate) fn command(tools: &Tools, folder: &Path, address: SocketAddr, control_plane: &ControlPlane) -> Command {
     let mut command = tools.command(&binaries::find("gateway"), Some(PROXY_CORE));
     command
         .arg("--config")
         .arg(binaries::repository().join("conf/gateway.yaml"))
         .env("GATEWAY_LISTEN__HTTP", address.to_string())
         .env("GATEWAY_LISTEN__ADMIN", "127.0.0.1:0")
-        .env("GATEWAY_DATA_DIR", home.join("data"))
-        .env("GATEWAY_CONFIG__FILE__PATH", &integrations)
+        .env("GATEWAY_DATA_DIR", folder.join(format!("gateway-{}", address.port())))
+        .env("GATEWAY_CONFIG__CONTROL_PLANE__URL", control_plane.url())
+        .env("GATEWAY_CONFIG__CONTROL_PLANE__TOKEN", control_plane.gateway_token())
         .env("GATEWAY_ACCESS_LOG__OUTPUT__FILE", access_log(folder))
         .env("GATEWAY_THREADS", "1")
         .env_remove("RUST_LOG");
-    Ok(command)
+    command
 }
 
 /// Empties the access log, which grows by hundreds of megabytes in a run.
@@ -94,7 +81,7 @@ pub(crate) fn empty_access_log(folder: &Path) -> Result<(), Error> {
     .map_err(Error::system(format!("empty {}", path.display())))
 }
 
-fn access_log(folder: &Path) -> std::path::PathBuf {
+fn access_log(folder: &Path) -> PathBuf {
     folder.join("access.log")
 }
 

@@ -22,7 +22,9 @@ use benches::output;
 use benches::tools::Tools;
 use clap::Parser;
 use harness::binaries;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
 
 use self::contestant::{Contestant, Proxy};
 use self::report::{Figures, Report};
@@ -51,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
         "the proxy needs a core of its own, and there is only one"
     );
     allow_many_files().context("cannot raise the number of open files")?;
+    leave_the_proxy_core().context("cannot choose a core")?;
     let tools = Tools::of_proxy(&binaries::repository())?;
     let folder = tempfile::Builder::new().prefix("bench-proxy-").tempdir()?;
     let upstream = Upstream::start(
@@ -85,7 +88,7 @@ async fn run(
 ) -> anyhow::Result<()> {
     let mut contestants = Vec::new();
     for proxy in Proxy::ALL {
-        match Contestant::start(tools, folder, proxy, upstream)? {
+        match Contestant::start(tools, folder, proxy, upstream).await? {
             Some(contestant) => contestants.push((contestant, Vec::<Round>::new())),
             None => report.missing.push(proxy.name()),
         }
@@ -113,7 +116,7 @@ async fn run(
         drop(contestant);
         let rss = match arguments.cpu_only {
             true => None,
-            false => memory::measure(tools, folder, proxy, upstream)?,
+            false => memory::measure(tools, folder, proxy, upstream).await?,
         };
         let figures = Figures::of(rounds, rss, calls).context("there was no round")?;
         report.enter(proxy, figures);
@@ -125,6 +128,13 @@ async fn run(
 fn allow_many_files() -> nix::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
+}
+
+/// Moves this process, and with it all that it starts and does not pin, off the core of the proxy.
+fn leave_the_proxy_core() -> nix::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(GENERATOR_CORE)?;
+    sched_setaffinity(Pid::from_raw(0), &cores)
 }
 
 /// Core of the proxy that is measured.
@@ -139,7 +149,8 @@ const METHOD: [&str; 6] = [
     "HTTP/1.1 GET of 1 KB of JSON over 64 keep-alive connections; wrk and the upstream (nginx) on core 1, the proxy on core 0 \
      with one worker",
     "CPU is user and kernel time of the whole proxy process over the requests that were answered; rounds take turns",
-    "gateway: the shipped conf/gateway.yaml but for addresses, folders, source and threads: 1; its access log goes to a file",
+    "gateway: the shipped conf/gateway.yaml but for addresses, folders and threads: 1; its access log goes to a file, its \
+     records to a control plane on core 1",
     "plain: one route by host name without filters; full: 10,000 routes, each with an API key and a limit for each key",
     "peers: one worker, plain proxying, no access log",
     "a run in which one answer was no success counts for nothing and ends the benchmark",

@@ -27,13 +27,13 @@ pub(crate) struct Resident {
 ///
 /// # Errors
 /// If it cannot be started, or refuses one of the connections.
-pub(crate) fn measure(
+pub(crate) async fn measure(
     tools: &Tools,
     folder: &Path,
     proxy: Proxy,
     upstream: SocketAddr,
 ) -> Result<Option<Resident>, Error> {
-    let Some(contestant) = Contestant::start(tools, folder, proxy, upstream)? else {
+    let Some(contestant) = Contestant::start(tools, folder, proxy, upstream).await? else {
         return Ok(None);
     };
     let resident = || settled_resident_mib(contestant.process()).map(rounded);
