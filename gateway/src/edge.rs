@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
 
 use framing::Framing;
 use head::{Examined, HeadLimits};
@@ -45,7 +47,7 @@ pub struct Guard {
     limits: EdgeLimits,
     sink: Arc<dyn RefusalSink>,
     /// Bytes of the client that were not passed on yet.
-    held: Vec<u8>,
+    held: BytesMut,
     /// How many of them may be passed on.
     cleared: usize,
     phase: Phase,
@@ -132,7 +134,7 @@ impl Guard {
             inner,
             limits,
             sink,
-            held: Vec::new(),
+            held: BytesMut::new(),
             cleared: 0,
             phase: Phase::Head,
             deadline: None,
@@ -200,7 +202,9 @@ impl Guard {
         self.cleared = head.length;
         if let Some(rewritten) = head.rewritten {
             self.cleared = rewritten.len();
-            self.held.splice(..head.length, rewritten);
+            let rest = self.held.split_off(head.length);
+            self.held = BytesMut::from(rewritten.as_slice());
+            self.held.unsplit(rest);
         }
         self.request.answer_deadline.store(0, Ordering::Release);
         self.websocket = head.websocket;
@@ -214,7 +218,7 @@ impl Guard {
     fn refuse(&mut self, refusal: Refusal) {
         let head_only = self.held.starts_with(b"HEAD ");
         let (request_id, body) = self.sink.refused(refusal, &self.inner);
-        self.held = Vec::new();
+        self.held = BytesMut::new();
         self.cleared = 0;
         self.deadline = None;
         self.phase = Phase::Refusing {
@@ -225,15 +229,10 @@ impl Guard {
 
     /// Reads more of the client into `held`. The number of bytes read; 0 at the end.
     fn poll_hold(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        let before = self.held.len();
-        // The room is filled with zeros once; the buffer keeps it for the connection's next requests.
-        self.held.resize(before + room, 0);
-        let mut space = ReadBuf::new(&mut self.held[before..]);
-        let polled = Pin::new(&mut self.inner).poll_read(cx, &mut space);
-        let read = space.filled().len();
-        self.held.truncate(before + read);
-        ready!(polled)?;
-        Poll::Ready(Ok(read))
+        self.held.reserve(room);
+        // No more than the room is read: what is reserved may be larger.
+        let mut space = (&mut self.held).limit(room);
+        poll_read_buf(Pin::new(&mut self.inner), cx, &mut space)
     }
 
     /// Passes on up to the end of the body. Held bytes go first; after them the client is read straight into `out`.
@@ -385,11 +384,7 @@ impl Guard {
         let passed = self.cleared.min(out.remaining());
         out.put_slice(&self.held[..passed]);
         self.cleared -= passed;
-        if passed == self.held.len() {
-            self.held.clear();
-        } else {
-            self.held.drain(..passed);
-        }
+        self.held.advance(passed);
     }
 }
 

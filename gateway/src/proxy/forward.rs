@@ -40,7 +40,10 @@ impl Fields for pingora_http::RequestHeader {
     }
 
     fn unset(&mut self, name: &HeaderName) {
-        self.remove_header(name);
+        // pingora removes from two maps; most of the time there is nothing in either.
+        if self.headers.contains_key(name) {
+            self.remove_header(name);
+        }
     }
 }
 

@@ -113,7 +113,9 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     if !switches {
         strip_hop_by_hop(head);
     }
-    head.remove_header(&header::SERVER);
+    if head.headers.contains_key(header::SERVER) {
+        head.remove_header(&header::SERVER);
+    }
     let stamped = respond::stamp(head, call.identity.as_ref()).and_then(|()| add_limits(head, call));
     stamped.map_err(|error| Fault::Internal(error.to_string()))
 }
