@@ -37,8 +37,8 @@ pub(super) struct Listing {
     /// Only calls before this moment: RFC 3339; or a date (UTC), which is included.
     #[serde(default)]
     end_date: Option<String>,
-    /// Only calls with this text in the integration's name, the path or the error, upper and lower case being the same. It
-    /// is looked for in the newest 20,000 calls that fit the rest.
+    /// Only calls with this text in the request id, the integration's name, the path or the error, upper and lower case
+    /// being the same. It is looked for in the newest 20,000 calls that fit the rest.
     #[serde(default)]
     search: Option<String>,
     /// Number of the page, from 1. Pages reach 20,000 calls back; older ones are found by dates.

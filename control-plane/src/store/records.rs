@@ -19,8 +19,8 @@ pub struct RecordQuery {
     pub from: Option<Timestamp>,
     /// Only those before this moment.
     pub before: Option<Timestamp>,
-    /// Only those with this text in the integration's name, the path or the error, upper and lower case of ASCII letters
-    /// being the same. It is looked for in the newest [`MOST_SEARCHED`] records that fit the rest.
+    /// Only those with this text in the request id, the integration's name, the path or the error, upper and lower case
+    /// of ASCII letters being the same. It is looked for in the newest [`MOST_SEARCHED`] records that fit the rest.
     pub search: Option<String>,
     /// How many to pass over.
     pub skip: u32,
@@ -48,6 +48,9 @@ impl RecordQuery {
 pub const MOST_SEARCHED: u32 = 20_000;
 /// The most records of one trace that are returned.
 pub const MOST_OF_A_TRACE: u32 = 200;
+
+/// The fields in which a search looks.
+pub(super) const SEARCHED: [&str; 5] = ["requestId", "integrationName", "path", "errorCategory", "errorMessage"];
 
 /// When a record's call came. A gateway with a broken clock does not lose its records.
 pub(super) fn created_at(record: &ExecutionRecord) -> Timestamp {

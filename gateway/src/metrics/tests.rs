@@ -154,6 +154,8 @@ fn the_rest_is_rendered_under_the_documented_names() {
     metrics.config_rejected.inc();
     metrics.access_log_dropped.inc_by(3);
     metrics.access_log_errors.inc();
+    metrics.records_waiting.set(5);
+    metrics.records_dropped.inc_by(6);
     metrics.connections.set(2);
     metrics.upstream_answered(Duration::from_millis(20));
     metrics.config_swap_seconds.observe(0.003);
@@ -165,6 +167,8 @@ fn the_rest_is_rendered_under_the_documented_names() {
         ("gateway_config_rejected_total", 1.0),
         ("gateway_access_log_dropped_total", 3.0),
         ("gateway_access_log_errors_total", 1.0),
+        ("gateway_records_waiting", 5.0),
+        ("gateway_records_dropped_total", 6.0),
         ("gateway_connections", 2.0),
         ("gateway_upstream_seconds_sum", 0.02),
         ("gateway_config_swap_seconds_count", 1.0),

@@ -122,6 +122,7 @@ pub(super) async fn a_search_is_literal(backend: impl Backend) {
     };
     let named = ExecutionRecord {
         integration_name: "Visits".to_owned(),
+        request_id: "01890a5d-ac96".to_owned(),
         ..record(6, 648)
     };
     let records = [
@@ -147,6 +148,7 @@ pub(super) async fn a_search_is_literal(backend: impl Backend) {
     assert_eq!(found("(50% OF").await, [5]);
     assert_eq!(found("upstream_e").await, [5]);
     assert_eq!(found("visits").await, [6]);
+    assert_eq!(found("01890a5d-ac96").await, [6]);
     assert!(
         found("integrationName").await.is_empty(),
         "names of fields are not searched"

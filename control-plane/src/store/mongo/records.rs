@@ -7,7 +7,9 @@ use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 
 use super::super::StoreError;
-use super::super::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery, created_at, decode, encode, status_name};
+use super::super::records::{
+    MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery, SEARCHED, created_at, decode, encode, status_name,
+};
 use super::commit::{DUPLICATE_KEY, KEYS_AT_ONCE};
 use super::documents::{number, text};
 use super::{MongoStore, failed};
@@ -50,8 +52,7 @@ pub(super) async fn list(store: &MongoStore, query: &RecordQuery) -> Result<Vec<
     let mut stages = vec![doc! {"$match": fitting}, doc! {"$sort": {"createdAt": -1, "_id": -1}}];
     if let Some(search) = &query.search {
         let pattern = pattern(search);
-        let fields = ["integrationName", "path", "errorCategory", "errorMessage"]
-            .map(|field| doc! {field: {"$regex": &pattern, "$options": "i"}});
+        let fields = SEARCHED.map(|field| doc! {field: {"$regex": &pattern, "$options": "i"}});
         stages.push(doc! {"$limit": i64::from(MOST_SEARCHED)});
         stages.push(doc! {"$match": {"$or": fields.to_vec()}});
     }
@@ -119,6 +120,7 @@ fn document_of(record: &ExecutionRecord) -> Result<Document, StoreError> {
     Ok(doc! {
         "_id": &record.id,
         "traceId": &record.trace_id,
+        "requestId": &record.request_id,
         "orgId": number(record.org_id),
         "integrationConfigId": &*record.integration_config_id,
         "integrationName": &record.integration_name,

@@ -6,7 +6,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Rows, Transaction, params, params_from_iter};
 
 use super::super::StoreError;
-use super::super::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery, created_at, decode, encode, status_name};
+use super::super::records::{
+    MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery, SEARCHED, created_at, decode, encode, status_name,
+};
 use super::failed;
 
 /// Keeps records; those that are there already stay as they are.
@@ -56,8 +58,7 @@ pub(super) fn list(connection: &Connection, query: &RecordQuery) -> Result<Vec<E
     }
     if let Some(text) = &query.search {
         let place = values.len() + 1;
-        let fields = ["integrationName", "path", "errorCategory", "errorMessage"]
-            .map(|field| format!("body ->> '$.{field}' LIKE ?{place} ESCAPE '\\'"));
+        let fields = SEARCHED.map(|field| format!("body ->> '$.{field}' LIKE ?{place} ESCAPE '\\'"));
         statement = format!(
             "SELECT * FROM ({statement} ORDER BY created_at DESC, id DESC LIMIT {MOST_SEARCHED}) WHERE ({})",
             fields.join(" OR ")
