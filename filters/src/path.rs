@@ -44,13 +44,20 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, PathRefusal> {
     let mut segments = form[1..].split('/').peekable();
     while let Some(segment) = segments.next() {
         match segment {
-            "." | ".." => return Err(PathRefusal::DotSegment),
+            // Some servers drop `;` and what follows before they resolve the dots.
+            _ if matches!(before_parameters(segment), "." | "..") => return Err(PathRefusal::DotSegment),
             "" if segments.peek().is_some() => return Err(PathRefusal::EmptySegment),
             _ if !segment.bytes().all(allowed) => return Err(PathRefusal::BadCharacter),
             _ => {}
         }
     }
     Ok(form)
+}
+
+/// A segment without path parameters (RFC 3986 section 3.3).
+fn before_parameters(segment: &str) -> &str {
+    let end = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+    &segment[..end.unwrap_or(segment.len())]
 }
 
 fn unescape(path: &str) -> Result<String, PathRefusal> {
@@ -119,6 +126,9 @@ mod tests {
             ("/a/../b", PathRefusal::DotSegment),
             ("/a/%2e%2E/b", PathRefusal::DotSegment),
             ("/.", PathRefusal::DotSegment),
+            ("/..;/x", PathRefusal::DotSegment),
+            ("/a/..;v=1", PathRefusal::DotSegment),
+            ("/a/%2e%2E%3bx/b", PathRefusal::DotSegment),
             ("/a//b", PathRefusal::EmptySegment),
             ("//", PathRefusal::EmptySegment),
             ("/a%2fb", PathRefusal::AmbiguousEscape),

@@ -14,6 +14,19 @@ const MOST_PROBLEMS: usize = 50;
 
 /// Reads `value` as a `T`, adding every problem found, with paths below `path`. `None` if there was any.
 pub fn from_value<T: DeserializeOwned>(value: &Value, path: &str, problems: &mut Vec<Problem>) -> Option<T> {
+    // serde would read a list as the fields in their order, and nothing at all as a document without content.
+    let found = match value {
+        Value::Array(_) => Some("a list"),
+        Value::Null => Some("nothing"),
+        _ => None,
+    };
+    if let Some(found) = found {
+        problems.push(Problem::new(
+            path,
+            format!("must be a mapping of fields to values, not {found}"),
+        ));
+        return None;
+    }
     let mut error = match serde_path_to_error::deserialize::<_, T>(value) {
         Ok(read) => return Some(read),
         Err(error) => error,
@@ -248,6 +261,18 @@ mod tests {
         let mut paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
         paths.sort_unstable();
         assert_eq!(paths, ["items[1]", "name", "size"], "{problems:?}");
+    }
+
+    #[test]
+    fn only_a_mapping_is_a_document() {
+        for document in [json!([]), json!(["n", 1, [], true]), json!(null)] {
+            let mut problems = Vec::new();
+            assert!(
+                from_value::<Sample>(&document, "doc", &mut problems).is_none(),
+                "{document}"
+            );
+            assert!(problems[0].message.starts_with("must be a mapping"), "{problems:?}");
+        }
     }
 
     #[test]
