@@ -212,6 +212,21 @@ pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Secret) -> Result
     Ok(secret)
 }
 
+/// Reads a secret from the file that the setting `setting` names. It is never made: a key that is not there would be
+/// replaced by another one, with which nothing that was stored can be read.
+pub(crate) fn read_configured(setting: &str, path: &Path) -> Result<Secret, AccessError> {
+    read_private(path).map_err(|error| AccessError::Setting {
+        path: setting.to_owned(),
+        message: match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "{} is not there; make the file, or leave the setting out to have one made in dataDir",
+                path.display()
+            ),
+            _ => format!("{} cannot be read: {error}", path.display()),
+        },
+    })
+}
+
 fn read_private(path: &Path) -> io::Result<Secret> {
     let mut text = String::new();
     std::fs::File::open(path)?

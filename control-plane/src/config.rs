@@ -24,7 +24,8 @@ pub struct ProcessConfig {
     pub data_dir: PathBuf,
     /// Where integrations and versions are kept.
     pub store: StoreConfig,
-    /// File with the key that encrypts stored secrets: 64 hexadecimal digits. Made in the data folder if not given.
+    /// File with the key that encrypts stored secrets: 64 hexadecimal digits. It must be there; if not
+    /// given, one is made in the data folder.
     pub secret_key_file: Option<PathBuf>,
     /// Keys of the people and programs that may use the API. Without any, one is made at the first start.
     pub operator_keys: Vec<OperatorKey>,

@@ -1,7 +1,5 @@
 //! Encryption of secrets in the store (XChaCha20-Poly1305), and the entity tags made with the same key.
 
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
@@ -9,7 +7,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use filters::model::Secret;
 use sha2::{Digest as _, Sha256};
 
-use crate::access::{AccessError, read_or_make};
+use crate::access::{AccessError, read_configured, read_or_make};
+use crate::config::ProcessConfig;
 
 /// Encrypts and decrypts the secrets of stored objects.
 pub struct Sealer {
@@ -29,15 +28,23 @@ pub enum SealError {
 }
 
 impl Sealer {
-    /// Reads the key from `file`, 64 hexadecimal digits; makes the file if it is not there.
+    /// With the key of this process: 64 hexadecimal digits in `secretKeyFile`, or, if that is not set, in the data
+    /// folder, where the key is made at the first start.
     ///
     /// # Errors
-    /// If the file cannot be read or made, or holds something else.
-    pub fn load(file: &Path) -> Result<Self, AccessError> {
-        let text = read_or_make(file, || Secret::new(hex::encode(rand::random::<[u8; 32]>())))?;
+    /// If the file cannot be read or made, or holds something else; if the configured one is not there.
+    pub fn load(config: &ProcessConfig) -> Result<Self, AccessError> {
+        let made = config.data_dir.join("secret.key");
+        let (file, text) = match &config.secret_key_file {
+            Some(file) => (file, read_configured("secretKeyFile", file)?),
+            None => (
+                &made,
+                read_or_make(&made, || Secret::new(hex::encode(rand::random::<[u8; 32]>())))?,
+            ),
+        };
         let mut key = [0; 32];
         hex::decode_to_slice(text.expose(), &mut key).map_err(|_| AccessError::File {
-            path: file.to_owned(),
+            path: file.clone(),
             source: std::io::Error::new(
                 std::io::ErrorKind::InvalidData,
                 "must hold 64 hexadecimal digits, as `openssl rand -hex 32` makes them",
@@ -107,6 +114,24 @@ const NONCE_BYTES: usize = 24;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_key_of_the_data_folder_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = ProcessConfig {
+            data_dir: folder.path().to_owned(),
+            ..ProcessConfig::default()
+        };
+        let made = Sealer::load(&config).unwrap().tag(&[1; 32]);
+        assert_eq!(Sealer::load(&config).unwrap().tag(&[1; 32]), made);
+
+        let elsewhere = folder.path().join("mounted.key");
+        config.secret_key_file = Some(elsewhere.clone());
+        let error = Sealer::load(&config).err().unwrap().to_string();
+        assert!(error.starts_with("secretKeyFile: "), "{error}");
+        assert!(error.contains("mounted.key is not there"), "{error}");
+        assert!(!elsewhere.exists());
+    }
 
     #[test]
     fn a_sealed_text_opens_for_its_owner_only() {

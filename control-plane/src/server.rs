@@ -81,10 +81,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     make_private_folder(&config.data_dir)?;
     let mut access = Access::prepare(&config)?;
     let new_operator_key = access.new_operator_key.take();
-    let key_file = config.secret_key_file.clone();
-    let sealer = Arc::new(Sealer::load(
-        &key_file.unwrap_or_else(|| config.data_dir.join("secret.key")),
-    )?);
+    let sealer = Arc::new(Sealer::load(&config)?);
     let metrics = Arc::new(Metrics::new()?);
     let store = Store::open(&config.store, &config.data_dir, &config.limits, Arc::clone(&sealer)).await?;
     let store = Arc::new(store);
