@@ -155,6 +155,27 @@ struct Prune {
     /// Organization to prune
     #[arg(long, requires = "prune", value_name = "ORG_ID")]
     org: Option<u64>,
+    /// Prunes even if the documents hold no integration of --org, which deletes all that it has
+    #[arg(long, requires = "prune")]
+    allow_empty: bool,
+}
+
+impl Prune {
+    /// Refuses to delete all that an organization has because of an empty or wrong file.
+    fn check(&self, wanted: &filters::model::Snapshot) -> Result<(), Failure> {
+        let Some(org) = self.org.filter(|_| self.prune && !self.allow_empty) else {
+            return Ok(());
+        };
+        if wanted.integrations.values().any(|entry| entry.value.org_id == org) {
+            return Ok(());
+        }
+        let message = format!(
+            "no document holds an integration of organization {org}, so --prune would delete all that it has; give the \
+             right files, or --allow-empty if that is meant"
+        );
+        let problem = filters::model::Problem::new("", message);
+        Err(Failure::Invalid(vec![failure::FileProblem::new("", problem)]))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

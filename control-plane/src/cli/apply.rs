@@ -40,6 +40,7 @@ impl Apply {
         let documents = self.files.load()?;
         documents.refuse_security()?;
         documents.check()?;
+        self.prune.check(&documents.snapshot)?;
         let live = if self.prune.prune {
             change::live(client, &documents, &self.prune)?
         } else {

@@ -123,6 +123,7 @@ mod tests {
     const PRUNE: Prune = Prune {
         prune: true,
         org: Some(648),
+        allow_empty: false,
     };
 
     fn snapshot(organizations: &[(u64, &str)]) -> Snapshot {
@@ -144,6 +145,7 @@ mod tests {
         let not_asked_for = Prune {
             prune: false,
             org: None,
+            allow_empty: false,
         };
         assert!(to_prune(&wanted, &live, &not_asked_for).is_empty());
     }

@@ -56,6 +56,7 @@ impl Diff {
         let documents = self.files.load()?;
         documents.refuse_security()?;
         documents.check()?;
+        self.prune.check(&documents.snapshot)?;
         let live = change::live(client, &documents, &self.prune)?;
         let change = Change::new(&documents, &self.prune, &live);
         let mut differences = compare(&documents, &live, &change.delete);

@@ -85,6 +85,30 @@ fn the_shipped_documents_are_valid() {
     }
 }
 
+/// An empty file must not empty an organization. Nothing listens at the address: only what is refused before is 3.
+#[test]
+fn pruning_needs_an_integration_of_the_organization() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("a.yaml");
+    let prune = |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let server = ["--server", "http://127.0.0.1:1", "--key", "hunter2"];
+        let base = ["apply", "-f", file.to_str().unwrap(), "--prune", "--org", "2"];
+        gwctl(&[&base[..], &server[..], more].concat())
+    };
+    let of = |org: u64| format!("integrations: [{{name: N, type: n, orgId: {org}, targetUrl: 'https://p.example'}}]");
+    for text in ["integrations: []", &of(1)] {
+        let (code, out, messages) = prune(text, &[]);
+        assert_eq!((code, out.as_str()), (3, ""), "{text}: {messages}");
+        assert!(
+            messages.contains("organization 2") && messages.contains("--allow-empty"),
+            "{messages}"
+        );
+        assert_eq!(prune(text, &["--allow-empty"]).0, 5, "{text}");
+    }
+    assert_eq!(prune(&of(2), &[]).0, 5);
+}
+
 fn demo() -> documents::Documents {
     let files = Files {
         file: vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/demo")],
