@@ -18,7 +18,7 @@ use super::answer::Answer;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
-use super::request::{Document, IfMatch, Named, Params, Place, Within, read as read_value};
+use super::request::{Document, Named, Params, Place, Precondition, Within, read as read_value};
 use crate::publish::{Action, Edit, Mode, Published, Refusal, State as Configuration};
 
 mod list;
@@ -99,7 +99,7 @@ pub(super) async fn replace(
     caller: Caller,
     Place(named): Place<Named>,
     Params(within): Params<Within>,
-    if_match: IfMatch,
+    precondition: Precondition,
     document: Document<InboundIntegration>,
 ) -> Result<Answer<InboundIntegration>, ApiError> {
     let mut integration = read_integration(document, within.org_id)?;
@@ -119,7 +119,7 @@ pub(super) async fn replace(
                 return Err(Refusal::NotFound(name(&id)));
             }
             let tag = entry.map(|entry| sealer.tag(&entry.digest));
-            if !if_match.allows(tag.as_deref()) {
+            if !precondition.allows(tag.as_deref()) {
                 return Err(Refusal::Precondition(name(&id)));
             }
             Ok(Edit::of_one(object.clone()))
@@ -138,7 +138,7 @@ pub(super) async fn patch(
     caller: Caller,
     Place(named): Place<Named>,
     Params(within): Params<Within>,
-    if_match: IfMatch,
+    precondition: Precondition,
     document: Document<Patch>,
 ) -> Result<Answer<InboundIntegration>, ApiError> {
     merge::check(&document.value).map_err(ApiError::validation)?;
@@ -147,7 +147,7 @@ pub(super) async fn patch(
         let (id, caller, sealer) = (Arc::clone(&id), caller.clone(), Arc::clone(&app.sealer));
         move |state: &Configuration| {
             let entry = visible_in(state, &id, &caller, within.org_id)?;
-            if !if_match.allows(Some(&sealer.tag(&entry.digest))) {
+            if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
                 return Err(Refusal::Precondition(name(&id)));
             }
             let patched = merge::merged(&entry.value, &document.value).map_err(Refusal::Problems)?;
@@ -167,13 +167,13 @@ pub(super) async fn delete(
     caller: Caller,
     Place(named): Place<Named>,
     Params(within): Params<Within>,
-    if_match: IfMatch,
+    precondition: Precondition,
 ) -> Result<NoContent, ApiError> {
     let id: Arc<str> = named.id.into();
     let (by, sealer) = (caller.author(String::new()), Arc::clone(&app.sealer));
     let remove = move |state: &Configuration| {
         let entry = visible_in(state, &id, &caller, within.org_id)?;
-        if !if_match.allows(Some(&sealer.tag(&entry.digest))) {
+        if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
             return Err(Refusal::Precondition(name(&id)));
         }
         Ok(Edit {
@@ -306,7 +306,10 @@ pub(super) fn read_docs(operation: TransformOperation<'_>) -> TransformOperation
 pub(super) fn replace_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     operation
         .summary("Replace an integration, or make it under this id")
-        .description("A secret that is sent as `***` stays as it is. With If-Match, only that state is replaced.")
+        .description(
+            "A secret that is sent as `***` stays as it is. With If-Match, only that state is replaced; with \
+             If-None-Match: *, nothing is.",
+        )
         .made::<InboundIntegration>()
         .errors(&[409])
 }

@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
-use super::request::{Document, IfMatch, Place};
+use super::request::{Document, Place, Precondition};
 use crate::publish::{Action, Edit, Mode, Refusal, State as Configuration};
 
 /// An organization in the path.
@@ -75,7 +75,7 @@ pub(super) async fn replace(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(Numbered { org_id }): Place<Numbered>,
-    if_match: IfMatch,
+    precondition: Precondition,
     mut document: Document<Organization>,
 ) -> Result<Answer<Organization>, ApiError> {
     caller.require_all()?;
@@ -91,7 +91,7 @@ pub(super) async fn replace(
     let sealer = Arc::clone(&app.sealer);
     let put = move |state: &Configuration| {
         let entry = state.snapshot.organizations.get(&org_id);
-        if !if_match.allows(entry.map(|entry| sealer.tag(&entry.digest)).as_deref()) {
+        if !precondition.allows(entry.map(|entry| sealer.tag(&entry.digest)).as_deref()) {
             return Err(Refusal::Precondition(name(org_id)));
         }
         Ok(Edit::of_one(object.clone()))
@@ -123,7 +123,7 @@ pub(super) async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(Numbered { org_id }): Place<Numbered>,
-    if_match: IfMatch,
+    precondition: Precondition,
 ) -> Result<NoContent, ApiError> {
     caller.require_all()?;
     let sealer = Arc::clone(&app.sealer);
@@ -133,7 +133,7 @@ pub(super) async fn delete(
             .organizations
             .get(&org_id)
             .ok_or_else(|| Refusal::NotFound(name(org_id)))?;
-        if !if_match.allows(Some(&sealer.tag(&entry.digest))) {
+        if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
             return Err(Refusal::Precondition(name(org_id)));
         }
         let owned = state

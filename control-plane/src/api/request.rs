@@ -12,7 +12,7 @@ use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use filters::model::{Problem, decode};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -149,38 +149,44 @@ impl<T: JsonSchema> OperationInput for Place<T> {
     }
 }
 
-/// The entity tags of `If-Match`, if the header is there.
+/// What a change is conditional on: the entity tags of `If-Match` and `If-None-Match`, as far as they are there.
 #[derive(Clone, Debug)]
-pub(super) struct IfMatch(Option<String>);
+pub(super) struct Precondition {
+    matches: Option<String>,
+    none_match: Option<String>,
+}
 
-impl IfMatch {
+impl Precondition {
     /// True if the object with this tag may be changed; `None` if there is no object.
     pub(super) fn allows(&self, tag: Option<&str>) -> bool {
-        let Some(wanted) = &self.0 else { return true };
-        let Some(tag) = tag else { return false };
-        wanted.split(',').map(str::trim).any(|wanted| {
-            // Strong comparison (RFC 9110 section 13.1.1): a weak tag matches nothing.
-            wanted == "*" || wanted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(tag)
+        // Strong comparison (RFC 9110 section 13.1.1): a weak tag matches nothing.
+        let matches = |wanted: &str| tag.is_some_and(|tag| wanted == "*" || opaque(wanted) == Some(tag));
+        // Weak comparison (section 13.1.2).
+        let weakly = |wanted: &str| matches(wanted.strip_prefix("W/").unwrap_or(wanted));
+        self.matches.as_deref().is_none_or(|tags| each(tags).any(matches))
+            && !self.none_match.as_deref().is_some_and(|tags| each(tags).any(weakly))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Precondition {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
+        Ok(Self {
+            matches: tags(&parts.headers, &header::IF_MATCH),
+            none_match: tags(&parts.headers, &header::IF_NONE_MATCH),
         })
     }
 }
 
-impl FromRequestParts<Arc<App>> for IfMatch {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
-        Ok(Self(if_match(&parts.headers)))
-    }
-}
-
-impl OperationInput for IfMatch {
+impl OperationInput for Precondition {
     fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
         documented(ctx, operation, &[412])
     }
 }
 
-fn if_match(headers: &HeaderMap) -> Option<String> {
-    let all: Vec<_> = headers.get_all(header::IF_MATCH).iter().collect();
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let all: Vec<_> = headers.get_all(name).iter().collect();
     if all.is_empty() {
         return None;
     }
@@ -191,6 +197,14 @@ fn if_match(headers: &HeaderMap) -> Option<String> {
             .collect::<Vec<_>>()
             .join(","),
     )
+}
+
+fn each(tags: &str) -> impl Iterator<Item = &str> {
+    tags.split(',').map(str::trim)
+}
+
+fn opaque(tag: &str) -> Option<&str> {
+    tag.strip_prefix('"')?.strip_suffix('"')
 }
 
 fn is_json_kind(kind: &str) -> bool {

@@ -146,6 +146,26 @@ async fn a_tag_guards_against_lost_updates() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_made_anew_overwrites_nothing() {
+    let bench = Bench::start().await;
+    for (path, body) in [
+        ("/api/v1/inbound-integrations/lab", integration("lab")),
+        ("/api/v1/admin/organizations/648", json!({"name": "Clinic"})),
+    ] {
+        let put = |tags: &str| {
+            bench
+                .request(Method::PUT, path)
+                .header("If-None-Match", tags)
+                .json(&body)
+        };
+        let tag = Reply::of(put("*")).await.is(201).tag.unwrap();
+        Reply::of(put("*")).await.is(412).has_code("PRECONDITION_FAILED");
+        Reply::of(put(&format!("\"other\", W/{tag}"))).await.is(412);
+        Reply::of(put("\"other\"")).await.is(200);
+    }
+}
+
+#[tokio::test]
 async fn lists_are_paged_and_filtered() {
     let bench = Bench::start().await;
     for (id, kind) in [("a", "lab"), ("b", "billing"), ("c", "lab-orders"), ("d", "scans")] {
