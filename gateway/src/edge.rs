@@ -51,7 +51,10 @@ pub struct Guard {
     /// How many of them may be passed on.
     cleared: usize,
     phase: Phase,
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// Since when the client, or an answer, is waited for.
+    since: Option<Instant>,
+    /// Wakes the connection to look at its limits. It is not set anew for each wait: one that rings early is moved on.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Runs while the client does not take what is written to it.
     stalled: Option<Pin<Box<Sleep>>>,
     /// The request that is under way asks to change over to WebSocket.
@@ -137,7 +140,8 @@ impl Guard {
             held: BytesMut::new(),
             cleared: 0,
             phase: Phase::Head,
-            deadline: None,
+            since: None,
+            timer: None,
             stalled: None,
             websocket: false,
             request: Arc::default(),
@@ -196,7 +200,7 @@ impl Guard {
     }
 
     fn accept(&mut self, head: head::Head) {
-        self.deadline = None;
+        self.since = None;
         self.request.finished.store(false, Ordering::Release);
         self.request.body_deadline.store(0, Ordering::Release);
         self.cleared = head.length;
@@ -220,7 +224,7 @@ impl Guard {
         let (request_id, body) = self.sink.refused(refusal, &self.inner);
         self.held = BytesMut::new();
         self.cleared = 0;
-        self.deadline = None;
+        self.since = None;
         self.phase = Phase::Refusing {
             answer: refusal.answer(&request_id, &body, head_only),
             written: 0,
@@ -268,7 +272,7 @@ impl Guard {
             out.set_filled(start + taken);
         }
         self.phase = if framing.is_done() {
-            self.deadline = None;
+            self.since = None;
             self.after_body()
         } else {
             Phase::Body(framing)
@@ -323,7 +327,7 @@ impl Guard {
                 Phase::Refusing { .. } => {
                     ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
                     ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
-                    self.deadline = None;
+                    self.since = None;
                     self.phase = Phase::Draining { left: MOST_DRAINED };
                 }
                 Phase::Draining { left } => {
@@ -352,18 +356,28 @@ impl Guard {
     /// Ready once the limit has passed since it was first asked for; never for 0.
     fn poll_limit(&mut self, cx: &mut Context<'_>, millis: u64) -> Poll<()> {
         if millis == 0 {
-            self.deadline = None;
+            self.since = None;
             return Poll::Pending;
         }
         self.poll_deadline(cx, Duration::from_millis(millis))
     }
 
-    /// Ready once `time` has passed since the deadline was first asked for.
+    /// Ready once `time` has passed since it was first asked for in this wait.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()> {
-        let sleep = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
-        sleep.as_mut().poll(cx)
+        let until = *self.since.get_or_insert_with(Instant::now) + time;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= until {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(until);
+        }
     }
 
     /// What a write came to. A client that takes nothing for [`WRITE_STALL`] is given up; the time costs nothing until a

@@ -174,3 +174,18 @@ async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     drop(client);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_begin_ends_the_wait_whatever_timer_ran_before() {
+    let (mut client, mut guard, _) = guarded(MINUTE);
+    for seconds in [20, 3, 10] {
+        client.write_all(&[HEAD, b"hello"].concat()).await.unwrap();
+        read(&mut guard, HEAD.len() + 5).await;
+        guard.request().answer_within(Duration::from_secs(seconds));
+        let waited = Instant::now();
+        let error = guard.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(waited.elapsed().as_secs(), seconds);
+        guard.request().finish();
+    }
+}

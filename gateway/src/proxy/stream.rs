@@ -39,8 +39,8 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     );
     peer.group_key = route.group_key;
     let endless = may_be_endless(session);
-    if let Some(guard) = call.guard.as_ref().filter(|_| endless) {
-        // pingora has one time for the head and for every wait after it; that for the head is kept by the guard.
+    if let Some(guard) = &call.guard {
+        // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.
         guard.answer_within(Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(call.time_left()));
     }
     limit(&mut peer, timeouts, call.time_left(), endless);
