@@ -5,6 +5,7 @@ mod auth_inbound;
 mod auth_outgoing;
 mod config_file;
 mod control_plane;
+mod demo;
 mod edge;
 mod egress;
 mod exchange;

@@ -9,20 +9,38 @@ mod stage;
 mod tour;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::stage::Stage;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut stage = Stage::set().await?;
+    // Taken before the first program is started: a signal that ends this process by itself would leave them running.
+    let interrupted = signal(SignalKind::interrupt())?;
+    let terminated = signal(SignalKind::terminate())?;
     tokio::select! {
-        toured = tour::run(&mut stage) => toured.context("the demo did not show what it should")?,
-        interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+        shown = perform() => shown,
+        () = told_to_stop(interrupted, terminated) => Ok(()),
     }
+}
+
+/// Ends by itself only if something fails, or if it is to be shown once.
+async fn perform() -> anyhow::Result<()> {
+    let mut stage = Stage::set().await?;
+    tour::run(&mut stage)
+        .await
+        .context("the demo did not show what it should")?;
     show::addresses(&stage);
     if std::env::var("DEMO_ONCE").is_ok_and(|once| once == "1") {
         return Ok(());
     }
     println!("Everything stays up until Ctrl-C.");
-    Ok(tokio::signal::ctrl_c().await?)
+    std::future::pending().await
+}
+
+async fn told_to_stop(mut interrupted: Signal, mut terminated: Signal) {
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
 }
