@@ -319,3 +319,22 @@ const ODD_ANSWERS: &[(&str, &[u8])] = &[
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\n\r\nok",
     ),
 ];
+
+/// An upgrade that is not made must leave the guard on: the next request of the connection is checked like the first.
+#[tokio::test]
+async fn an_upgrade_that_is_not_made_opens_nothing() {
+    let (partner, gateway) = open_gateway().await;
+    for first in [
+        "GET /a HTTP/1.0\r\nHost: labs.test\r\nConnection: keep-alive\r\nUpgrade: websocket\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: labs.test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
+    ] {
+        let mut client = gateway.raw().await;
+        client.send(first).await;
+        assert_eq!(client.answer().await.status, 200);
+        client.send("TRACE /b HTTP/1.1\r\nHost: labs.test\r\n\r\n").await;
+        if let Some(second) = client.maybe_answer().await {
+            assert_eq!(second.status, 405, "{}", second.text());
+        }
+    }
+    assert!(partner.requests().iter().all(|request| request.uri == "/a"));
+}

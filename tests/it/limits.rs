@@ -133,6 +133,30 @@ async fn addresses_told_by_a_trusted_proxy_count_apart() {
 }
 
 #[tokio::test]
+async fn a_client_cannot_add_a_line_of_addresses_above_the_proxys() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let limit = json!({"rateLimits": {"perClientIp": {"maxRequests": 1, "windowSeconds": 3600}}});
+    let setup = harness::gateway::Setup::new()
+        .file(&document([with(integration("labs", &partner.url("")), limit)]))
+        .set("edge", json!({"trustedProxies": ["127.0.0.0/8"]}));
+    let gateway = setup.start().await;
+    let mut statuses = Vec::new();
+    for invented in ["203.0.113.1", "203.0.113.2"] {
+        let request = gateway
+            .request(Method::GET, "labs.test", "/")
+            .header("x-forwarded-for", invented)
+            .header("x-forwarded-for", "198.51.100.1");
+        statuses.push(Reply::of(request).await.status);
+    }
+    assert_eq!(statuses, [200, 429]);
+    let told = partner.only_request();
+    assert_eq!(
+        told.header("x-forwarded-for"),
+        Some("203.0.113.1, 198.51.100.1, 127.0.0.1")
+    );
+}
+
+#[tokio::test]
 async fn a_swap_forgives_nothing() {
     let partner = Partner::answering(Answer::text("ok")).await;
     let limited = |name: &str| -> Value {
