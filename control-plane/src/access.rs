@@ -28,6 +28,11 @@ impl Operator {
         self.org_ids.as_ref().is_none_or(|ids| ids.contains(&org_id))
     }
 
+    /// The organizations that it may touch; `None` for all.
+    pub fn org_ids(&self) -> Option<&BTreeSet<u64>> {
+        self.org_ids.as_ref()
+    }
+
     /// True if it may touch every organization, and what belongs to none.
     pub fn sees_all(&self) -> bool {
         self.org_ids.is_none()

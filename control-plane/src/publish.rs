@@ -4,6 +4,7 @@
 //! told of. If the outcome of a write is not known (a store that went away in the middle), the state stays as it is and
 //! the next change finds out from the store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use crate::metrics::Metrics;
 use crate::store::{Change, Store, StoreError, Version};
 
+mod limited;
 mod prepare;
 mod state;
 
@@ -48,6 +50,8 @@ pub struct Author {
     pub name: String,
     /// In the operator's words; may be empty.
     pub message: String,
+    /// The organizations that they may touch; `None` for all.
+    pub org_ids: Option<BTreeSet<u64>>,
 }
 
 /// Whether a change is made or only tried.
@@ -144,6 +148,7 @@ impl Publisher {
         let author = Author {
             name: "control-plane".to_owned(),
             message: "security rules of this control plane".to_owned(),
+            org_ids: None,
         };
         publisher
             .publish(author, Mode::Commit, move |state| {
@@ -306,10 +311,12 @@ impl Draft {
         if change.put.is_empty() && change.delete.is_empty() {
             return Ok(Self { outcomes, next: None });
         }
+        limited::check(&base.snapshot, &change, author)
+            .map_err(|problems| Refusal::Problems(places.relocate(problems)))?;
         let number = base.snapshot.version + 1;
         let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
         let plan = filters::compile(&snapshot, base.plan.as_deref())
-            .map_err(|problems| Refusal::Problems(places.relocate(problems)))?;
+            .map_err(|problems| Refusal::Problems(limited::visible(places.relocate(problems), author)))?;
         let version = Version {
             number,
             author: author.name.clone(),

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod integration;
+mod organization;
 mod roster;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use roster::Roster;
 pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec<Problem>> {
     let mut problems = Vec::new();
     for (id, entry) in &snapshot.organizations {
-        check_organization(&entry.value, &format!("organizations[{id}]"), &mut problems);
+        organization::check(&entry.value, &format!("organizations[{id}]"), &mut problems);
     }
     let mut roster = Roster::of(previous, snapshot);
     for (id, entry) in &snapshot.integrations {
@@ -34,6 +35,7 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
             id,
             egress: EgressPolicy::new(&snapshot.security, organization.map(|entry| &*entry.value)),
             security: snapshot.security,
+            organization: organization.map(|entry| &*entry.value),
         };
         let compiled = integration::compile(entry, place, &mut problems);
         roster.put(slot, compiled.map(Arc::new));
@@ -69,6 +71,7 @@ pub fn check_integration(
         id: &id,
         egress: EgressPolicy::new(&security, organization),
         security,
+        organization,
     };
     integration::compile_at("", &Entry::new(integration.clone()), place, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -84,15 +87,6 @@ fn is_unchanged(previous: &Plan, snapshot: &Snapshot, id: &str, entry: &Entry<In
     before.digest == entry.digest
         && previous.security == snapshot.security
         && digest(previous.organizations.get(&org_id)) == digest(snapshot.organizations.get(&org_id))
-}
-
-fn check_organization(organization: &Organization, path: &str, problems: &mut Vec<Problem>) {
-    if let Some(limit) = &organization.rate_limit {
-        check_limit(limit, &format!("{path}.rateLimit"), problems);
-    }
-    if organization.name.len() > 200 {
-        problems.push(Problem::new(format!("{path}.name"), "must be at most 200 bytes long"));
-    }
 }
 
 fn check_limit(limit: &RateLimit, path: &str, problems: &mut Vec<Problem>) {

@@ -225,8 +225,11 @@ fn check_put(caller: &Caller, state: &Configuration, object: &Object) -> Result<
             caller.may(integration.org_id)?;
             let entry = state.snapshot.integrations.get(integration.id.as_str());
             match entry {
-                Some(entry) => caller.may(entry.value.org_id),
-                None => Ok(()),
+                // Whose it is, is not for everybody to know.
+                Some(entry) if !caller.sees(&entry.value, None) => {
+                    Err(Refusal::NotFound(format!("the integration {:?}", integration.id)))
+                }
+                _ => Ok(()),
             }
         }
     }

@@ -25,6 +25,7 @@ impl Caller {
         Author {
             name: self.0.name.clone(),
             message,
+            org_ids: self.0.org_ids().cloned(),
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn sample(newest: u64) -> State {
         let author = Author {
             name: "tests".to_owned(),
             message: String::new(),
+            org_ids: None,
         };
         let object = match number {
             1 => Object::Security(Security::default()),
@@ -44,6 +45,7 @@ fn organization(number: u64) -> Object {
         name: String::new(),
         rate_limit: None,
         allowed_networks: Vec::new(),
+        hosts: Vec::new(),
     }))
 }
 
@@ -59,6 +61,7 @@ fn author() -> Author {
     Author {
         name: "tests".to_owned(),
         message: String::new(),
+        org_ids: None,
     }
 }
 

@@ -236,6 +236,7 @@ fn a_policy_takes_the_switch_from_security_and_the_ranges_from_the_organization(
         name: String::new(),
         rate_limit: None,
         allowed_networks: networks(&["10.0.0.0/8"]),
+        hosts: Vec::new(),
     };
     let policy = EgressPolicy::new(&Security::default(), Some(&organization));
     assert_eq!(policy, strict(&["10.0.0.0/8"]));

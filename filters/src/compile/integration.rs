@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{check_limit, credentials};
+use super::{check_limit, credentials, organization};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
 use crate::model::auth::{InboundAuth, OutgoingAuth};
 use crate::model::limits::{RateLimit, Timeouts};
 use crate::model::mapping::{FieldMapping, TransformationMode};
 use crate::model::route::{PathMatch, PathRewrite};
-use crate::model::{Entry, InboundAuthType, InboundIntegration, OutgoingAuthType, Problem, Security, secret};
+use crate::model::{
+    Entry, InboundAuthType, InboundIntegration, Organization, OutgoingAuthType, Problem, Security, secret,
+};
 use crate::outgoing::SignIn;
 use crate::plan::{Integration, Mode, Target, Transform};
 use crate::rewrite::Rewrite;
@@ -31,6 +33,7 @@ pub(super) struct Place<'a> {
     pub(super) id: &'a Arc<str>,
     pub(super) egress: EgressPolicy,
     pub(super) security: Security,
+    pub(super) organization: Option<&'a Organization>,
 }
 
 /// Compiles the integration; its problems are added with paths `integrations["id"]...`.
@@ -60,6 +63,8 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
     let source = &entry.value;
     check_names(source, problems);
     check_numbers(source, problems);
+    let hosts = hosts(source, problems);
+    organization::check_hosts(place.organization, &hosts, problems);
     let paths = paths(source, problems);
     let rewrite = rewrite(source, &paths, problems);
     let inbound = inbound(source, problems);
@@ -71,7 +76,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         id: Arc::clone(place.id),
         source: Arc::clone(source),
         digest: entry.digest,
-        hosts: hosts(source, problems),
+        hosts,
         methods: MethodSet::of(&source.methods),
         target_method: source.http_method.map(http_method),
         targets,
@@ -99,6 +104,8 @@ fn check_names(source: &InboundIntegration, problems: &mut Vec<Problem>) {
     if source.name.trim().is_empty() || source.name.len() > 200 {
         problems.push(Problem::new("name", "must be 1 to 200 bytes long"));
     }
+    organization::check_text(&source.name, "name", problems);
+    organization::check_id(source.org_id, "orgId", problems);
     for (field, text) in [("type", &source.kind), ("id", &source.id)] {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {

@@ -298,3 +298,41 @@ fn two_that_swap_their_types_do_not_collide() {
     let second = of("right", "left", Some(&first));
     assert_eq!(&*second.routes.find_type(1, "left").unwrap().id, "2");
 }
+
+#[test]
+fn an_organization_keeps_to_its_hosts() {
+    let with = |hosts: Value| {
+        let document = json!({
+            "organizations": [{"orgId": 1, "hosts": hosts}],
+            "integrations": [integration("labs", json!({"hosts": ["a.clinic.example", "*.b.clinic.example"]}))],
+        });
+        compile(&snapshot(&document), None)
+            .map(|_| ())
+            .map_err(|problems| problems[0].to_string())
+    };
+    assert_eq!(with(json!([])), Ok(()));
+    assert_eq!(with(json!(["*.clinic.example"])), Ok(()));
+    let refused = with(json!(["a.clinic.example"])).unwrap_err();
+    assert_eq!(
+        refused,
+        "integrations[\"1-labs\"].hosts: \"*.b.clinic.example\" is not within `hosts` of organization 1"
+    );
+    let wrong = with(json!(["https://clinic.example"])).unwrap_err();
+    assert!(wrong.starts_with("organizations[1].hosts[0]: "), "{wrong}");
+}
+
+#[test]
+fn names_hold_no_control_characters_and_numbers_are_exact_everywhere() {
+    let problems = problems_of(&[integration("labs", json!({"name": "a\u{0}\nb", "orgId": 1_u64 << 53}))]);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains(".name: must not hold control"), "{problems:?}");
+    assert!(
+        problems[1].contains(".orgId: 9007199254740992 must be between 1 and"),
+        "{problems:?}"
+    );
+    assert_eq!(problems_of(&[integration("labs", json!({"orgId": 0}))]).len(), 1);
+    compiled(&[integration("labs", json!({"orgId": (1_u64 << 53) - 1}))]);
+    let organization = json!({"organizations": [{"orgId": 1, "name": "a\u{1b}[2J"}]});
+    let problems = compile(&snapshot(&organization), None).unwrap_err();
+    assert_eq!(problems[0].path, "organizations[1].name");
+}

@@ -22,4 +22,8 @@ pub struct Organization {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub allowed_networks: Vec<IpNet>,
+    /// Hosts that its integrations may answer to: exact, or `*.example.com` for it and any name below. If empty,
+    /// any host that no other organization has; but then only a key for all organizations may give it one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }

@@ -46,6 +46,18 @@ pub(crate) fn parse(host: &str) -> Result<Box<str>, String> {
     Ok(host.to_ascii_lowercase().into_boxed_str())
 }
 
+/// True if every name that `host` stands for lies within `pattern`; both as integrations have them.
+pub(crate) fn covers(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix('*') {
+        Some(suffix) => {
+            let name = host.strip_prefix('*').unwrap_or(host);
+            name.len() >= suffix.len()
+                && name.as_bytes()[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix.as_bytes())
+        }
+        None => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 253
@@ -103,6 +115,27 @@ mod tests {
         assert_eq!(parse("*.Example.com").as_deref(), Ok("*.example.com"));
         for host in ["", "*", "*.", "a:80", "http://a", "a.*.b", "a b"] {
             assert!(parse(host).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_names_below_it() {
+        for (pattern, host) in [
+            ("a.example", "A.example"),
+            ("*.a.example", "b.a.example"),
+            ("*.A.example", "*.a.example"),
+            ("*.a.example", "*.b.a.example"),
+        ] {
+            assert!(covers(pattern, host), "{pattern} {host}");
+        }
+        for (pattern, host) in [
+            ("a.example", "b.a.example"),
+            ("a.example", "*.a.example"),
+            ("*.a.example", "a.example"),
+            ("*.a.example", "ba.example"),
+            ("*.b.a.example", "*.a.example"),
+        ] {
+            assert!(!covers(pattern, host), "{pattern} {host}");
         }
     }
 }

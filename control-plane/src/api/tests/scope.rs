@@ -116,3 +116,74 @@ async fn an_integration_stays_in_its_organization() {
     moved["orgId"] = json!(7);
     assert_eq!(bench.put("lab", &moved).await.is(400).problems(), ["orgId"]);
 }
+
+#[tokio::test]
+async fn a_limited_key_gives_only_hosts_that_its_organization_is_allowed() {
+    let bench = Bench::start().await;
+    let path = "/api/v1/inbound-integrations/own";
+    let with = |hosts: Value| {
+        let mut own = integration("own");
+        own["hosts"] = hosts;
+        own
+    };
+    let public = with(json!(["gateway.example"]));
+    let refused = bench.scoped(Method::PUT, path, Some(&public)).await.is(400);
+    assert_eq!(refused.problems(), ["hosts[0]"]);
+    assert!(refused.text.contains("has no list of `hosts`"), "{}", refused.text);
+    let apply = json!({"put": [{"kind": "integration", "value": &public}]});
+    let refused = bench.scoped(Method::POST, "/api/v1/apply", Some(&apply)).await.is(400);
+    assert_eq!(refused.problems(), ["put[0].value.hosts[0]"]);
+
+    // What was given by somebody who may, stays.
+    bench.put("own", &public).await.is(201);
+    bench
+        .scoped(Method::PATCH, path, Some(&json!({"name": "Renamed"})))
+        .await
+        .is(200);
+    let more = with(json!(["gateway.example", "a.clinic.example"]));
+    let refused = bench.scoped(Method::PUT, path, Some(&more)).await.is(400);
+    assert_eq!(refused.problems(), ["hosts[1]"]);
+
+    let organization = json!({"hosts": ["gateway.example", "*.clinic.example"]});
+    bench
+        .send(Method::PUT, "/api/v1/admin/organizations/648", &organization)
+        .await
+        .is(201);
+    bench.scoped(Method::PUT, path, Some(&more)).await.is(200);
+    let beyond = with(json!(["other.example"]));
+    let refused = bench.scoped(Method::PUT, path, Some(&beyond)).await.is(400);
+    assert!(refused.text.contains("not within `hosts`"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_refusal_names_nothing_of_another_organization() {
+    let bench = Bench::start().await;
+    let organization = json!({"hosts": ["*.clinic.example"]});
+    let organizations = "/api/v1/admin/organizations/648";
+    bench.send(Method::PUT, organizations, &organization).await.is(201);
+    // The lower identifier has a contested host, so that the problem would be found on either side.
+    for foreign_id in ["a-foreign", "z-foreign"] {
+        let mut foreign = integration(foreign_id);
+        foreign["orgId"] = json!(7);
+        foreign["hosts"] = json!([format!("{foreign_id}.clinic.example")]);
+        bench.put(foreign_id, &foreign).await.is(201);
+        let mut own = integration("own");
+        own["hosts"] = json!([format!("{foreign_id}.clinic.example")]);
+        let refused = bench
+            .scoped(Method::PUT, "/api/v1/inbound-integrations/own", Some(&own))
+            .await
+            .is(400);
+        assert_eq!(refused.problems(), ["hosts[0]"]);
+        assert!(
+            refused.text.contains("belongs to another organization"),
+            "{}",
+            refused.text
+        );
+        assert!(!refused.text.contains(&format!("The {foreign_id}")), "{}", refused.text);
+    }
+    let mut own = integration("own");
+    own["id"] = json!("a-foreign");
+    let apply = json!({"put": [{"kind": "integration", "value": own}]});
+    let refused = bench.scoped(Method::POST, "/api/v1/apply", Some(&apply)).await.is(404);
+    assert_eq!(refused.body["error"], "the integration \"a-foreign\" is not there");
+}
