@@ -150,6 +150,7 @@ impl ProxyHttp for Proxy {
             }
             call.upstream.answered = call.upstream.called.map(|called| called.elapsed());
         }
+        self.close_if_stopping(session);
         match stream::response(session, head, call) {
             Ok(()) => Ok(()),
             Err(fault) => Err(self.stop(session, call, fault)),
@@ -228,6 +229,13 @@ impl Proxy {
             Box::pin(exchange::run(self, session, call, &seen)).await?;
         }
         Ok(exchange)
+    }
+
+    /// Says `Connection: close` in the answer if the process is to stop: the connection will not be there for another.
+    fn close_if_stopping(&self, session: &mut Session) {
+        if self.stopping.load(Ordering::Relaxed) {
+            session.set_keepalive(None);
+        }
     }
 
     /// Notes the fault and ends pingora's handling of the request; the client is told in `fail_to_proxy`.

@@ -61,11 +61,11 @@ pub enum OmitWhen {
 #[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 pub enum Transformer {
     /// Takes white space off both ends of a text.
-    Trim,
+    Trim {},
     /// To upper case.
-    Upper,
+    Upper {},
     /// To lower case.
-    Lower,
+    Lower {},
     /// Reads a date and writes it in another form. A text without anything in it becomes null.
     #[serde(rename_all = "camelCase")]
     Date {

@@ -22,9 +22,9 @@ pub(super) enum Operation {
 /// Compiles the transformer at `path`, adding its problems.
 pub(super) fn compile(transformer: &Transformer, path: &str, problems: &mut Vec<Problem>) -> Option<Operation> {
     match transformer {
-        Transformer::Trim => Some(Operation::Trim),
-        Transformer::Upper => Some(Operation::Upper),
-        Transformer::Lower => Some(Operation::Lower),
+        Transformer::Trim {} => Some(Operation::Trim),
+        Transformer::Upper {} => Some(Operation::Upper),
+        Transformer::Lower {} => Some(Operation::Lower),
         Transformer::Date { from, format, zone } => {
             DateForm::compile(from.as_deref(), format.as_deref(), zone.as_deref(), path, problems)
                 .map(|form| Operation::Date(Box::new(form)))

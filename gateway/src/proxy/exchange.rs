@@ -151,8 +151,9 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
             response: Some(transform),
             ..
         } if answer.status.is_success() => transform,
-        _ => return pass_on(session, call, answer).await,
+        _ => return pass_on(proxy, session, call, answer).await,
     };
+    proxy.close_if_stopping(session);
     let mut head = answer_head(&answer, call).map_err(internal)?;
     if session.req_header().method == Method::HEAD || respond::has_no_body(answer.status) {
         return respond::send(session, call, head, Bytes::new())
@@ -179,7 +180,8 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
         .map_err(|error| stream::client_fault(error, call))
 }
 
-async fn pass_on(session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
+async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
+    proxy.close_if_stopping(session);
     let mut head = answer_head(&answer, call).map_err(internal)?;
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
     // Where both are there, the coding says where the body ends (RFC 9112 section 6.3).
@@ -304,14 +306,25 @@ fn shown_headers(headers: &HeaderMap, integration: &Integration) -> std::collect
 
 async fn transformed(proxy: &Proxy, transform: &Transform, body: Bytes, side: &Side) -> Result<Bytes, Fault> {
     match transform {
-        Transform::Mapping(mapping) => match mapping.apply(&body) {
-            Ok(mapped) => Ok(mapped.into()),
-            Err(fault) if side.is_request => Err(Fault::RequestMapping(fault)),
-            Err(fault) => Err(Fault::ResponseMapping(fault)),
-        },
+        Transform::Mapping(mapping) => {
+            let mapped = if body.len() > LARGE_BODY {
+                // Milliseconds of work: the other requests of this thread go on elsewhere meanwhile.
+                tokio::task::block_in_place(|| mapping.apply(&body))
+            } else {
+                mapping.apply(&body)
+            };
+            match mapped {
+                Ok(mapped) => Ok(mapped.into()),
+                Err(fault) if side.is_request => Err(Fault::RequestMapping(fault)),
+                Err(fault) => Err(Fault::ResponseMapping(fault)),
+            }
+        }
         Transform::Script(script) => {
             let run = proxy.scripts.run(script.clone(), body, side.context.clone()).await;
             run.map(Bytes::from).map_err(|fault| Fault::Script(side.name, fault))
         }
     }
 }
+
+/// Bytes of a body from which on mapping it is worth moving the other requests of the thread away.
+const LARGE_BODY: usize = 64 * 1024;
