@@ -42,6 +42,7 @@ struct Tracked {
     requests: Option<u64>,
     in_flight: Option<u64>,
     records_dropped: Option<u64>,
+    conflicts: u64,
 }
 
 #[derive(Debug)]
@@ -120,7 +121,10 @@ impl Fleet {
         });
         match &tracked.connection {
             Some(before) if before.token != *token => return Err(JoinRefusal::Taken),
-            Some(before) => before.replaced.cancel(),
+            Some(before) => {
+                before.replaced.cancel();
+                tracked.conflicts += 1;
+            }
             None => {}
         }
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
@@ -301,6 +305,7 @@ impl Tracked {
             requests: None,
             in_flight: None,
             records_dropped: None,
+            conflicts: 0,
         }
     }
 

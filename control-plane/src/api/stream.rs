@@ -10,7 +10,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use filters::model::Problem;
-use filters::model::push::{FromControlPlane, FromGateway, Have};
+use filters::model::push::{FromControlPlane, FromGateway, Have, REPLACED};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use tokio::sync::watch;
@@ -174,7 +174,7 @@ impl Talk {
                     stream.send(Message::Ping(bytes::Bytes::new())).await?;
                 }
                 () = self.member.replaced.cancelled() => {
-                    return Err(End::new(POLICY, "the same gatewayId connected anew"));
+                    return Err(End::new(POLICY, REPLACED));
                 }
                 () = app.stop.cancelled() => return Err(stopping()),
             }

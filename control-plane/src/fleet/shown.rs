@@ -44,6 +44,9 @@ pub struct Gateway {
     pub in_flight: Option<u64>,
     /// Records of calls that it lost since its start, as it had no more room for them.
     pub records_dropped: Option<u64>,
+    /// How often it connected while it was connected, since the start of the control plane. If this goes on growing, two
+    /// gateways have the same name.
+    pub conflicts: u64,
 }
 
 /// A version that a gateway refused.
@@ -90,6 +93,7 @@ impl Tracked {
             requests: self.requests,
             in_flight: self.in_flight,
             records_dropped: self.records_dropped,
+            conflicts: self.conflicts,
         }
     }
 }

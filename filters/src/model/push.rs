@@ -10,6 +10,9 @@ use super::problem::Problem;
 use super::record::ExecutionRecord;
 use super::snapshot::{Entry, Security, Snapshot};
 
+/// Reason in the close frame of a connection whose `gatewayId` has connected anew.
+pub const REPLACED: &str = "the same gatewayId connected anew";
+
 /// What a gateway says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "camelCase", deny_unknown_fields)]

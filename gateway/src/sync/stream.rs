@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::MODEL_VERSION;
-use filters::model::push::FromGateway;
+use filters::model::push::{FromGateway, REPLACED};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rand::Rng as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::connect::{ConnectError, Socket};
 use self::shipping::Shipping;
@@ -34,6 +34,8 @@ enum StreamError {
     Broken(#[from] tungstenite::Error),
     #[error("the control plane closed the connection{0}")]
     Closed(String),
+    #[error("another process took the place of this gateway; give each gateway a `gateway.id` of its own")]
+    Replaced,
     #[error("the control plane said nothing for {} seconds", .0.as_secs())]
     Silent(Duration),
     #[error("a message could not be sent within {} seconds", .0.as_secs())]
@@ -62,6 +64,9 @@ pub(super) struct Stream {
 pub(super) struct Pace {
     /// Shortest and longest wait before the next try to connect.
     pub(super) backoff: (Duration, Duration),
+    /// The wait after another process took this gateway's place, so that two of one name do not throw each other out all
+    /// the time.
+    pub(super) replaced: Duration,
     /// Between two status messages.
     pub(super) status: Duration,
     /// Between two looks for records of calls that wait.
@@ -76,6 +81,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             backoff: (Duration::from_millis(100), Duration::from_secs(10)),
+            replaced: Duration::from_secs(30),
             status: Duration::from_secs(5),
             records: Duration::from_millis(500),
             ping: Duration::from_secs(15),
@@ -84,24 +90,40 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// How long to wait after that many failures, the last of which was `failure`.
+    fn wait(&self, failure: Option<&StreamError>, failures: u32) -> Duration {
+        match failure {
+            Some(StreamError::Replaced) => self.replaced + backoff(self.backoff, failures),
+            _ => backoff(self.backoff, failures),
+        }
+    }
+}
+
 impl Stream {
     /// Connects, and connects again, until `stop`.
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
+        let mut known_as_replaced = false;
         while !stop.is_cancelled() {
             let began = Instant::now();
-            let reason = self.connection(&stop).await.err().map(|error| error.to_string());
+            let failure = self.connection(&stop).await.err();
+            let was_replaced = matches!(failure, Some(StreamError::Replaced));
+            let reason = failure.as_ref().map(ToString::to_string);
             if let Some(reason) = &reason {
-                warn!(
-                    address = self.endpoint.stream_url,
-                    reason, "the control plane is not connected"
-                );
+                let address = &self.endpoint.stream_url;
+                if was_replaced && !known_as_replaced {
+                    error!(address, reason, "the control plane is not connected");
+                } else {
+                    warn!(address, reason, "the control plane is not connected");
+                }
             }
+            known_as_replaced |= was_replaced;
             self.state.disconnected(reason);
             let held = began.elapsed() > self.pace.backoff.1;
             failures = if held { 1 } else { failures + 1 };
             tokio::select! {
-                () = sleep(backoff(self.pace.backoff, failures)) => {}
+                () = sleep(self.pace.wait(failure.as_ref(), failures)) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -281,6 +303,7 @@ fn text_of(frame: Option<Result<Message, tungstenite::Error>>) -> Result<Option<
         Some(Ok(Message::Text(text))) => Ok(Some(text)),
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
         Some(Ok(Message::Binary(_))) => Err(StreamError::Binary),
+        Some(Ok(Message::Close(Some(frame)))) if frame.reason.as_str() == REPLACED => Err(StreamError::Replaced),
         Some(Ok(Message::Close(Some(frame)))) if !frame.reason.is_empty() => {
             Err(StreamError::Closed(format!(": {}", frame.reason)))
         }

@@ -244,9 +244,12 @@ async fn the_newer_connection_of_a_gateway_replaces_the_older() {
     let Message::Close(Some(close)) = old.frame().await else {
         panic!("the old one was not closed")
     };
-    assert!(close.reason.contains("anew"), "{close:?}");
+    assert_eq!(close.reason.as_str(), filters::model::push::REPLACED);
     let list = gateways(&bench, |list| list.len() == 1).await;
-    assert_eq!(list[0]["connected"], true);
+    assert_eq!(
+        (&list[0]["connected"], &list[0]["conflicts"]),
+        (&json!(true), &json!(1))
+    );
     drop(new);
     gateways(&bench, |list| list[0]["connected"] == false).await;
 }

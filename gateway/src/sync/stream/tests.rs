@@ -7,6 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::*;
 use crate::sync::rig::{Rig, integration, snapshot, until};
@@ -422,6 +424,23 @@ fn the_wait_grows_to_its_limit_and_varies() {
             "{failures}: all gateways would call at once"
         );
     }
+}
+
+/// Two gateways of one name would otherwise throw each other out as fast as they can connect.
+#[test]
+fn whoever_is_replaced_waits_much_longer() {
+    let close = |reason: &str| {
+        let frame = CloseFrame {
+            code: CloseCode::Policy,
+            reason: reason.into(),
+        };
+        text_of(Some(Ok(Message::Close(Some(frame))))).unwrap_err()
+    };
+    let pace = Pace::default();
+    let replaced = close(REPLACED);
+    assert!(replaced.to_string().contains("`gateway.id`"), "{replaced}");
+    assert!(pace.wait(Some(&replaced), 1) >= Duration::from_secs(30));
+    assert!(pace.wait(Some(&close("stopping")), 1) <= pace.backoff.0);
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
