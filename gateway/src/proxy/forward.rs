@@ -15,69 +15,37 @@ pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-for
 /// Names the host that the client asked for.
 pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// A set of header fields that can be edited: pingora's heads and plain maps.
-pub(super) trait Fields {
-    /// Sets a field, in the place of all of that name.
-    fn set(&mut self, name: &HeaderName, value: HeaderValue);
-    /// Removes all fields of the name.
-    fn unset(&mut self, name: &HeaderName);
-}
-
-impl Fields for HeaderMap {
-    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
-        self.insert(name, value);
-    }
-
-    fn unset(&mut self, name: &HeaderName) {
-        self.remove(name);
-    }
-}
-
-impl Fields for pingora_http::RequestHeader {
-    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
-        // Only a head with too many fields is refused, and the edge lets far fewer in.
-        let _ = self.insert_header(name, value);
-    }
-
-    fn unset(&mut self, name: &HeaderName) {
-        // pingora removes from two maps; most of the time there is nothing in either.
-        if self.headers.contains_key(name) {
-            self.remove_header(name);
-        }
-    }
-}
-
 /// Edits the fields of a request for the partner: takes out what is the client's, puts in what is ours. Credentials are
 /// written here and nowhere else, so that nothing that a client sends can take them out again.
 pub(super) fn to_partner(
-    fields: &mut impl Fields,
+    fields: &mut HeaderMap,
     integration: &Integration,
     authority: &HeaderValue,
     identity: &Identity,
     seen: &Seen,
 ) {
     if let Some(name) = &integration.strip_header {
-        fields.unset(name);
+        fields.remove(name);
     }
-    fields.set(&header::HOST, authority.clone());
-    fields.set(&X_REQUEST_ID, identity.request_id_field.clone());
-    fields.set(&TRACEPARENT, identity.trace_field.clone());
+    fields.insert(&header::HOST, authority.clone());
+    fields.insert(&X_REQUEST_ID, identity.request_id_field.clone());
+    fields.insert(&TRACEPARENT, identity.trace_field.clone());
     if !identity.trace.is_continued() {
-        fields.unset(&TRACESTATE);
+        fields.remove(&TRACESTATE);
     }
     // What a client says of its own way here is not passed on under any name.
-    fields.unset(&header::FORWARDED);
-    fields.set(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    fields.remove(&header::FORWARDED);
+    fields.insert(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     match &seen.host {
-        Some(host) => fields.set(&X_FORWARDED_HOST, host.clone()),
-        None => fields.unset(&X_FORWARDED_HOST),
+        Some(host) => drop(fields.insert(&X_FORWARDED_HOST, host.clone())),
+        None => drop(fields.remove(&X_FORWARDED_HOST)),
     }
     match &seen.forwarded_for {
-        Some(value) => fields.set(&X_FORWARDED_FOR, value.clone()),
-        None => fields.unset(&X_FORWARDED_FOR),
+        Some(value) => drop(fields.insert(&X_FORWARDED_FOR, value.clone())),
+        None => drop(fields.remove(&X_FORWARDED_FOR)),
     }
     for (name, value) in &integration.outgoing.headers {
-        fields.set(name, value.clone());
+        fields.insert(name, value.clone());
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::{HeaderName, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderName, Request, StatusCode, Uri, header};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -14,7 +15,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::call::{Call, Identity, Route};
 use super::fault::{Fault, StreamFailure};
-use super::forward::{self, Fields as _, Seen};
+use super::forward::{self, Seen};
 use super::respond;
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 
@@ -89,15 +90,20 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Makes the partner's request of the client's.
+///
+/// pingora keeps the case of names in a second map and parses a name again at each edit, so the head is edited as plain
+/// parts. Its names go out in lower case.
 pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) {
-    let integration = &route.integration;
-    head.set_uri(Uri::from(route.path_and_query.clone()));
-    if let Some(method) = &integration.target_method {
-        head.set_method(method.clone());
+    let nothing = RequestHeader::from(Request::new(()).into_parts().0);
+    let mut parts = Parts::from(std::mem::replace(head, nothing));
+    parts.uri = Uri::from(route.path_and_query.clone());
+    if let Some(method) = &route.integration.target_method {
+        parts.method = method.clone();
     }
-    head.unset(&header::EXPECT);
+    parts.headers.remove(header::EXPECT);
     let authority = route.target.upstream.target().authority();
-    forward::to_partner(head, integration, authority, identity, seen);
+    forward::to_partner(&mut parts.headers, &route.integration, authority, identity, seen);
+    *head = RequestHeader::from(parts);
 }
 
 /// Checks and edits the head of the partner's answer.
