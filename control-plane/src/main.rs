@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("control-plane: {}", told(&error));
+            eprintln!("control-plane: {}", filters::fault::told(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -64,18 +64,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     control_plane.stop().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The error with its causes, each once: several of our errors name theirs already.
-fn told(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| {
-        let cause = cause.to_string();
-        match text {
-            _ if text.is_empty() => cause,
-            _ if text.contains(&cause) => text,
-            _ => format!("{text}: {cause}"),
-        }
-    })
 }
 
 fn start_log(config: &LogConfig) -> anyhow::Result<()> {

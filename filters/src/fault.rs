@@ -23,3 +23,39 @@ pub struct ErrorBody {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
 }
+
+/// The error with its causes, each once: several of our errors name theirs already.
+pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Failure {
+        #[error("cannot open x: {0}")]
+        Names(#[source] std::io::Error),
+        #[error("cannot start")]
+        Keeps(#[source] Box<Self>),
+    }
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let named = Failure::Names(std::io::Error::other("no such file"));
+        assert_eq!(told(&named), "cannot open x: no such file");
+        assert_eq!(
+            told(&Failure::Keeps(Box::new(named))),
+            "cannot start: cannot open x: no such file"
+        );
+    }
+}

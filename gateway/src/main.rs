@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gateway: {error:#}");
+            eprintln!("gateway: {}", filters::fault::told(error.as_ref()));
             ExitCode::FAILURE
         }
     }

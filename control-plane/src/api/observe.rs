@@ -1,6 +1,7 @@
 //! Around every request: its identifier, its time limit, its line in the log, its metrics, and the shape of its errors.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::ALLOW;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use uuid::Uuid;
 
 use super::App;
@@ -17,13 +18,24 @@ use super::error::ApiError;
 
 /// What becomes known of a request while it is handled.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Noted(Arc<OnceLock<String>>);
+pub(super) struct Noted(Arc<Notes>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    operator: OnceLock<String>,
+    reads_body: AtomicBool,
+}
 
 impl Noted {
     /// Notes who asked; for the log.
     pub(super) fn operator(&self, name: &str) {
         // The first one stays; there is only one key per request.
-        let _ = self.0.set(name.to_owned());
+        let _ = self.0.operator.set(name.to_owned());
+    }
+
+    /// Notes whether the body is being waited for; for the answer if that takes too long.
+    pub(super) fn reads_body(&self, reads: bool) {
+        self.0.reads_body.store(reads, Ordering::Relaxed);
     }
 }
 
@@ -42,6 +54,14 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
             tracing::error!(request_id, "a handler panicked");
             ApiError::internal().answer(&request_id)
         }
+        Err(_) if noted.0.reads_body.load(Ordering::Relaxed) => ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!(
+                "the body did not arrive within {} ms; nothing was changed",
+                limit.as_millis()
+            ),
+        )
+        .answer(&request_id),
         Err(_) => ApiError::unavailable(format!(
             "the request took longer than {} ms; read what is there before a change is repeated, as it may be kept",
             limit.as_millis()
@@ -63,7 +83,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         route,
         status,
         ms: took.as_secs_f64() * 1000.0,
-        operator: noted.0.get(),
+        operator: noted.0.operator.get(),
     };
     line.write();
     response

@@ -7,7 +7,7 @@ use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request};
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use filters::model::{Problem, decode};
@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::App;
 use super::error::{ApiError, documented};
+use super::observe::Noted;
 
 /// A JSON body that is described as a `T`, and not read as one yet.
 #[derive(Debug)]
@@ -59,7 +60,10 @@ impl<T> FromRequest<Arc<App>> for Document<T> {
                 "send the body as JSON, with Content-Type: application/json",
             ));
         }
+        let noted = request.extensions().get::<Noted>().cloned().unwrap_or_default();
+        noted.reads_body(true);
         let body = Bytes::from_request(request, app).await.map_err(unread)?;
+        noted.reads_body(false);
         let value = serde_json::from_slice(&body)
             .map_err(|error| ApiError::validation(vec![Problem::new("", format!("not valid JSON: {error}"))]))?;
         Ok(Self {
@@ -75,7 +79,7 @@ impl<T: JsonSchema> OperationInput for Document<T> {
     }
 
     fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
-        documented(ctx, operation, &[400, 413, 415])
+        documented(ctx, operation, &[400, 408, 413, 415])
     }
 }
 
@@ -132,9 +136,12 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Place<T> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         // What does not read as an identifier names nothing.
-        let Path(place) = Path::from_request_parts(parts, app)
-            .await
-            .map_err(|_| ApiError::not_found(&format!("the path {}", parts.uri.path())))?;
+        let Path(place) = Path::from_request_parts(parts, app).await.map_err(|_| {
+            // The routes of `/api/v1` see their paths without that.
+            let whole = parts.extensions.get::<OriginalUri>();
+            let path = whole.map_or_else(|| parts.uri.path(), |whole| whole.0.path());
+            ApiError::not_found(&format!("the path {path}"))
+        })?;
         Ok(Self(place))
     }
 }

@@ -1,5 +1,7 @@
 //! Whatever goes wrong has one shape.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::*;
 
 #[tokio::test]
@@ -76,7 +78,9 @@ async fn errors_of_the_library_have_the_same_shape() {
     Reply::of(text).await.is(415).has_code("VALIDATION_ERROR");
     let huge = json!({"name": "x".repeat(1024 * 1024)});
     bench.put("lab", &huge).await.is(413).has_code("PAYLOAD_TOO_LARGE");
-    bench.get("/api/v1/versions/first").await.is(404).has_code("NOT_FOUND");
+    let no_number = bench.get("/api/v1/versions/first").await.is(404);
+    no_number.has_code("NOT_FOUND");
+    assert_eq!(no_number.body["error"], "the path /api/v1/versions/first is not there");
     let socket = bench.client.get(bench.url("/api/v1/gateways/stream"));
     Reply::of(socket).await.is(401).has_code("UNAUTHORIZED");
     let no_socket = bench
@@ -84,6 +88,24 @@ async fn errors_of_the_library_have_the_same_shape() {
         .get(bench.url("/api/v1/gateways/stream"))
         .bearer_auth(TOKEN);
     Reply::of(no_socket).await.is(400).has_code("VALIDATION_ERROR");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_the_client_s_fault() {
+    let folder = TempDir::new().unwrap();
+    let mut config = config(&folder);
+    config.limits.request_timeout_ms = 300;
+    let control_plane = crate::start(config).await.unwrap();
+    let mut socket = tokio::net::TcpStream::connect(control_plane.address).await.unwrap();
+    let head = format!(
+        "PUT /api/v1/inbound-integrations/lab HTTP/1.1\r\nHost: a\r\nX-API-Key: {ALL_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("REQUEST_TIMEOUT"), "{answer}");
 }
 
 #[tokio::test]
