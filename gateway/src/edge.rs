@@ -120,8 +120,8 @@ enum Phase {
     Closed,
 }
 
-/// Bytes of the first read of a head.
-const FIRST_READ: usize = 4 * 1024;
+/// Bytes of one read of a head; every silent connection holds as many.
+const FIRST_READ: usize = 2 * 1024;
 /// Bytes of a following request that are held while one is under way.
 const MOST_HELD: usize = 64 * 1024;
 /// Bytes that are read and thrown away after a refusal, and for how long.

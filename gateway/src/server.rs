@@ -91,8 +91,8 @@ pub enum ServerError {
 }
 
 /// Bytes of a connection's read and write buffers. An answer that fits into the second leaves in one system call.
-const READ_BUFFER: usize = 8 * 1024;
-const WRITE_BUFFER: usize = 16 * 1024;
+const READ_BUFFER: usize = 4 * 1024;
+const WRITE_BUFFER: usize = 8 * 1024;
 /// How long idle connections are kept after the listeners went to a new process, so that each can be told to close.
 const UPGRADE_LINGER: Duration = Duration::from_secs(5);
 /// How long a new process waits for its configuration before it takes the listeners over.
