@@ -67,8 +67,8 @@ pub struct Guard {
 pub struct RequestState {
     /// The request is finished: the next head may come.
     finished: AtomicBool,
-    /// Milliseconds from the first wait for the body to its end; 0 for no end.
-    body_deadline: AtomicU64,
+    /// Milliseconds that the request may last: for its body to arrive, and for a write to be taken; 0 for no end.
+    time: AtomicU64,
     /// Milliseconds from the first wait for the answer to its head; 0 for no end.
     answer_deadline: AtomicU64,
 }
@@ -79,9 +79,9 @@ impl RequestState {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// Sets by when the client must have sent its body.
-    pub fn body_within(&self, time: Duration) {
-        self.body_deadline.store(millis(time), Ordering::Release);
+    /// Sets how long the client may take to send its body, and how long it may take nothing of the answer.
+    pub fn client_within(&self, time: Duration) {
+        self.time.store(millis(time), Ordering::Release);
     }
 
     /// Sets by when the answer must have begun: reading ends in a timeout then.
@@ -127,7 +127,7 @@ const MOST_HELD: usize = 64 * 1024;
 /// Bytes that are read and thrown away after a refusal, and for how long.
 const MOST_DRAINED: usize = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
-/// How long a client may take nothing of an answer.
+/// How long a client may take nothing of an answer before its request has a time of its own.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
 impl Guard {
@@ -202,7 +202,7 @@ impl Guard {
     fn accept(&mut self, head: head::Head) {
         self.since = None;
         self.request.finished.store(false, Ordering::Release);
-        self.request.body_deadline.store(0, Ordering::Release);
+        self.request.time.store(0, Ordering::Release);
         self.cleared = head.length;
         if let Some(rewritten) = head.rewritten {
             self.cleared = rewritten.len();
@@ -256,7 +256,7 @@ impl Guard {
                     // Another protocol may be silent for as long as the partner's side bears it.
                     let limit = match framing {
                         Framing::Raw => &self.request.answer_deadline,
-                        Framing::Length(_) | Framing::Chunked(_) => &self.request.body_deadline,
+                        Framing::Length(_) | Framing::Chunked(_) => &self.request.time,
                     };
                     ready!(self.poll_limit(cx, limit.load(Ordering::Acquire)));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -380,8 +380,8 @@ impl Guard {
         }
     }
 
-    /// What a write came to. A client that takes nothing for [`WRITE_STALL`] is given up; the time costs nothing until a
-    /// write has to wait.
+    /// What a write came to. A client that takes nothing for as long as its whole request may last is given up; the time
+    /// costs nothing until a write has to wait.
     fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.stalled = None;

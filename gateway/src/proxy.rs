@@ -210,7 +210,7 @@ impl Proxy {
         let route = admit::admit(&live, session.req_header(), call)?;
         let total = Duration::from_millis(route.integration.timeouts.total_ms);
         if let Some(guard) = &call.guard {
-            guard.body_within(total);
+            guard.client_within(total);
         }
         let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
         call.route = Some(route);

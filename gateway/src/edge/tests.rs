@@ -135,7 +135,7 @@ async fn a_body_that_drips_is_cut_off_by_its_deadline() {
     let (mut client, mut guard, _) = guarded(MINUTE);
     client.write_all(HEAD).await.unwrap();
     read(&mut guard, HEAD.len()).await;
-    guard.request().body_within(Duration::from_secs(5));
+    guard.request().client_within(Duration::from_secs(5));
     let error = guard.read(&mut [0; 8]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 }
