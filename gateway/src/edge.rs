@@ -387,9 +387,11 @@ impl Guard {
             self.stalled = None;
             return polled;
         }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        let limit = match self.request.time.load(Ordering::Acquire) {
+            0 => WRITE_STALL,
+            millis => Duration::from_millis(millis),
+        };
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
