@@ -30,6 +30,7 @@ mod export;
 mod gateways;
 mod health;
 mod integrations;
+mod lists;
 mod observe;
 mod openapi;
 mod operator;

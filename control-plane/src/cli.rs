@@ -166,7 +166,9 @@ impl Prune {
         let Some(org) = self.org.filter(|_| self.prune && !self.allow_empty) else {
             return Ok(());
         };
-        if wanted.integrations.values().any(|entry| entry.value.org_id == org) {
+        let inbound = wanted.integrations.values().map(|entry| entry.value.org_id);
+        let outbound = wanted.outbound.values().map(|entry| entry.value.org_id);
+        if inbound.chain(outbound).any(|owner| owner == org) {
             return Ok(());
         }
         let message = format!(

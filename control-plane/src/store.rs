@@ -57,11 +57,7 @@ pub struct Change {
 impl Change {
     /// The objects that it touches, but for the security rules, which have no identifier.
     pub fn touched(&self) -> impl Iterator<Item = ObjectId> {
-        let put = self.put.iter().filter_map(|object| match object {
-            Object::Security(_) => None,
-            Object::Organization(organization) => Some(ObjectId::Organization(organization.org_id)),
-            Object::Integration(integration) => Some(ObjectId::Integration(integration.id.as_str().into())),
-        });
+        let put = self.put.iter().filter_map(Object::id);
         put.chain(self.delete.iter().cloned())
     }
 }
@@ -80,7 +76,7 @@ pub struct Contents {
 pub struct Touched {
     /// The version.
     pub version: Version,
-    /// Organizations and integrations that it put or deleted.
+    /// Objects that it put or deleted.
     pub objects: Vec<ObjectId>,
 }
 

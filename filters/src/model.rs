@@ -4,25 +4,38 @@
 //! fields are refused. `docs/model.md` shows each of them as JSON. This module imports nothing of the crate but itself.
 
 pub mod auth;
+pub mod command;
 pub mod decode;
+pub mod delivery;
+pub mod event;
+pub mod event_type;
 pub mod integration;
 pub mod limits;
 pub mod mapping;
+pub mod object;
 pub mod organization;
+pub mod outbound;
 pub mod problem;
+pub mod producer;
 pub mod push;
 pub mod record;
 pub mod route;
 pub mod secret;
 pub mod snapshot;
+pub mod unit;
 
 pub use auth::{InboundAuthType, OutgoingAuthType};
+pub use event::EventHead;
+pub use event_type::EventType;
 pub use integration::InboundIntegration;
 pub use organization::Organization;
+pub use outbound::OutboundIntegration;
 pub use problem::Problem;
+pub use producer::ProducerKey;
 pub use record::ExecutionRecord;
 pub use secret::Secret;
 pub use snapshot::{Entry, Security, Snapshot};
+pub use unit::OrgUnit;
 
 /// Version of this model. A gateway says in its `Hello` which one it speaks.
 pub const MODEL_VERSION: u32 = 1;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
-use filters::model::push::{Object, ObjectId};
-use filters::model::{InboundIntegration, Organization, Problem};
+use filters::model::push::{Object, ObjectId, ObjectKind};
+use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, Problem, ProducerKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,36 +42,31 @@ pub(super) struct Request {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Put {
-    kind: Kind,
-    /// An organization or an integration. An integration without `id` gets `{orgId}-{type}`, as in a file.
+    kind: ObjectKind,
+    /// An object of that kind. One without `id` gets `{orgId}-{type}` or `{orgId}-{name}`, as in a file.
     #[schemars(with = "AnyObject")]
     value: Value,
 }
 
-/// An object of either kind.
+/// An object of any kind.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes the value; it is read by its kind")]
 enum AnyObject {
-    Organization(Organization),
+    Organization(Box<Organization>),
     Integration(Box<InboundIntegration>),
-}
-
-/// Kind of an object.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-enum Kind {
-    Security,
-    Organization,
-    Integration,
+    Outbound(Box<OutboundIntegration>),
+    EventType(Box<EventType>),
+    Unit(Box<OrgUnit>),
+    ProducerKey(Box<ProducerKey>),
 }
 
 /// Names an object.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Reference {
-    kind: Kind,
-    /// The number of an organization, or the identifier of an integration.
+    kind: ObjectKind,
+    /// The number of an organization or unit, or the identifier of another object.
     id: Value,
 }
 
@@ -143,7 +138,7 @@ pub(super) async fn apply(
             .cloned()
             .collect::<Vec<_>>();
         for id in &delete {
-            check_delete(&caller, state, id)?;
+            check_kind(&caller, id)?;
         }
         let put = put.clone();
         Ok(Edit { put, delete })
@@ -185,31 +180,25 @@ fn objects_of(request: &Request) -> Result<(Placed, Vec<ObjectId>), Vec<Problem>
 fn object_of(value: &Value, path: &str) -> Result<(String, Object), Vec<Problem>> {
     let Put { kind, value } = read(value, path)?;
     let place = format!("{path}.value");
-    let object = match kind {
-        Kind::Security => return Err(vec![not_here(path)]),
-        Kind::Organization => Object::Organization(Arc::new(read(&value, &place)?)),
-        Kind::Integration => {
-            let mut integration: InboundIntegration = read(&value, &place)?;
-            if integration.id.is_empty() {
-                integration.id = format!("{}-{}", integration.org_id, integration.kind);
-            }
-            Object::Integration(Arc::new(integration))
-        }
-    };
-    Ok((place, object))
+    if kind == ObjectKind::Security {
+        return Err(vec![not_here(path)]);
+    }
+    let mut problems = Vec::new();
+    match kind.read(&value, &place, &mut problems) {
+        Some(object) if problems.is_empty() => Ok((place, object)),
+        _ => Err(problems),
+    }
 }
 
 fn id_of(value: &Value, path: &str) -> Result<ObjectId, Vec<Problem>> {
     let Reference { kind, id } = read(value, path)?;
-    let wrong = |wanted: &str| vec![Problem::new(format!("{path}.id"), format!("must be {wanted}"))];
-    match kind {
-        Kind::Security => Err(vec![not_here(path)]),
-        Kind::Organization => id.as_u64().map(ObjectId::Organization).ok_or_else(|| wrong("a number")),
-        Kind::Integration => id
-            .as_str()
-            .map(|id| ObjectId::Integration(id.into()))
-            .ok_or_else(|| wrong("a text")),
-    }
+    let (text, wanted) = match kind {
+        ObjectKind::Security => return Err(vec![not_here(path)]),
+        ObjectKind::Organization | ObjectKind::Unit => (id.as_u64().map(|number| number.to_string()), "a number"),
+        _ => (id.as_str().map(str::to_owned), "a text"),
+    };
+    let id = text.and_then(|text| ObjectId::of(kind, &text));
+    id.ok_or_else(|| vec![Problem::new(format!("{path}.id"), format!("must be {wanted}"))])
 }
 
 fn not_here(path: &str) -> Problem {
@@ -218,42 +207,28 @@ fn not_here(path: &str) -> Problem {
 }
 
 fn check_put(caller: &Caller, state: &Configuration, object: &Object) -> Result<(), Refusal> {
-    match object {
-        Object::Security(_) => Ok(()),
-        Object::Organization(_) => caller.may_all(),
-        Object::Integration(integration) => {
-            caller.may(integration.org_id)?;
-            let entry = state.snapshot.integrations.get(integration.id.as_str());
-            match entry {
-                // Whose it is, is not for everybody to know.
-                Some(entry) if !caller.sees(&entry.value, None) => {
-                    Err(Refusal::NotFound(format!("the integration {:?}", integration.id)))
-                }
-                _ => Ok(()),
-            }
-        }
+    let Some(id) = object.id() else { return Ok(()) };
+    check_kind(caller, &id)?;
+    object.org_id().map_or(Ok(()), |org_id| caller.may(org_id))?;
+    // Whose it is, is not for everybody to know.
+    if is_hidden(caller, state, &id) {
+        return Err(Refusal::NotFound(format!("the {id}")));
     }
+    Ok(())
 }
 
-fn check_delete(caller: &Caller, state: &Configuration, id: &ObjectId) -> Result<(), Refusal> {
+/// What an organization is allowed is not for itself to say.
+fn check_kind(caller: &Caller, id: &ObjectId) -> Result<(), Refusal> {
     match id {
         ObjectId::Organization(_) => caller.may_all(),
-        ObjectId::Integration(id) => {
-            let entry = state.snapshot.integrations.get(id);
-            entry.map_or(Ok(()), |entry| caller.may(entry.value.org_id))
-        }
+        _ => Ok(()),
     }
 }
 
 /// For an operator who may not know of an object, it is not there.
 fn is_hidden(caller: &Caller, state: &Configuration, id: &ObjectId) -> bool {
-    match id {
-        ObjectId::Organization(_) => false,
-        ObjectId::Integration(id) => {
-            let entry = state.snapshot.integrations.get(id);
-            entry.is_some_and(|entry| !caller.sees(&entry.value, None))
-        }
-    }
+    let owner = state.snapshot.object(id).and_then(|object| object.org_id());
+    !matches!(id, ObjectId::Organization(_)) && owner.is_some_and(|owner| !caller.sees(owner, None))
 }
 
 fn summary(version: u64, mode: Mode, outcomes: &[Outcome]) -> Applied {
@@ -284,15 +259,13 @@ fn summary(version: u64, mode: Mode, outcomes: &[Outcome]) -> Applied {
 impl Reference {
     /// Names `id`.
     pub(super) fn of(id: &ObjectId) -> Self {
-        match id {
-            ObjectId::Organization(id) => Self {
-                kind: Kind::Organization,
-                id: (*id).into(),
-            },
-            ObjectId::Integration(id) => Self {
-                kind: Kind::Integration,
-                id: id.as_ref().into(),
-            },
+        let number = match id {
+            ObjectId::Organization(number) | ObjectId::Unit(number) => Some(*number),
+            _ => None,
+        };
+        Self {
+            kind: id.kind(),
+            id: number.map_or_else(|| id.text().into(), Value::from),
         }
     }
 }

@@ -146,7 +146,7 @@ pub(super) async fn stored(
     let Sample { side, sample, context } = document.read()?;
     let state = app.publisher.state();
     let entry = state.snapshot.integrations.get(named.id.as_str());
-    let entry = entry.filter(|entry| caller.sees(&entry.value, within.org_id));
+    let entry = entry.filter(|entry| caller.sees(entry.value.org_id, within.org_id));
     let entry = entry.ok_or_else(|| Refusal::NotFound(format!("the integration {:?}", named.id)))?;
     run(&app, &entry.value, "", side, sample, context).await
 }

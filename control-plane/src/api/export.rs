@@ -5,12 +5,13 @@ use std::sync::Arc;
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
-use filters::model::{InboundIntegration, Organization, Security};
+use filters::model::Security;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::App;
 use super::error::ApiError;
+use super::lists::Lists;
 use super::operator::Caller;
 use super::request::{Params, Within};
 
@@ -22,10 +23,9 @@ pub(super) struct Export {
     version: u64,
     /// Rules for every connection to a partner.
     security: Security,
-    /// Organizations by number.
-    organizations: Vec<Organization>,
-    /// Integrations by identifier; secrets are masked.
-    integrations: Vec<InboundIntegration>,
+    /// Everything that is configured.
+    #[serde(flatten)]
+    objects: Lists,
 }
 
 /// Exports everything, or what belongs to one organization.
@@ -37,19 +37,15 @@ pub(super) async fn export(
     let scope = caller.scope(within.org_id)?;
     let state = app.publisher.state();
     let snapshot = &state.snapshot;
-    let organizations = snapshot.organizations.values().map(|entry| &entry.value);
-    let integrations = snapshot.integrations.values().map(|entry| &entry.value);
+    let mut objects = Lists::default();
+    let all = snapshot.objects();
+    for object in all.iter().filter(|object| scope.is_none() || object.org_id() == scope) {
+        objects.push(object);
+    }
     Ok(Json(Export {
         version: snapshot.version,
         security: snapshot.security,
-        organizations: organizations
-            .filter(|organization| scope.is_none_or(|id| id == organization.org_id))
-            .map(|organization| (**organization).clone())
-            .collect(),
-        integrations: integrations
-            .filter(|integration| scope.is_none_or(|id| id == integration.org_id))
-            .map(|integration| integration.masked())
-            .collect(),
+        objects,
     }))
 }
 

@@ -115,7 +115,7 @@ pub(super) async fn replace(
         let (id, caller, sealer) = (Arc::clone(&id), caller.clone(), Arc::clone(&app.sealer));
         move |state: &Configuration| {
             let entry = state.snapshot.integrations.get(&id);
-            if entry.is_some_and(|entry| !caller.sees(&entry.value, None)) {
+            if entry.is_some_and(|entry| !caller.sees(entry.value.org_id, None)) {
                 return Err(Refusal::NotFound(name(&id)));
             }
             let tag = entry.map(|entry| sealer.tag(&entry.digest));
@@ -203,7 +203,7 @@ pub(super) async fn validate(
             let put = move |state: &Configuration| {
                 if let Object::Integration(integration) = &object
                     && let Some(entry) = state.snapshot.integrations.get(integration.id.as_str())
-                    && !caller.sees(&entry.value, None)
+                    && !caller.sees(entry.value.org_id, None)
                 {
                     return Err(Refusal::NotFound(name(&integration.id)));
                 }
@@ -264,7 +264,7 @@ fn visible_in<'a>(
         caller.may(org_id)?;
     }
     let entry = state.snapshot.integrations.get(id);
-    let entry = entry.filter(|entry| caller.sees(&entry.value, org_id));
+    let entry = entry.filter(|entry| caller.sees(entry.value.org_id, org_id));
     entry.ok_or_else(|| Refusal::NotFound(name(id)))
 }
 

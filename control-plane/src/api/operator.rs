@@ -6,7 +6,6 @@ use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
 use axum::extract::FromRequestParts;
-use filters::model::InboundIntegration;
 use http::request::Parts;
 
 use super::App;
@@ -77,9 +76,9 @@ impl Caller {
         }
     }
 
-    /// True if the caller may know of `integration`, asking within `org_id`.
-    pub(super) fn sees(&self, integration: &InboundIntegration, org_id: Option<u64>) -> bool {
-        self.0.may_touch(integration.org_id) && org_id.is_none_or(|asked| asked == integration.org_id)
+    /// True if the caller may know of an object of organization `owner`, asking within `org_id`.
+    pub(super) fn sees(&self, owner: u64, org_id: Option<u64>) -> bool {
+        self.0.may_touch(owner) && org_id.is_none_or(|asked| asked == owner)
     }
 }
 

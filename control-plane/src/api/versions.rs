@@ -6,13 +6,14 @@ use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use filters::model::push::Object;
-use filters::model::{InboundIntegration, Organization, Problem, Security};
+use filters::model::{Problem, Security};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::apply::Reference;
 use super::error::ApiError;
+use super::lists::Lists;
 use super::operator::Caller;
 use super::request::{Params, Place};
 use crate::store;
@@ -74,10 +75,9 @@ pub(super) struct VersionWithChange {
     version: Version,
     /// The security rules, if it set them.
     security: Option<Security>,
-    /// Organizations that it made or changed.
-    organizations: Vec<Organization>,
-    /// Integrations that it made or changed; secrets are masked.
-    integrations: Vec<InboundIntegration>,
+    /// Objects that it made or changed.
+    #[serde(flatten)]
+    put: Lists,
     /// What it deleted.
     delete: Vec<Reference>,
 }
@@ -114,15 +114,13 @@ pub(super) async fn read(
     let mut shown = VersionWithChange {
         version: Version::of(version),
         security: None,
-        organizations: Vec::new(),
-        integrations: Vec::new(),
+        put: Lists::default(),
         delete: change.delete.iter().map(Reference::of).collect(),
     };
     for object in change.put {
         match object {
             Object::Security(security) => shown.security = Some(security),
-            Object::Organization(organization) => shown.organizations.push((*organization).clone()),
-            Object::Integration(integration) => shown.integrations.push(integration.masked()),
+            other => shown.put.push(&other),
         }
     }
     Ok(Json(shown))

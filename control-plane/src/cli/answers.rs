@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use filters::model::{InboundIntegration, Organization, Problem, Snapshot};
+use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, Problem, ProducerKey, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -115,7 +115,13 @@ pub(super) struct Version {
 #[serde(rename_all = "camelCase")]
 pub(super) struct VersionWithChange {
     pub(super) organizations: Vec<Organization>,
-    pub(super) integrations: Vec<InboundIntegration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) units: Vec<OrgUnit>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) event_types: Vec<EventType>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) producer_keys: Vec<ProducerKey>,
+    pub(super) integrations: Vec<Value>,
     pub(super) delete: Vec<Reference>,
     #[serde(flatten)]
     pub(super) version: Version,
@@ -153,8 +159,7 @@ pub(super) fn export(client: &Client, organizations: &BTreeSet<u64>) -> Result<S
     let mut all = Snapshot::default();
     for organization in organizations {
         let part = export_of(client, &[("orgId", organization.to_string())])?;
-        all.organizations.extend(part.organizations);
-        all.integrations.extend(part.integrations);
+        part.objects().into_iter().for_each(|object| all.put(object));
     }
     Ok(all)
 }

@@ -73,18 +73,9 @@ impl<'d> Change<'d> {
             return problem.clone();
         };
         let rest = rest.strip_prefix(".value").unwrap_or(rest).trim_start_matches('.');
-        let (file, path) = match object {
-            Object::Security(_) => return problem.clone(),
-            Object::Organization(organization) => (
-                self.documents.organization_file(organization.org_id),
-                format!("organizations[{}]", organization.org_id),
-            ),
-            Object::Integration(integration) => (
-                self.documents.integration_file(&integration.id),
-                format!("integrations[{:?}]", integration.id),
-            ),
-        };
-        let located = FileProblem::new(file, Problem::new(join(&path, rest), problem.message.clone()));
+        let Some(id) = object.id() else { return problem.clone() };
+        let file = self.documents.file_of(&id);
+        let located = FileProblem::new(file, Problem::new(join(&id.path(), rest), problem.message.clone()));
         Problem::new("", located.to_string())
     }
 }
@@ -92,25 +83,22 @@ impl<'d> Change<'d> {
 /// What is configured, of the organizations that the documents and `prune` are about.
 pub(super) fn live(client: &Client, documents: &Documents, prune: &Prune) -> Result<Snapshot, Failure> {
     let snapshot = &documents.snapshot;
-    let organizations: BTreeSet<u64> = snapshot
-        .integrations
-        .values()
-        .map(|entry| entry.value.org_id)
-        .chain(snapshot.organizations.keys().copied())
-        .chain(prune.org)
-        .collect();
+    let objects = snapshot.objects();
+    let organizations = objects.iter().filter_map(Object::org_id).chain(prune.org);
+    let organizations: BTreeSet<u64> = organizations.collect();
     answers::export(client, &organizations)
 }
 
-/// The live integrations of the pruned organization that are not wanted any more.
+/// The live integrations of the pruned organization, of both directions, that are not wanted any more.
 fn to_prune(wanted: &Snapshot, live: &Snapshot, prune: &Prune) -> Vec<ObjectId> {
     let Some(organization) = prune.org.filter(|_| prune.prune) else {
         return Vec::new();
     };
-    live.integrations
-        .iter()
-        .filter(|(id, entry)| entry.value.org_id == organization && !wanted.integrations.contains_key(*id))
-        .map(|(id, _)| ObjectId::Integration(id.clone()))
+    let live = live.objects();
+    let owned = live.iter().filter(|object| object.org_id() == Some(organization));
+    owned
+        .filter_map(Object::id)
+        .filter(|id| matches!(id, ObjectId::Integration(_) | ObjectId::Outbound(_)) && wanted.object(id).is_none())
         .collect()
 }
 

@@ -1,25 +1,60 @@
 //! Objects in the form in which two of them are compared and shown: secrets masked, defaults written out, and without
 //! what only the server knows.
 
-use filters::model::auth::{BasicUser, Credential, InboundAuth, OutgoingAuth};
+use filters::model::auth::{BasicUser, Credential, InboundAuth, OutgoingAuth, OutgoingAuthType};
+use filters::model::push::Object;
 use filters::model::secret::{self, MASK};
-use filters::model::{InboundIntegration, Organization, Secret};
+use filters::model::{InboundIntegration, OutboundIntegration, ProducerKey, Secret};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An organization as YAML.
-pub(super) fn organization(organization: &Organization) -> String {
-    yaml(organization)
+/// A copy without what only the server knows.
+macro_rules! untimed {
+    ($value:ident) => {{
+        let mut value = (**$value).clone();
+        (value.created_at, value.updated_at) = (None, None);
+        value
+    }};
 }
 
-/// An integration as YAML.
-pub(super) fn integration(integration: &InboundIntegration) -> String {
-    let mut shown = integration.clone();
-    shown.inbound_auth_config = inbound(integration);
-    shown.outgoing_auth_config = outgoing(integration);
-    shown.created_at = None;
-    shown.updated_at = None;
-    yaml(&shown)
+/// An object as YAML.
+pub(super) fn object(object: &Object) -> String {
+    match object {
+        Object::Security(value) => yaml(value),
+        Object::Organization(value) => yaml(&untimed!(value)),
+        Object::EventType(value) => yaml(&untimed!(value)),
+        Object::Unit(value) => yaml(&untimed!(value)),
+        Object::Integration(value) => yaml(&inbound_integration(untimed!(value))),
+        Object::Outbound(value) => yaml(&outbound_integration(untimed!(value))),
+        Object::ProducerKey(value) => yaml(&producer_key(untimed!(value))),
+    }
+}
+
+fn inbound_integration(mut integration: InboundIntegration) -> InboundIntegration {
+    integration.inbound_auth_config = inbound(&integration);
+    let config = integration.outgoing_auth_config.as_ref();
+    integration.outgoing_auth_config = outgoing(integration.outgoing_auth_type, config);
+    integration
+}
+
+fn outbound_integration(mut integration: OutboundIntegration) -> OutboundIntegration {
+    let config = integration.outgoing_auth_config.as_ref();
+    integration.outgoing_auth_config = outgoing(integration.outgoing_auth_type, config);
+    for action in &mut integration.actions {
+        let kind = action.outgoing_auth_type.unwrap_or(integration.outgoing_auth_type);
+        action.outgoing_auth_config = outgoing(kind, action.outgoing_auth_config.as_ref());
+    }
+    for call in &mut integration.enrichments {
+        call.outgoing_auth_config = outgoing(call.outgoing_auth_type, call.outgoing_auth_config.as_ref());
+    }
+    integration.masked()
+}
+
+/// A key in clear in a file and its hash on the server are the same thing.
+fn producer_key(mut key: ProducerKey) -> ProducerKey {
+    key.value = None;
+    key.hash = Some(Secret::new(MASK));
+    key
 }
 
 /// A key in clear in a file and its hash on the server are the same thing.
@@ -45,10 +80,9 @@ fn inbound(integration: &InboundIntegration) -> Option<Value> {
     written.ok()
 }
 
-fn outgoing(integration: &InboundIntegration) -> Option<Value> {
-    let config = integration.outgoing_auth_config.as_ref();
+fn outgoing(kind: OutgoingAuthType, config: Option<&Value>) -> Option<Value> {
     let mut ignored = Vec::new();
-    let written = match OutgoingAuth::read(integration.outgoing_auth_type, config, &mut ignored) {
+    let written = match OutgoingAuth::read(kind, config, &mut ignored) {
         Some(OutgoingAuth::None) => return None,
         Some(OutgoingAuth::ApiKey(auth)) => serde_json::to_value(auth),
         Some(OutgoingAuth::Bearer(auth)) => serde_json::to_value(auth),
@@ -83,6 +117,8 @@ fn yaml(object: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
@@ -92,7 +128,9 @@ mod tests {
         for (name, value) in fields.as_object().unwrap() {
             document[name] = value.clone();
         }
-        integration(&serde_json::from_value(document).unwrap())
+        object(&Object::Integration(Arc::new(
+            serde_json::from_value(document).unwrap(),
+        )))
     }
 
     #[test]

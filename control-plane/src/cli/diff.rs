@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use filters::model::Snapshot;
-use filters::model::push::ObjectId;
+use filters::model::push::{Object, ObjectId};
 use serde::Serialize;
 use similar::TextDiff;
 
@@ -73,31 +73,16 @@ impl Diff {
 }
 
 fn compare(documents: &Documents, live: &Snapshot, delete: &[ObjectId]) -> Differences {
-    let live_organization = |id: &u64| {
-        let entry = live.organizations.get(id)?;
-        Some(comparable::organization(&entry.value))
-    };
-    let live_integration = |id: &str| {
-        let entry = live.integrations.get(id)?;
-        Some(comparable::integration(&entry.value))
-    };
+    let shown = |snapshot: &Snapshot, id: &ObjectId| snapshot.object(id).map(|object| comparable::object(&object));
+    let name = |id: &ObjectId| format!("{}/{}", id.kind().name(), id.text());
     let mut found = Differences::default();
-    for (id, entry) in &documents.snapshot.organizations {
-        let wanted = comparable::organization(&entry.value);
-        let file = documents.organization_file(*id);
-        found.add(format!("organization/{id}"), live_organization(id), Some(wanted), file);
-    }
-    for (id, entry) in &documents.snapshot.integrations {
-        let wanted = comparable::integration(&entry.value);
-        let file = documents.integration_file(id);
-        found.add(format!("integration/{id}"), live_integration(id), Some(wanted), file);
+    let wanted = documents.snapshot.objects();
+    for id in wanted.iter().filter_map(Object::id) {
+        let (before, after) = (shown(live, &id), shown(&documents.snapshot, &id));
+        found.add(name(&id), before, after, documents.file_of(&id));
     }
     for id in delete {
-        let (object, before) = match id {
-            ObjectId::Organization(id) => (format!("organization/{id}"), live_organization(id)),
-            ObjectId::Integration(id) => (format!("integration/{id}"), live_integration(id)),
-        };
-        found.add(object, before, None, "");
+        found.add(name(id), shown(live, id), None, "");
     }
     found
 }

@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use filters::model::push::{Object, ObjectId};
 use filters::model::secret::{self, MASK};
-use filters::model::{Entry, InboundIntegration, Problem, Security, Snapshot, decode};
+use filters::model::{Problem, Secret, Security, Snapshot, decode};
 use serde_json::Value;
 
 use super::failure::{Failure, FileProblem};
@@ -24,8 +25,7 @@ pub(super) struct Documents {
     pub(super) snapshot: Snapshot,
     /// The file that has a `security` section.
     pub(super) security_from: Option<String>,
-    organizations: BTreeMap<u64, String>,
-    integrations: BTreeMap<Arc<str>, String>,
+    files: BTreeMap<ObjectId, String>,
 }
 
 impl Documents {
@@ -59,14 +59,10 @@ impl Documents {
             };
         }
         let mut masks = 0;
-        for entry in snapshot
-            .integrations
-            .values_mut()
-            .filter(|entry| is_masked(&entry.value))
-        {
-            let mut integration = (*entry.value).clone();
-            stand_in(&mut integration, &mut masks);
-            *entry = Entry::new(integration);
+        for mut object in snapshot.objects() {
+            if stand_in(&mut object, &mut masks) {
+                snapshot.put(object);
+            }
         }
         match filters::compile(&snapshot, None) {
             Ok(_) => Ok(()),
@@ -93,23 +89,19 @@ impl Documents {
     pub(super) fn with_files(&self, problems: Vec<Problem>) -> Vec<FileProblem> {
         problems
             .into_iter()
-            .map(|problem| FileProblem::new(self.file_of(&problem.path), problem))
+            .map(|problem| FileProblem::new(self.file_at(&problem.path), problem))
             .collect()
     }
 
     /// True if a secret stands as its mask somewhere.
     pub(super) fn has_masks(&self) -> bool {
-        self.snapshot.integrations.values().any(|entry| is_masked(&entry.value))
+        let mut objects = self.snapshot.objects();
+        objects.iter_mut().any(|object| stand_in(object, &mut 0))
     }
 
-    /// The file of an integration.
-    pub(super) fn integration_file(&self, id: &str) -> &str {
-        self.integrations.get(id).map_or("", String::as_str)
-    }
-
-    /// The file of an organization.
-    pub(super) fn organization_file(&self, id: u64) -> &str {
-        self.organizations.get(&id).map_or("", String::as_str)
+    /// The file of an object.
+    pub(super) fn file_of(&self, id: &ObjectId) -> &str {
+        self.files.get(id).map_or("", String::as_str)
     }
 
     /// What was read from one file.
@@ -120,20 +112,13 @@ impl Documents {
         documents
     }
 
-    fn file_of(&self, path: &str) -> &str {
+    /// The file of what is at a place of the merged documents.
+    fn file_at(&self, path: &str) -> &str {
         if path.starts_with("security") {
             return self.security_from.as_deref().unwrap_or_default();
         }
-        if let Some((id, _)) = path
-            .strip_prefix("integrations[\"")
-            .and_then(|rest| rest.split_once("\"]"))
-        {
-            return self.integration_file(id);
-        }
-        path.strip_prefix("organizations[")
-            .and_then(|rest| rest.split_once(']'))
-            .and_then(|(id, _)| id.parse().ok())
-            .map_or("", |id| self.organization_file(id))
+        let found = self.files.iter().find(|(id, _)| path.starts_with(&id.path()));
+        found.map_or("", |(_, file)| file)
     }
 
     fn add(&mut self, file: &str, settings: &Settings, problems: &mut Vec<FileProblem>) {
@@ -158,20 +143,13 @@ impl Documents {
                 }
             }
         }
-        for (id, entry) in snapshot.organizations {
-            if let Some(other) = self.organizations.get(&id) {
-                problems.push(twice(&format!("organizations[{id}]"), "the organization", other));
+        for object in snapshot.objects() {
+            let Some(id) = object.id() else { continue };
+            if let Some(other) = self.files.get(&id) {
+                problems.push(twice(&id.path(), &format!("the {}", noun(&id)), other));
             } else {
-                self.organizations.insert(id, file.to_owned());
-                self.snapshot.organizations.insert(id, entry);
-            }
-        }
-        for (id, entry) in snapshot.integrations {
-            if let Some(other) = self.integrations.get(&id) {
-                problems.push(twice(&format!("integrations[\"{id}\"]"), "the integration", other));
-            } else {
-                self.integrations.insert(Arc::clone(&id), file.to_owned());
-                self.snapshot.integrations.insert(id, entry);
+                self.files.insert(id, file.to_owned());
+                self.snapshot.put(object);
             }
         }
         problems
@@ -227,7 +205,7 @@ fn read(file: &str, settings: &Settings) -> Result<(Snapshot, bool), Vec<Problem
         _ => {
             return Err(vec![Problem::new(
                 "",
-                "must be a mapping with `organizations`, `integrations` or `security`",
+                "must be a mapping with `organizations`, `units`, `eventTypes`, `producerKeys`, `integrations` or `security`",
             )]);
         }
     }
@@ -261,26 +239,48 @@ fn text_of(file: &str) -> Result<String, Problem> {
     }
 }
 
-fn is_masked(integration: &InboundIntegration) -> bool {
-    [&integration.inbound_auth_config, &integration.outgoing_auth_config]
-        .into_iter()
-        .flatten()
-        .any(secret::has_mask)
-}
-
-/// Puts a text that no check objects to in the place of each mask, another one each time.
-fn stand_in(integration: &mut InboundIntegration, masks: &mut u64) {
-    let configs = [
-        &mut integration.inbound_auth_config,
-        &mut integration.outgoing_auth_config,
-    ];
-    for config in configs.into_iter().flatten() {
+/// Puts a text that no check objects to in the place of each mask, another one each time. False if there is none.
+fn stand_in(object: &mut Object, masks: &mut u64) -> bool {
+    let before = *masks;
+    let mut next = || {
+        *masks += 1;
+        format!("sha256:{masks:064x}")
+    };
+    let mut replace = |config: &mut Value| {
         secret::for_each(config, &mut |secret| {
             if secret == MASK {
-                *masks += 1;
-                *secret = Value::String(format!("sha256:{masks:064x}"));
+                *secret = Value::String(next());
             }
         });
+    };
+    match object {
+        Object::Integration(value) => {
+            let value = Arc::make_mut(value);
+            let configs = [&mut value.inbound_auth_config, &mut value.outgoing_auth_config];
+            configs.into_iter().flatten().for_each(replace);
+        }
+        Object::Outbound(value) => Arc::make_mut(value).for_each_config(&mut replace),
+        Object::ProducerKey(value) => {
+            let value = Arc::make_mut(value);
+            for secret in [&mut value.hash, &mut value.value].into_iter().flatten() {
+                if secret.expose() == MASK {
+                    *secret = Secret::new(next());
+                }
+            }
+        }
+        Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) => {}
+    }
+    *masks > before
+}
+
+/// What kind of object it is, for people.
+fn noun(id: &ObjectId) -> &'static str {
+    match id {
+        ObjectId::Organization(_) => "organization",
+        ObjectId::Integration(_) | ObjectId::Outbound(_) => "integration",
+        ObjectId::EventType(_) => "event type",
+        ObjectId::Unit(_) => "unit",
+        ObjectId::ProducerKey(_) => "producer key",
     }
 }
 

@@ -161,8 +161,19 @@ fn write_version(shown: &VersionWithChange, out: &mut dyn Write) -> io::Result<(
     for organization in &shown.organizations {
         table.row(row("organization", organization.org_id.to_string(), "put"));
     }
+    for unit in &shown.units {
+        table.row(row("unit", unit.rid.to_string(), "put"));
+    }
+    for event_type in &shown.event_types {
+        table.row(row("eventType", event_type.id.clone(), "put"));
+    }
+    for key in &shown.producer_keys {
+        table.row(row("producerKey", key.id.clone(), "put"));
+    }
     for integration in &shown.integrations {
-        table.row(row("integration", integration.id.clone(), "put"));
+        let outbound = integration["direction"] == "OUTBOUND";
+        let id = integration["id"].as_str().unwrap_or_default().to_owned();
+        table.row(row(if outbound { "outbound" } else { "integration" }, id, "put"));
     }
     for deleted in &shown.delete {
         table.row(row(&deleted.kind, deleted.id(), "deleted"));

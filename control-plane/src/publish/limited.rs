@@ -54,7 +54,7 @@ pub(super) fn visible(problems: Vec<Problem>, author: &Author) -> Vec<Problem> {
     // What could be located in the request does not begin with the place in the configuration any more.
     let (others, own): (Vec<_>, Vec<_>) = problems
         .into_iter()
-        .partition(|problem| problem.path.starts_with("integrations[") || problem.path.starts_with("organizations["));
+        .partition(|problem| OBJECTS.iter().any(|list| problem.path.starts_with(list)));
     if own.is_empty() && !others.is_empty() {
         let message = "the configuration has problems outside of this request; someone with a key for all organizations \
                        must see to them";
@@ -62,6 +62,15 @@ pub(super) fn visible(problems: Vec<Problem>, author: &Author) -> Vec<Problem> {
     }
     own
 }
+
+/// How the places of objects in the configuration begin.
+const OBJECTS: [&str; 5] = [
+    "organizations[",
+    "units[",
+    "eventTypes[",
+    "producerKeys[",
+    "integrations[",
+];
 
 fn hosts_of_others(base: &Snapshot, own: &BTreeSet<u64>) -> HashSet<String> {
     let integrations = base.integrations.values().map(|entry| &entry.value);

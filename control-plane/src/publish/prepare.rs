@@ -6,7 +6,7 @@ use std::sync::Arc;
 use filters::model::auth::InboundAuthType;
 use filters::model::problem::join;
 use filters::model::push::{Object, ObjectId};
-use filters::model::{InboundIntegration, Organization, Problem, Snapshot, secret};
+use filters::model::{Problem, ProducerKey, Secret, Snapshot, secret};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -68,11 +68,7 @@ impl Places {
 
     /// False if the object is there already.
     fn insert(&mut self, id: &ObjectId, place: &str) -> bool {
-        let object = match id {
-            ObjectId::Organization(id) => format!("organizations[{id}]"),
-            ObjectId::Integration(id) => format!("integrations[\"{id}\"]"),
-        };
-        self.0.insert(object, place.to_owned()).is_none()
+        self.0.insert(id.path(), place.to_owned()).is_none()
     }
 }
 
@@ -85,26 +81,29 @@ pub(super) fn prepare(base: &Snapshot, edit: Edit, at: Timestamp) -> Result<Prep
     };
     let mut problems = Vec::new();
     for (place, object) in edit.put {
-        let (id, action, object) = match object {
-            Object::Security(security) => {
-                if security != base.security || base.version == 0 {
-                    prepared.change.put.push(object);
-                }
-                continue;
+        let Some(id) = object.id() else {
+            if base.version == 0 || object != Object::Security(base.security) {
+                prepared.change.put.push(object);
             }
-            Object::Organization(organization) => compare_organization(base, organization),
-            Object::Integration(integration) => {
-                let found = problems.len();
-                let compared = compare_integration(base, Arc::unwrap_or_clone(integration), at, &mut problems);
-                for problem in &mut problems[found..] {
-                    problem.path = join(&place, &problem.path);
-                }
-                compared
-            }
+            continue;
         };
+        let previous = base.object(&id);
+        let mut found = Vec::new();
+        check_identity(base, &id, &mut found);
+        let object = settle(object, previous.as_ref(), at, &mut found);
+        problems.extend(
+            found
+                .into_iter()
+                .map(|problem| Problem::new(join(&place, &problem.path), problem.message)),
+        );
         if !prepared.places.insert(&id, &place) {
-            problems.push(Problem::new(place, format!("{} is there twice", title(&id))));
+            problems.push(Problem::new(place, format!("{id} is there twice")));
         }
+        let action = match previous {
+            None => Action::Created,
+            Some(previous) if previous == object => Action::Unchanged,
+            Some(_) => Action::Changed,
+        };
         if action != Action::Unchanged {
             prepared.change.put.push(object);
         }
@@ -113,12 +112,9 @@ pub(super) fn prepare(base: &Snapshot, edit: Edit, at: Timestamp) -> Result<Prep
     for (index, id) in edit.delete.into_iter().enumerate() {
         let place = format!("delete[{index}]");
         if !prepared.places.insert(&id, &place) {
-            problems.push(Problem::new(place, format!("{} is there twice", title(&id))));
+            problems.push(Problem::new(place, format!("{id} is there twice")));
         }
-        let is_there = match &id {
-            ObjectId::Organization(id) => base.organizations.contains_key(id),
-            ObjectId::Integration(id) => base.integrations.contains_key(id),
-        };
+        let is_there = base.object(&id).is_some();
         let action = if is_there { Action::Deleted } else { Action::Absent };
         if is_there {
             prepared.change.delete.push(id.clone());
@@ -132,75 +128,114 @@ pub(super) fn prepare(base: &Snapshot, edit: Edit, at: Timestamp) -> Result<Prep
     }
 }
 
-/// What happens to an organization.
-fn compare_organization(base: &Snapshot, organization: Arc<Organization>) -> (ObjectId, Action, Object) {
-    let id = organization.org_id;
-    let previous = base.organizations.get(&id);
-    let action = action_of(previous.map(|entry| *entry.value == *organization));
-    (ObjectId::Organization(id), action, Object::Organization(organization))
-}
-
-/// What happens to an integration, which is brought into the form that is kept.
-fn compare_integration(
-    base: &Snapshot,
-    integration: InboundIntegration,
-    at: Timestamp,
-    problems: &mut Vec<Problem>,
-) -> (ObjectId, Action, Object) {
-    let id: Arc<str> = integration.id.as_str().into();
-    let previous = base.integrations.get(&id).map(|entry| &*entry.value);
-    let integration = settle(integration, previous, at, problems);
-    let action = action_of(previous.map(|previous| *previous == integration));
-    (
-        ObjectId::Integration(id),
-        action,
-        Object::Integration(Arc::new(integration)),
-    )
-}
-
-/// The name of an object for people.
-fn title(id: &ObjectId) -> String {
-    match id {
-        ObjectId::Organization(id) => format!("organization {id}"),
-        ObjectId::Integration(id) => format!("integration \"{id}\""),
+/// Inbound and outbound integrations share one space of identifiers, as one collection holds both.
+fn check_identity(base: &Snapshot, id: &ObjectId, problems: &mut Vec<Problem>) {
+    let other = match id {
+        ObjectId::Integration(id) => ObjectId::Outbound(Arc::clone(id)),
+        ObjectId::Outbound(id) => ObjectId::Integration(Arc::clone(id)),
+        _ => return,
+    };
+    if base.object(&other).is_some() {
+        let message = "is that of an integration of the other direction; take another one";
+        problems.push(Problem::new("id", message));
     }
 }
 
-/// An integration as it is kept.
-fn settle(
-    mut integration: InboundIntegration,
-    previous: Option<&InboundIntegration>,
-    at: Timestamp,
-    problems: &mut Vec<Problem>,
-) -> InboundIntegration {
-    if !is_identifier(&integration.id) {
+/// An object as it is kept.
+fn settle(mut object: Object, previous: Option<&Object>, at: Timestamp, problems: &mut Vec<Problem>) -> Object {
+    let named = match &object {
+        Object::Security(_) | Object::Organization(_) | Object::Unit(_) => None,
+        Object::Integration(value) => Some(&value.id),
+        Object::Outbound(value) => Some(&value.id),
+        Object::EventType(value) => Some(&value.id),
+        Object::ProducerKey(value) => Some(&value.id),
+    };
+    if named.is_some_and(|id| !is_identifier(id)) {
         let message = "must be 1 to 128 letters, digits, `-`, `_` or `.`, and begin with a letter or a digit";
         problems.push(Problem::new("id", message));
     }
     if let Some(previous) = previous {
-        integration.restore_secrets(previous);
-        if previous.org_id != integration.org_id {
-            let message = format!(
-                "is {} and cannot be changed; make a new integration there",
-                previous.org_id
-            );
+        object.restore_secrets(previous);
+        if previous.org_id() != object.org_id() {
+            let owner = previous.org_id().unwrap_or_default();
+            let message = format!("is {owner} and cannot be changed; make a new object there");
             problems.push(Problem::new("orgId", message));
         }
     }
-    let kind = integration.inbound_auth_type;
-    if let Some(config) = &mut integration.inbound_auth_config {
-        hash_credentials(kind, config, problems);
-        find_masks(config, "inboundAuthConfig", problems);
+    settle_secrets(&mut object, problems);
+    let kept = previous.cloned().and_then(|mut previous| {
+        let (created, updated) = times_of(&mut previous)?;
+        Some((created.take(), updated.take()))
+    });
+    if let Some((created, updated)) = times_of(&mut object) {
+        (*created, *updated) = kept.unwrap_or_else(|| (Some(time(at)), None));
     }
-    if let Some(config) = &integration.outgoing_auth_config {
-        find_masks(config, "outgoingAuthConfig", problems);
+    if previous.is_none_or(|previous| *previous != object)
+        && let Some((_, updated)) = times_of(&mut object)
+    {
+        *updated = Some(time(at));
     }
-    integration.created_at = previous.map_or_else(|| Some(time(at)), |previous| previous.created_at.clone());
-    integration.updated_at = previous.and_then(|previous| previous.updated_at.clone());
-    if previous.is_none_or(|previous| *previous != integration) {
-        integration.updated_at = Some(time(at));
+    object
+}
+
+/// When an object was made, and when it was changed last.
+fn times_of(object: &mut Object) -> Option<(&mut Option<String>, &mut Option<String>)> {
+    macro_rules! times {
+        ($value:ident) => {{
+            let value = Arc::make_mut($value);
+            (&mut value.created_at, &mut value.updated_at)
+        }};
     }
-    integration
+    Some(match object {
+        Object::Security(_) => return None,
+        Object::Organization(value) => times!(value),
+        Object::Integration(value) => times!(value),
+        Object::Outbound(value) => times!(value),
+        Object::EventType(value) => times!(value),
+        Object::Unit(value) => times!(value),
+        Object::ProducerKey(value) => times!(value),
+    })
+}
+
+/// Hashes what is kept as a hash only, and finds masks that no stored secret took the place of.
+fn settle_secrets(object: &mut Object, problems: &mut Vec<Problem>) {
+    match object {
+        Object::Integration(integration) => {
+            let integration = Arc::make_mut(integration);
+            let kind = integration.inbound_auth_type;
+            if let Some(config) = &mut integration.inbound_auth_config {
+                hash_credentials(kind, config, problems);
+                find_masks(config, "inboundAuthConfig", problems);
+            }
+            if let Some(config) = &integration.outgoing_auth_config {
+                find_masks(config, "outgoingAuthConfig", problems);
+            }
+        }
+        Object::Outbound(integration) => {
+            for (path, config) in integration.configs() {
+                find_masks(config, &path, problems);
+            }
+        }
+        Object::ProducerKey(key) => hash_producer_key(Arc::make_mut(key), problems),
+        Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) => {}
+    }
+}
+
+/// Only the hash of a producer's key is kept.
+fn hash_producer_key(key: &mut ProducerKey, problems: &mut Vec<Problem>) {
+    for (path, secret) in [("hash", &key.hash), ("value", &key.value)] {
+        if secret.as_ref().is_some_and(|secret| secret.expose() == secret::MASK) {
+            problems.push(unknown_mask(path));
+        }
+    }
+    let Some(value) = key.value.take() else { return };
+    if value.expose().is_empty() {
+        problems.push(Problem::new("value", "must not be empty"));
+    } else if key.hash.is_some() {
+        problems.push(Problem::new("value", "give either `value` or `hash`, not both"));
+    } else {
+        key.hash = Some(Secret::new(KeyHash::of(value.expose()).to_text()));
+    }
 }
 
 /// Only hashes of what clients send are kept.
@@ -241,8 +276,7 @@ fn hash_credentials(kind: InboundAuthType, config: &mut Value, problems: &mut Ve
 fn find_masks(config: &Value, path: &str, problems: &mut Vec<Problem>) {
     match config {
         Value::String(text) if text == secret::MASK => {
-            let message = "is the mask of a secret that is not stored; give the secret itself";
-            problems.push(Problem::new(path, message));
+            problems.push(unknown_mask(path));
         }
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -258,21 +292,19 @@ fn find_masks(config: &Value, path: &str, problems: &mut Vec<Problem>) {
     }
 }
 
+fn unknown_mask(path: &str) -> Problem {
+    Problem::new(
+        path,
+        "is the mask of a secret that is not stored; give the secret itself",
+    )
+}
+
 fn is_identifier(id: &str) -> bool {
     id.len() <= LONGEST_ID
         && id.starts_with(|first: char| first.is_ascii_alphanumeric())
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-/// `same` tells whether what was there has the same content.
-fn action_of(same: Option<bool>) -> Action {
-    match same {
-        None => Action::Created,
-        Some(false) => Action::Changed,
-        Some(true) => Action::Unchanged,
-    }
 }
 
 fn time(at: Timestamp) -> String {

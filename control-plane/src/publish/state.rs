@@ -36,13 +36,13 @@ impl State {
         }
         let steps = self.recent.iter().skip(start + 1);
         let mut ids: Vec<&ObjectId> = steps.flat_map(|step| &step.objects).collect();
-        ids.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        ids.sort_unstable();
         ids.dedup();
         let mut change = Change::default();
         // Its one value is small, and whether it changed is not remembered.
         change.put.push(Object::Security(self.snapshot.security));
         for id in ids {
-            match self.object(id) {
+            match self.snapshot.object(id) {
                 Some(object) => change.put.push(object),
                 None => change.delete.push(id.clone()),
             }
@@ -56,19 +56,6 @@ impl State {
         let mut steps = newest_first.take_while(|step| step.version.number >= number);
         let step = steps.find(|step| step.version.number == number)?;
         Some(&step.version.digest)
-    }
-
-    fn object(&self, id: &ObjectId) -> Option<Object> {
-        match id {
-            ObjectId::Organization(id) => {
-                let entry = self.snapshot.organizations.get(id)?;
-                Some(Object::Organization(Arc::clone(&entry.value)))
-            }
-            ObjectId::Integration(id) => {
-                let entry = self.snapshot.integrations.get(id)?;
-                Some(Object::Integration(Arc::clone(&entry.value)))
-            }
-        }
     }
 
     /// This state with one more version.
@@ -88,13 +75,5 @@ impl State {
             snapshot,
             recent,
         }
-    }
-}
-
-/// Total order of identifiers, to find those that are there twice.
-fn order(id: &ObjectId) -> (u64, &str) {
-    match id {
-        ObjectId::Organization(id) => (*id, ""),
-        ObjectId::Integration(id) => (0, id),
     }
 }

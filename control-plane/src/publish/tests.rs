@@ -42,10 +42,7 @@ pub(crate) fn sample(newest: u64) -> State {
 fn organization(number: u64) -> Object {
     Object::Organization(Arc::new(Organization {
         org_id: number,
-        name: String::new(),
-        rate_limit: None,
-        allowed_networks: Vec::new(),
-        hosts: Vec::new(),
+        ..Organization::default()
     }))
 }
 

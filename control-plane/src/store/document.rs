@@ -1,70 +1,34 @@
 //! How an object is written down: its own JSON, with each secret sealed.
 
-use std::sync::Arc;
-
-use filters::model::push::{Object, ObjectId};
-use filters::model::{InboundIntegration, Organization, secret};
-use serde_json::Value;
+use filters::model::push::{Object, ObjectId, ObjectKind};
+use filters::model::secret;
+use serde_json::{Map, Value};
 
 use super::StoreError;
 use crate::seal::{SealError, Sealer};
 
-/// Kinds of objects, as they are named in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Security,
-    Organization,
-    Integration,
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Security => "security",
-            Self::Organization => "organization",
-            Self::Integration => "integration",
-        }
-    }
-
-    fn of_name(name: &str) -> Option<Self> {
-        [Self::Security, Self::Organization, Self::Integration]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-    }
-}
-
 /// An object as it is kept.
 #[derive(Debug)]
 pub(super) struct Stored {
-    pub(super) kind: Kind,
+    pub(super) kind: ObjectKind,
     pub(super) id: String,
     pub(super) body: String,
 }
 
 /// Writes an object down.
 pub(super) fn encode(object: &Object, sealer: &Sealer) -> Stored {
-    match object {
-        Object::Security(security) => Stored {
-            kind: Kind::Security,
-            id: String::new(),
-            body: json(security).to_string(),
-        },
-        Object::Organization(organization) => Stored {
-            kind: Kind::Organization,
-            id: organization.org_id.to_string(),
-            body: json(&**organization).to_string(),
-        },
-        Object::Integration(integration) => {
-            let mut body = json(&**integration);
-            for_each_secret(&mut body, &mut |text| {
-                *text = sealer.seal(text, &integration.id);
-            });
-            Stored {
-                kind: Kind::Integration,
-                id: integration.id.clone(),
-                body: body.to_string(),
-            }
-        }
+    let kind = object.kind();
+    let id = object.id().map(|id| id.text()).unwrap_or_default();
+    let whole = serde_json::to_value(object).expect("model types have text keys and serialize without fail");
+    let mut body = match whole {
+        Value::Object(mut fields) => fields.remove("value").unwrap_or_default(),
+        _ => Value::Null,
+    };
+    for_each_secret(kind, &mut body, &mut |text| *text = sealer.seal(text, &id));
+    Stored {
+        kind,
+        id,
+        body: body.to_string(),
     }
 }
 
@@ -74,48 +38,26 @@ pub(super) fn decode(kind: &str, id: &str, body: &str, sealer: &Sealer) -> Resul
         object: format!("{kind} {id:?}"),
         reason,
     };
-    let read = |error: serde_json::Error| corrupt(error.to_string());
-    match Kind::of_name(kind) {
-        None => Err(corrupt("its kind is not known".to_owned())),
-        Some(Kind::Security) => serde_json::from_str(body).map(Object::Security).map_err(read),
-        Some(Kind::Organization) => serde_json::from_str::<Organization>(body)
-            .map(|organization| Object::Organization(Arc::new(organization)))
-            .map_err(read),
-        Some(Kind::Integration) => {
-            let mut value: Value = serde_json::from_str(body).map_err(read)?;
-            let mut failure: Option<SealError> = None;
-            for_each_secret(&mut value, &mut |text| match sealer.open(text, id) {
-                Ok(opened) => *text = opened,
-                Err(error) => failure = Some(error),
-            });
-            if let Some(error) = failure {
-                return Err(corrupt(error.to_string()));
-            }
-            serde_json::from_value::<InboundIntegration>(value)
-                .map(|integration| Object::Integration(Arc::new(integration)))
-                .map_err(read)
-        }
+    let known = ObjectKind::of_name(kind).ok_or_else(|| corrupt("its kind is not known".to_owned()))?;
+    let mut value: Value = serde_json::from_str(body).map_err(|error| corrupt(error.to_string()))?;
+    let mut failure: Option<SealError> = None;
+    for_each_secret(known, &mut value, &mut |text| match sealer.open(text, id) {
+        Ok(opened) => *text = opened,
+        Err(error) => failure = Some(error),
+    });
+    if let Some(error) = failure {
+        return Err(corrupt(error.to_string()));
     }
+    let whole = Map::from_iter([("kind".to_owned(), kind.into()), ("value".to_owned(), value)]);
+    serde_json::from_value(Value::Object(whole)).map_err(|error| corrupt(error.to_string()))
 }
 
-/// Reads back which object a row is about.
+/// Reads back which object a row is about; `None` for the security rules.
 pub(super) fn object_id(kind: &str, id: &str) -> Result<Option<ObjectId>, StoreError> {
-    match Kind::of_name(kind) {
-        Some(Kind::Security) => Ok(None),
-        Some(Kind::Integration) => Ok(Some(ObjectId::Integration(id.into()))),
-        Some(Kind::Organization) => id
-            .parse()
-            .map(|id| Some(ObjectId::Organization(id)))
-            .map_err(|_| unknown(kind, id)),
+    match ObjectKind::of_name(kind) {
+        Some(ObjectKind::Security) => Ok(None),
+        Some(known) => ObjectId::of(known, id).map(Some).ok_or_else(|| unknown(kind, id)),
         None => Err(unknown(kind, id)),
-    }
-}
-
-/// Kind and identifier as they are named in the store.
-pub(super) fn names_of(id: &ObjectId) -> (Kind, String) {
-    match id {
-        ObjectId::Organization(id) => (Kind::Organization, id.to_string()),
-        ObjectId::Integration(id) => (Kind::Integration, id.to_string()),
     }
 }
 
@@ -127,24 +69,41 @@ pub(super) fn unknown(kind: &str, id: &str) -> StoreError {
     }
 }
 
-fn for_each_secret(body: &mut Value, visit: &mut dyn FnMut(&mut String)) {
-    for field in ["inboundAuthConfig", "outgoingAuthConfig"] {
-        if let Some(config) = body.get_mut(field) {
-            secret::for_each(config, &mut |value| {
-                if let Value::String(text) = value {
-                    visit(text);
-                }
-            });
+/// Calls `visit` with each secret of an object of `kind`.
+fn for_each_secret(kind: ObjectKind, body: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    let mut seal = |config: &mut Value| {
+        secret::for_each(config, &mut |value| {
+            if let Value::String(text) = value {
+                visit(text);
+            }
+        });
+    };
+    match kind {
+        ObjectKind::Integration | ObjectKind::Outbound => {
+            configs_of(body, &mut seal);
+            for list in ["actions", "enrichments"] {
+                let calls = body.get_mut(list).and_then(Value::as_array_mut);
+                calls.into_iter().flatten().for_each(|call| configs_of(call, &mut seal));
+            }
+        }
+        ObjectKind::ProducerKey => seal(body),
+        ObjectKind::Security | ObjectKind::Organization | ObjectKind::EventType | ObjectKind::Unit => {}
+    }
+}
+
+fn configs_of(holder: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+    for field in ["inboundAuthConfig", "outgoingAuthConfig", "signingConfig"] {
+        if let Some(config) = holder.get_mut(field) {
+            visit(config);
         }
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("model types have text keys and serialize without fail")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use filters::model::InboundIntegration;
     use serde_json::json;
 
     use super::*;
@@ -172,5 +131,26 @@ mod tests {
         assert!(matches!(moved, StoreError::Corrupt { .. }));
         let other_key = decode("integration", "a", &stored.body, &Sealer::new(&[2; 32])).unwrap_err();
         assert!(other_key.to_string().contains("secret key"), "{other_key}");
+    }
+
+    #[test]
+    fn each_secret_of_an_outbound_integration_and_of_a_producer_key_is_sealed() {
+        let sealer = Sealer::new(&[1; 32]);
+        let bearer = |token: &str| json!({"token": token});
+        let outbound = json!({"kind": "outbound", "value": {
+            "id": "a", "name": "A", "orgId": 1, "eventType": "*", "targetUrl": "https://partner.example",
+            "outgoingAuthType": "BEARER", "outgoingAuthConfig": bearer("hunter1"),
+            "signingType": "GITHUB", "signingConfig": {"secrets": [{"name": "k", "value": "hunter2"}]},
+            "actions": [{"name": "one", "outgoingAuthType": "BEARER", "outgoingAuthConfig": bearer("hunter3")}],
+            "enrichments": [{"name": "one", "url": "https://his.example", "outgoingAuthType": "BEARER",
+                "outgoingAuthConfig": bearer("hunter4")}],
+        }});
+        let key = json!({"kind": "producerKey", "value": {"id": "k", "orgId": 1, "name": "his", "hash": "hunter5"}});
+        for value in [outbound, key] {
+            let object: Object = serde_json::from_value(value).unwrap();
+            let Stored { kind, id, body } = encode(&object, &sealer);
+            assert!(!body.contains("hunter"), "{body}");
+            assert_eq!(decode(kind.name(), &id, &body, &sealer).unwrap(), object);
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::ExecutionRecord;
+use filters::model::push::ObjectKind;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
@@ -17,7 +18,6 @@ use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern,
 use mongodb::{Client, Collection, Database, IndexModel};
 use tokio::sync::Mutex;
 
-use super::document::Kind;
 use super::{Change, Contents, GatewayRecord, RecordQuery, StoreError, Version};
 use crate::config::MongodbConfig;
 use crate::seal::Sealer;
@@ -191,11 +191,14 @@ impl MongoStore {
     }
 }
 
-/// The collections. The names of the first two and of the last are those of the product's source documents.
+/// The collections. The names of those of objects, and of the last, are those of the product's source documents.
 #[derive(Debug)]
 struct Collections {
     integrations: Collection<Document>,
     organizations: Collection<Document>,
+    units: Collection<Document>,
+    event_types: Collection<Document>,
+    producer_keys: Collection<Document>,
     settings: Collection<Document>,
     versions: Collection<Document>,
     changes: Collection<Document>,
@@ -208,6 +211,9 @@ impl Collections {
         Self {
             integrations: database.collection("integration_configs"),
             organizations: database.collection("organizations"),
+            units: database.collection("org_units"),
+            event_types: database.collection("event_types"),
+            producer_keys: database.collection("producer_keys"),
             settings: database.collection("settings"),
             versions: database.collection("version_history"),
             changes: database.collection("version_changes"),
@@ -217,16 +223,19 @@ impl Collections {
     }
 
     /// The collection of the objects of one kind.
-    fn objects(&self, kind: Kind) -> &Collection<Document> {
+    fn objects(&self, kind: ObjectKind) -> &Collection<Document> {
         match kind {
-            Kind::Security => &self.settings,
-            Kind::Organization => &self.organizations,
-            Kind::Integration => &self.integrations,
+            ObjectKind::Security => &self.settings,
+            ObjectKind::Organization => &self.organizations,
+            ObjectKind::Integration | ObjectKind::Outbound => &self.integrations,
+            ObjectKind::Unit => &self.units,
+            ObjectKind::EventType => &self.event_types,
+            ObjectKind::ProducerKey => &self.producer_keys,
         }
     }
 
     /// Which index each of them has, and whether it is unique. Making one that is there already changes nothing.
-    fn indexes(&self) -> [(&Collection<Document>, Document, bool); 13] {
+    fn indexes(&self) -> [(&Collection<Document>, Document, bool); 19] {
         [
             (
                 &self.integrations,
@@ -245,6 +254,12 @@ impl Collections {
             ),
             (&self.integrations, doc! {"rateLimits.enabled": 1}, false),
             (&self.organizations, doc! {"orgId": 1}, true),
+            (&self.units, doc! {"rid": 1}, true),
+            (&self.units, doc! {"orgId": 1}, false),
+            (&self.event_types, doc! {"orgId": 1, "eventType": 1}, false),
+            (&self.event_types, doc! {"orgId": 1, "actionId": 1}, false),
+            (&self.producer_keys, doc! {"orgId": 1, "isActive": 1}, false),
+            (&self.producer_keys, doc! {"orgId": 1, "name": 1}, false),
             (&self.versions, doc! {"at": 1}, false),
             (&self.changes, doc! {"version": 1}, false),
             (&self.gateways, doc! {"lastSeenAt": 1}, false),

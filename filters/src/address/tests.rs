@@ -233,10 +233,8 @@ fn what_is_no_destination_is_refused_by_every_policy() {
 fn a_policy_takes_the_switch_from_security_and_the_ranges_from_the_organization() {
     let organization = Organization {
         org_id: 7,
-        name: String::new(),
-        rate_limit: None,
         allowed_networks: networks(&["10.0.0.0/8"]),
-        hosts: Vec::new(),
+        ..Organization::default()
     };
     let policy = EgressPolicy::new(&Security::default(), Some(&organization));
     assert_eq!(policy, strict(&["10.0.0.0/8"]));

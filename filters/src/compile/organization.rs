@@ -4,6 +4,11 @@ use super::check_limit;
 use crate::model::{Organization, Problem};
 use crate::route::host;
 
+/// The longest text for people, in bytes.
+const LONGEST_TEXT: usize = 200;
+/// The most tags of an organization or a unit, and the longest in bytes.
+const MOST_TAGS: usize = 50;
+const LONGEST_TAG: usize = 100;
 /// The most host patterns of one organization.
 const MOST_HOSTS: usize = 100;
 /// The largest number of an organization: the largest that every JSON reader keeps exactly.
@@ -15,10 +20,19 @@ pub(super) fn check(organization: &Organization, path: &str, problems: &mut Vec<
     if let Some(limit) = &organization.rate_limit {
         check_limit(limit, &format!("{path}.rateLimit"), problems);
     }
-    if organization.name.len() > 200 {
-        problems.push(Problem::new(format!("{path}.name"), "must be at most 200 bytes long"));
+    Profile {
+        name: &organization.name,
+        texts: [
+            ("code", organization.code.as_deref()),
+            ("email", organization.email.as_deref()),
+            ("phone", organization.phone.as_deref()),
+            ("address", organization.address.as_deref()),
+            ("region", organization.region.as_deref()),
+        ],
+        tags: &organization.tags,
+        timezone: organization.timezone.as_deref(),
     }
-    check_text(&organization.name, &format!("{path}.name"), problems);
+    .check(path, problems);
     if organization.hosts.len() > MOST_HOSTS {
         let message = format!(
             "holds {} entries; at most {MOST_HOSTS} are allowed",
@@ -32,6 +46,49 @@ pub(super) fn check(organization: &Organization, path: &str, problems: &mut Vec<
                 format!("{path}.hosts[{index}]"),
                 format!("{text:?} {message}"),
             ));
+        }
+    }
+}
+
+/// What an organization or a unit says of itself.
+pub(super) struct Profile<'a> {
+    pub(super) name: &'a str,
+    /// Other texts for people, each with its field.
+    pub(super) texts: [(&'static str, Option<&'a str>); 5],
+    pub(super) tags: &'a [String],
+    pub(super) timezone: Option<&'a str>,
+}
+
+impl Profile<'_> {
+    /// Adds what is wrong with it, below `path`.
+    pub(super) fn check(&self, path: &str, problems: &mut Vec<Problem>) {
+        let texts = self.texts.iter().filter_map(|(field, text)| Some((*field, (*text)?)));
+        for (field, text) in std::iter::once(("name", self.name)).chain(texts) {
+            let path = format!("{path}.{field}");
+            if text.len() > LONGEST_TEXT {
+                problems.push(Problem::new(
+                    &path,
+                    format!("must be at most {LONGEST_TEXT} bytes long"),
+                ));
+            }
+            check_text(text, &path, problems);
+        }
+        if self.tags.len() > MOST_TAGS {
+            let message = format!("holds {} entries; at most {MOST_TAGS} are allowed", self.tags.len());
+            problems.push(Problem::new(format!("{path}.tags"), message));
+        }
+        for (index, tag) in self.tags.iter().enumerate() {
+            let path = format!("{path}.tags[{index}]");
+            if !(1..=LONGEST_TAG).contains(&tag.len()) {
+                problems.push(Problem::new(&path, format!("must be 1 to {LONGEST_TAG} bytes long")));
+            }
+            check_text(tag, &path, problems);
+        }
+        if let Some(name) = self.timezone
+            && jiff::tz::TimeZone::get(name).is_err()
+        {
+            let message = format!("{name:?} is no time zone; give an IANA name such as `Asia/Kolkata`");
+            problems.push(Problem::new(format!("{path}.timezone"), message));
         }
     }
 }

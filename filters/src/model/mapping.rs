@@ -112,6 +112,6 @@ pub struct Condition {
 }
 
 /// Keeps a `null` that is given apart from a setting that is left out.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }

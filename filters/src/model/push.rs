@@ -1,14 +1,10 @@
 //! The messages between control plane and gateway: JSON texts on one WebSocket that the gateway dials.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::integration::InboundIntegration;
-use super::organization::Organization;
+pub use super::object::{Object, ObjectId, ObjectKind};
 use super::problem::Problem;
 use super::record::ExecutionRecord;
-use super::snapshot::{Entry, Security, Snapshot};
 
 /// Reason in the close frame of a connection whose `gatewayId` has connected anew.
 pub const REPLACED: &str = "the same gatewayId connected anew";
@@ -97,74 +93,4 @@ pub struct Have {
     pub version: u64,
     /// Digest of the content.
     pub digest: String,
-}
-
-/// One object of a snapshot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "value", rename_all = "camelCase", deny_unknown_fields)]
-pub enum Object {
-    /// The rules for connections.
-    Security(Security),
-    /// An organization.
-    Organization(Arc<Organization>),
-    /// An inbound integration.
-    Integration(Arc<InboundIntegration>),
-}
-
-/// Names an object of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "id", rename_all = "camelCase", deny_unknown_fields)]
-pub enum ObjectId {
-    /// An organization, by number.
-    Organization(u64),
-    /// An inbound integration, by identifier.
-    Integration(Arc<str>),
-}
-
-impl Snapshot {
-    /// Every object of the snapshot.
-    pub fn objects(&self) -> Vec<Object> {
-        let organizations = self
-            .organizations
-            .values()
-            .map(|entry| Object::Organization(Arc::clone(&entry.value)));
-        let integrations = self
-            .integrations
-            .values()
-            .map(|entry| Object::Integration(Arc::clone(&entry.value)));
-        std::iter::once(Object::Security(self.security))
-            .chain(organizations)
-            .chain(integrations)
-            .collect()
-    }
-
-    /// The snapshot at `version` that holds exactly these objects.
-    pub fn from_objects(version: u64, put: Vec<Object>) -> Self {
-        Self::default().changed(version, put, &[])
-    }
-
-    /// The next snapshot: this one with objects put and deleted. Unchanged objects are shared.
-    #[must_use]
-    pub fn changed(&self, version: u64, put: Vec<Object>, delete: &[ObjectId]) -> Self {
-        let mut next = self.clone();
-        next.version = version;
-        for id in delete {
-            match id {
-                ObjectId::Organization(id) => drop(next.organizations.remove(id)),
-                ObjectId::Integration(id) => drop(next.integrations.remove(id)),
-            }
-        }
-        for object in put {
-            match object {
-                Object::Security(security) => next.security = security,
-                Object::Organization(value) => {
-                    next.organizations.insert(value.org_id, Entry::of(value));
-                }
-                Object::Integration(value) => {
-                    next.integrations.insert(value.id.as_str().into(), Entry::of(value));
-                }
-            }
-        }
-        next
-    }
 }

@@ -9,9 +9,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::decode;
+use super::event_type::EventType;
 use super::integration::InboundIntegration;
+use super::object::{ObjectId, ObjectKind};
 use super::organization::Organization;
+use super::outbound::OutboundIntegration;
 use super::problem::Problem;
+use super::producer::ProducerKey;
+use super::unit::OrgUnit;
 
 /// Rules for every connection to a partner. The strict values are the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,8 +80,16 @@ pub struct Snapshot {
     pub security: Security,
     /// Organizations by number.
     pub organizations: BTreeMap<u64, Entry<Organization>>,
+    /// Units of organizations by number.
+    pub units: BTreeMap<u64, Entry<OrgUnit>>,
+    /// Types of events by identifier.
+    pub event_types: BTreeMap<Arc<str>, Entry<EventType>>,
+    /// Producers' keys by identifier.
+    pub producer_keys: BTreeMap<Arc<str>, Entry<ProducerKey>>,
     /// Inbound integrations by identifier.
     pub integrations: BTreeMap<Arc<str>, Entry<InboundIntegration>>,
+    /// Outbound integrations by identifier.
+    pub outbound: BTreeMap<Arc<str>, Entry<OutboundIntegration>>,
 }
 
 impl Snapshot {
@@ -95,11 +108,19 @@ impl Snapshot {
             hash.update(id.as_bytes());
             hash.update(entry.digest);
         }
+        for (rid, entry) in &self.units {
+            hash.update(b"unit");
+            hash.update(rid.to_be_bytes());
+            hash.update(entry.digest);
+        }
+        add(&mut hash, b"event type", &self.event_types);
+        add(&mut hash, b"producer key", &self.producer_keys);
+        add(&mut hash, b"outbound", &self.outbound);
         hex::encode(hash.finalize())
     }
 
-    /// Reads a document `{security?, organizations?, integrations?}`. Integrations without an `id` get one made of
-    /// their organization and type, so that a file need not name it.
+    /// Reads a document `{security?, organizations?, units?, eventTypes?, producerKeys?, integrations?}`. Objects without an
+    /// `id` get one made of their organization and name, so that a file need not give it.
     ///
     /// # Errors
     /// Every problem of the document's shape, with paths such as `integrations[2].targetUrl`.
@@ -113,31 +134,23 @@ impl Snapshot {
             security: file.security,
             ..Self::default()
         };
-        for (index, value) in file.organizations.iter().enumerate() {
-            let path = format!("organizations[{index}]");
-            if let Some(organization) = decode::from_value::<Organization>(value, &path, &mut problems) {
-                let id = organization.org_id;
-                if snapshot.organizations.insert(id, Entry::new(organization)).is_some() {
-                    problems.push(Problem::new(format!("{path}.orgId"), format!("{id} is there twice")));
-                }
-            }
-        }
-        for (index, value) in file.integrations.iter().enumerate() {
-            let path = format!("integrations[{index}]");
-            if let Some(mut integration) = decode::from_value::<InboundIntegration>(value, &path, &mut problems) {
-                if integration.id.is_empty() {
-                    integration.id = format!("{}-{}", integration.org_id, integration.kind);
-                }
-                let id: Arc<str> = integration.id.as_str().into();
-                if snapshot
-                    .integrations
-                    .insert(Arc::clone(&id), Entry::new(integration))
-                    .is_some()
-                {
-                    problems.push(Problem::new(
-                        path,
-                        format!("the id {id} is there twice; give each integration its own `id` or `type`"),
-                    ));
+        let lists = [
+            ("organizations", &file.organizations, ObjectKind::Organization),
+            ("units", &file.units, ObjectKind::Unit),
+            ("eventTypes", &file.event_types, ObjectKind::EventType),
+            ("producerKeys", &file.producer_keys, ObjectKind::ProducerKey),
+            ("integrations", &file.integrations, ObjectKind::Integration),
+        ];
+        for (list, values, kind) in lists {
+            for (index, value) in values.iter().enumerate() {
+                let path = format!("{list}[{index}]");
+                let Some(object) = kind.directed(value).read(value, &path, &mut problems) else {
+                    continue;
+                };
+                let is_there = object.id().filter(|id| snapshot.object(id).is_some());
+                match is_there {
+                    Some(id) => problems.push(id.twice(&path)),
+                    None => snapshot.put(object),
                 }
             }
         }
@@ -149,11 +162,46 @@ impl Snapshot {
     }
 }
 
+fn add<T>(hash: &mut Sha256, kind: &[u8], entries: &BTreeMap<Arc<str>, Entry<T>>) {
+    for (id, entry) in entries {
+        hash.update(kind);
+        hash.update(id.as_bytes());
+        hash.update(entry.digest);
+    }
+}
+
+impl ObjectKind {
+    /// Integrations of a file are outbound where their `direction` says so.
+    fn directed(self, value: &Value) -> Self {
+        let outbound = || value.get("direction").is_some_and(|direction| direction == "OUTBOUND");
+        match self {
+            Self::Integration if outbound() => Self::Outbound,
+            other => other,
+        }
+    }
+}
+
+impl ObjectId {
+    fn twice(&self, path: &str) -> Problem {
+        match self {
+            Self::Organization(id) => Problem::new(format!("{path}.orgId"), format!("{id} is there twice")),
+            Self::Unit(rid) => Problem::new(format!("{path}.rid"), format!("{rid} is there twice")),
+            Self::Integration(id) | Self::Outbound(id) | Self::EventType(id) | Self::ProducerKey(id) => Problem::new(
+                path,
+                format!("the id {id} is there twice; give each object its own `id`, `type` or name"),
+            ),
+        }
+    }
+}
+
 /// A snapshot as a file. Its objects are read one by one, so that each reports all of its problems.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct SnapshotFile {
     security: Security,
     organizations: Vec<Value>,
+    units: Vec<Value>,
+    event_types: Vec<Value>,
+    producer_keys: Vec<Value>,
     integrations: Vec<Value>,
 }

@@ -42,7 +42,11 @@ fn a_folder_is_merged_and_only_documents_are_read() {
     assert_eq!(documents.snapshot.organizations.len(), 1);
     assert!(!documents.snapshot.security.enforce_https);
     assert!(documents.security_from.as_deref().unwrap().ends_with("c.json"));
-    assert!(documents.integration_file("648-a").ends_with("a.yaml"));
+    assert!(
+        documents
+            .file_of(&ObjectId::Integration("648-a".into()))
+            .ends_with("a.yaml")
+    );
 }
 
 #[test]

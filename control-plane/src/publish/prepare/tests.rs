@@ -1,4 +1,4 @@
-use filters::model::Entry;
+use filters::model::{Entry, InboundIntegration};
 use serde_json::json;
 
 use super::*;

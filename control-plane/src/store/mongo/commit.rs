@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use filters::model::push::ObjectKind;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure};
 use mongodb::options::ReadConcern;
 use uuid::Uuid;
 
-use super::super::document::Kind;
 use super::super::{Change, GatewayRecord, StoreError, Version};
 use super::documents::{deletion_of, documents_of, number, version_document};
 use super::{MongoStore, failed};
@@ -22,7 +22,7 @@ struct Writes {
 
 /// What a version writes to one collection.
 struct ObjectWrites {
-    kind: Kind,
+    kind: ObjectKind,
     /// What is there before.
     keys: Vec<String>,
     /// What is there after.
@@ -169,7 +169,7 @@ pub(super) async fn save_gateways(store: &MongoStore, gateways: &[GatewayRecord]
 }
 
 impl Writes {
-    fn of(&mut self, kind: Kind) -> &mut ObjectWrites {
+    fn of(&mut self, kind: ObjectKind) -> &mut ObjectWrites {
         let index = self
             .objects
             .iter()

@@ -1,30 +1,34 @@
 //! What the documents look like.
 
-use filters::model::push::{Object, ObjectId};
-use filters::model::{InboundIntegration, Organization};
+use filters::model::push::{Object, ObjectId, ObjectKind};
+use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey};
 use jiff::Timestamp;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
-use super::super::document::{Kind, Stored, encode, names_of, unknown};
+use super::super::document::{Stored, encode, unknown};
 use super::super::{StoreError, Version};
 use crate::seal::Sealer;
 
 /// `_id` of an object in its collection.
-pub(super) fn key_of(kind: Kind, id: &str) -> String {
+pub(super) fn key_of(kind: ObjectKind, id: &str) -> String {
     match kind {
-        Kind::Security => "security".to_owned(),
-        Kind::Organization | Kind::Integration => id.to_owned(),
+        ObjectKind::Security => "security".to_owned(),
+        _ => id.to_owned(),
     }
 }
 
 /// An object with its document, and its entry in the list of changes.
-pub(super) fn documents_of(object: &Object, version: u64, sealer: &Sealer) -> (Kind, Document, Document) {
+pub(super) fn documents_of(object: &Object, version: u64, sealer: &Sealer) -> (ObjectKind, Document, Document) {
     let Stored { kind, id, body } = encode(object, sealer);
     let entry = change_of(kind, &id, Some(&body), version);
     let mut document = match object {
         Object::Security(_) => doc! {},
         Object::Organization(organization) => organization_fields(organization),
         Object::Integration(integration) => integration_fields(integration),
+        Object::Outbound(integration) => outbound_fields(integration),
+        Object::EventType(event_type) => event_type_fields(event_type),
+        Object::Unit(unit) => unit_fields(unit),
+        Object::ProducerKey(key) => producer_key_fields(key),
     };
     document.insert("_id", key_of(kind, &id));
     document.insert("version", number(version));
@@ -33,8 +37,8 @@ pub(super) fn documents_of(object: &Object, version: u64, sealer: &Sealer) -> (K
 }
 
 /// The entry of a deletion.
-pub(super) fn deletion_of(id: &ObjectId, version: u64) -> (Kind, String, Document) {
-    let (kind, id) = names_of(id);
+pub(super) fn deletion_of(id: &ObjectId, version: u64) -> (ObjectKind, String, Document) {
+    let (kind, id) = (id.kind(), id.text());
     let entry = change_of(kind, &id, None, version);
     (kind, key_of(kind, &id), entry)
 }
@@ -103,7 +107,7 @@ pub(super) fn number(value: u64) -> Bson {
     i64::try_from(value).map_or_else(|_| Bson::String(value.to_string()), Bson::Int64)
 }
 
-fn change_of(kind: Kind, id: &str, body: Option<&str>, version: u64) -> Document {
+fn change_of(kind: ObjectKind, id: &str, body: Option<&str>, version: u64) -> Document {
     doc! {
         "_id": format!("{version}/{}/{id}", kind.name()),
         "version": number(version),
@@ -114,15 +118,17 @@ fn change_of(kind: Kind, id: &str, body: Option<&str>, version: u64) -> Document
 }
 
 fn organization_fields(organization: &Organization) -> Document {
-    doc! {"orgId": number(organization.org_id), "name": &organization.name}
+    doc! {
+        "orgId": number(organization.org_id),
+        "name": &organization.name,
+        "code": organization.code.as_deref(),
+        "createdAt": date(organization.created_at.as_deref()),
+        "updatedAt": date(organization.updated_at.as_deref()),
+    }
 }
 
 /// The fields of the source documents by which integrations are looked for.
 fn integration_fields(integration: &InboundIntegration) -> Document {
-    let date = |text: &Option<String>| {
-        let at: Option<Timestamp> = text.as_deref().and_then(|text| text.parse().ok());
-        at.map(|at| DateTime::from_millis(at.as_millisecond()))
-    };
     let mut fields = doc! {
         "direction": "INBOUND",
         "type": &integration.kind,
@@ -131,11 +137,65 @@ fn integration_fields(integration: &InboundIntegration) -> Document {
         "tenantId": number(integration.tenant_id.unwrap_or(integration.org_id)),
         "isActive": integration.is_active,
         "targetUrl": integration.target_url.as_deref(),
-        "createdAt": date(&integration.created_at),
-        "updatedAt": date(&integration.updated_at),
+        "createdAt": date(integration.created_at.as_deref()),
+        "updatedAt": date(integration.updated_at.as_deref()),
     };
     if let Some(limits) = &integration.rate_limits {
         fields.insert("rateLimits", doc! {"enabled": limits.enabled});
     }
     fields
+}
+
+/// The same for outbound ones.
+fn outbound_fields(integration: &OutboundIntegration) -> Document {
+    doc! {
+        "direction": "OUTBOUND",
+        "name": &integration.name,
+        "orgId": number(integration.org_id),
+        "tenantId": number(integration.tenant()),
+        "eventType": integration.event_type.as_deref(),
+        "actionId": integration.action_id,
+        "isActive": integration.is_active,
+        "targetUrl": integration.target_url.as_deref(),
+        "rateLimits": {"enabled": integration.rate_limits.enabled && integration.rate_limits.max_requests.is_some()},
+        "createdAt": date(integration.created_at.as_deref()),
+        "updatedAt": date(integration.updated_at.as_deref()),
+    }
+}
+
+fn event_type_fields(event_type: &EventType) -> Document {
+    doc! {
+        "orgId": number(event_type.org_id),
+        "eventType": &event_type.event_type,
+        "actionId": event_type.action_id,
+        "name": &event_type.name,
+        "createdAt": date(event_type.created_at.as_deref()),
+        "updatedAt": date(event_type.updated_at.as_deref()),
+    }
+}
+
+fn unit_fields(unit: &OrgUnit) -> Document {
+    doc! {
+        "orgId": number(unit.org_id),
+        "rid": number(unit.rid),
+        "name": &unit.name,
+        "code": unit.code.as_deref(),
+        "createdAt": date(unit.created_at.as_deref()),
+        "updatedAt": date(unit.updated_at.as_deref()),
+    }
+}
+
+fn producer_key_fields(key: &ProducerKey) -> Document {
+    doc! {
+        "orgId": number(key.org_id),
+        "name": &key.name,
+        "isActive": key.is_active,
+        "createdAt": date(key.created_at.as_deref()),
+        "updatedAt": date(key.updated_at.as_deref()),
+    }
+}
+
+fn date(text: Option<&str>) -> Option<DateTime> {
+    let at: Timestamp = text?.parse().ok()?;
+    Some(DateTime::from_millis(at.as_millisecond()))
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use filters::model::Snapshot;
-use filters::model::push::ObjectId;
+use filters::model::push::{ObjectId, ObjectKind};
 use futures_util::TryStreamExt as _;
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 
-use super::super::document::{Kind, decode, object_id};
+use super::super::document::{decode, object_id};
 use super::super::{Change, Contents, GatewayRecord, HISTORY, MOST_GATEWAYS, StoreError, Touched, Version};
 use super::documents::{names_in, number, text, unsigned, version_of};
 use super::{MongoStore, failed};
@@ -53,10 +53,13 @@ async fn load_in(store: &MongoStore, session: &mut ClientSession) -> Result<Cont
     }
 
     let mut objects = Vec::new();
-    for kind in [Kind::Security, Kind::Organization, Kind::Integration] {
+    for kind in ObjectKind::ALL {
         let filter = match kind {
-            Kind::Security => doc! {"_id": "security"},
-            Kind::Organization | Kind::Integration => doc! {},
+            ObjectKind::Security => doc! {"_id": "security"},
+            // Both are in one collection.
+            ObjectKind::Integration => doc! {"direction": "INBOUND"},
+            ObjectKind::Outbound => doc! {"direction": "OUTBOUND"},
+            ObjectKind::Organization | ObjectKind::Unit | ObjectKind::EventType | ObjectKind::ProducerKey => doc! {},
         };
         let found = store.collections.objects(kind).find(filter);
         let found = found.projection(doc! {"document": 1}).session(&mut *session);

@@ -73,7 +73,7 @@ pub(super) fn commit(
             record.execute(params![number, kind.name(), id, body])?;
         }
         for object in delete {
-            let (kind, id) = document::names_of(object);
+            let (kind, id) = (object.kind(), object.text());
             remove.execute(params![kind.name(), id])?;
             record.execute(params![number, kind.name(), id, None::<&str>])?;
         }

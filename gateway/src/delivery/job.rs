@@ -1,0 +1,52 @@
+//! What an attempt is given, and what it gives back.
+
+use std::sync::Arc;
+
+use filters::event::Event;
+
+use crate::queue::{DeliveryKey, DeliveryState, Settlement};
+
+/// One attempt that is to be made now.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The delivery.
+    pub key: DeliveryKey,
+    /// When the event was accepted, in milliseconds since the epoch.
+    pub accepted_ms: i64,
+    /// The event.
+    pub event: Arc<Event>,
+    /// How far the delivery is.
+    pub state: DeliveryState,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What is to be committed; the delivery goes on only after that.
+    pub settlement: Settlement,
+    /// What the attempt says of its endpoint.
+    pub verdict: Verdict,
+}
+
+/// What an attempt says of its endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// For the circuit breaker.
+    pub health: Health,
+    /// The whole lane is to pause until then (429, 502, 504, `Retry-After`), in milliseconds since the epoch.
+    pub pause_until_ms: Option<i64>,
+    /// The endpoint wants no more events (410, or it said so): the reason, for operators.
+    pub disable: Option<String>,
+}
+
+/// What an attempt says of its endpoint's health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It works.
+    Good,
+    /// It does not: network errors, 401, 403, 404, 405, 408, 429, 5xx.
+    Bad,
+    /// Nothing: the fault was this event's, or ours.
+    #[default]
+    Unknown,
+}
