@@ -3,6 +3,7 @@
 //! Every setting of the file can be given in the environment: `edge.headBytes` is `GATEWAY_EDGE__HEAD_BYTES`. The
 //! environment wins over the file, the file over the defaults. `conf/gateway.yaml` shows all of them.
 
+mod events;
 mod layers;
 mod source;
 mod validate;
@@ -15,6 +16,7 @@ use filters::model::Problem;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use self::events::{Dedupe, Delivery, Ingest, Queue};
 pub use self::source::{ConfigSource, ControlPlane, FileSource};
 
 /// Why the settings cannot be used.
@@ -73,6 +75,12 @@ pub struct ProcessConfig {
     pub scripts: Scripts,
     /// Connections to partners.
     pub egress: Egress,
+    /// Taking events in.
+    pub ingest: Ingest,
+    /// Keeping events.
+    pub queue: Queue,
+    /// Delivering events.
+    pub delivery: Delivery,
 }
 
 impl ProcessConfig {
@@ -102,6 +110,12 @@ impl ProcessConfig {
     pub fn upgrade_socket(&self) -> PathBuf {
         let socket = self.upgrade.socket.clone();
         socket.unwrap_or_else(|| self.data_dir.0.join("upgrade.sock"))
+    }
+
+    /// The folder of the queue.
+    pub fn queue_dir(&self) -> PathBuf {
+        let dir = self.queue.dir.clone();
+        dir.unwrap_or_else(|| self.data_dir.0.join("queue"))
     }
 
     /// Number of worker threads, at least one.

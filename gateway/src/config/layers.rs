@@ -184,7 +184,7 @@ fn is_service_link(name: &str) -> bool {
 const PREFIX: &str = "GATEWAY_";
 
 /// Settings that are taken from the environment letter by letter, even if they look like a number or a list.
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 11] = [
     "gateway.id",
     "portsFile",
     "dataDir",
@@ -195,4 +195,5 @@ const TEXTS: [&str; 10] = [
     "config.controlPlane.caFile",
     "config.file.path",
     "egress.extraCaFile",
+    "queue.dir",
 ];

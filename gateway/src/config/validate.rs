@@ -36,6 +36,9 @@ pub(super) fn problems(config: &ProcessConfig) -> Vec<Problem> {
     found.range("metrics.integrations", config.metrics.integrations, 0..=5_000);
     scripts(&config.scripts, &mut found);
     egress(&config.egress, &mut found);
+    config.ingest.check(&mut found);
+    config.queue.check(&mut found);
+    config.delivery.check(&mut found);
     found.0
 }
 
@@ -95,15 +98,21 @@ fn egress(egress: &Egress, found: &mut Found) {
     found.range("egress.upstreamPool", egress.upstream_pool, 1..=100_000);
 }
 
+/// What is wrong so far.
 #[derive(Default)]
-struct Found(Vec<Problem>);
+pub(super) struct Found(Vec<Problem>);
 
 impl Found {
-    fn add(&mut self, setting: &str, message: impl Into<String>) {
+    pub(super) fn add(&mut self, setting: &str, message: impl Into<String>) {
         self.0.push(Problem::new(setting, message));
     }
 
-    fn range<T: PartialOrd + std::fmt::Display>(&mut self, setting: &str, value: T, allowed: RangeInclusive<T>) {
+    pub(super) fn range<T: PartialOrd + std::fmt::Display>(
+        &mut self,
+        setting: &str,
+        value: T,
+        allowed: RangeInclusive<T>,
+    ) {
         if !allowed.contains(&value) {
             let message = format!("is {value}; it must be {} to {}", allowed.start(), allowed.end());
             self.add(setting, message);
