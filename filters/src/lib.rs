@@ -7,6 +7,7 @@
 pub mod address;
 pub mod auth;
 pub mod compile;
+pub mod delivery;
 pub mod event;
 pub mod fault;
 pub mod model;

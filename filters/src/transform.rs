@@ -9,7 +9,7 @@ mod evaluate;
 mod fault;
 mod line;
 mod operation;
-mod path;
+pub(crate) mod path;
 mod target;
 
 use crate::model::Problem;

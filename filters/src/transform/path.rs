@@ -3,18 +3,18 @@
 use serde_json::Value;
 
 /// The most steps of a path: names, places and `[]` together.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// A path, cut at each `[]`: `items[].code` has the segments `items` and `code`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FieldPath {
+pub(crate) struct FieldPath {
     text: Box<str>,
     segments: Vec<Vec<Step>>,
 }
 
 /// One step down from a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// To a field of an object.
     Field(Box<str>),
     /// To a place of a list.
@@ -26,7 +26,7 @@ impl FieldPath {
     ///
     /// # Errors
     /// What is wrong, for people.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the path is empty: name a field, such as `patient.name`".to_owned());
         }
@@ -56,21 +56,21 @@ impl FieldPath {
     }
 
     /// How many `[]` it has.
-    pub(super) fn lists(&self) -> usize {
+    pub(crate) fn lists(&self) -> usize {
         self.segments.len() - 1
     }
 
     /// The parts between the `[]`, one more than there are of these.
-    pub(super) fn segments(&self) -> &[Vec<Step>] {
+    pub(crate) fn segments(&self) -> &[Vec<Step>] {
         &self.segments
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The text with the places of the items in the lists: `lines[2].sku`.
-    pub(super) fn at(&self, places: &[usize]) -> String {
+    pub(crate) fn at(&self, places: &[usize]) -> String {
         let mut parts = self.text.split("[]");
         let mut shown = parts.next().unwrap_or_default().to_owned();
         let mut places = places.iter();
@@ -85,7 +85,7 @@ impl FieldPath {
     }
 
     /// The text up to the `[]` number `list` (from 0), without it, with the places of the items in the lists before.
-    pub(super) fn list_at(&self, list: usize, places: &[usize]) -> String {
+    pub(crate) fn list_at(&self, list: usize, places: &[usize]) -> String {
         let end = self
             .text
             .match_indices("[]")
@@ -103,7 +103,7 @@ impl FieldPath {
 }
 
 /// The value that `steps` lead to. A step that does not fit the value (a field of a text) leads nowhere.
-pub(super) fn resolve<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
+pub(crate) fn resolve<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
     steps.iter().try_fold(value, |value, step| match (step, value) {
         (Step::Field(name), Value::Object(fields)) => fields.get(&**name),
         (Step::Place(place), Value::Array(items)) => items.get(*place),

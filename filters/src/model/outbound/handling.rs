@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a failed attempt is repeated. `Retry-After` is honoured, and never makes it earlier.
+/// When a failed attempt is repeated. `Retry-After` is honoured up to a day, and never makes it earlier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     tag = "type",
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
     deny_unknown_fields
 )]
 pub enum Retry {
-    /// After 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h, each up to a tenth later.
+    /// After 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h, each up to a tenth later; after 429, 502, 504 and a timeout no
+    /// sooner than after a minute.
     Standard {},
     /// After 1, 2 and 4 s, each up to a fifth later: the schedule of the product's source documents.
     Seed {},
@@ -26,12 +27,12 @@ pub enum Retry {
     },
     /// After times that grow by a factor.
     Exponential {
-        /// Milliseconds to the second attempt.
+        /// Milliseconds to the second attempt; 1 to 604,800,000 (seven days).
         base_ms: u64,
         /// What each delay is multiplied by for the next; 1 to 10, 2 if left out.
         #[serde(default = "two")]
         factor: f64,
-        /// The longest delay in milliseconds.
+        /// The longest delay in milliseconds; from `baseMs` to 604,800,000 (seven days).
         max_ms: u64,
         /// Attempts after the first; 1 to 50.
         max_retries: u32,
@@ -53,7 +54,7 @@ impl Default for Retry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StatusRule {
-    /// Statuses as `"404"`, or classes as `"5xx"`.
+    /// Statuses as `"404"`, or classes as `"5xx"`; from 200 to 599, each once in all rules. A status comes before its class.
     pub statuses: Vec<String>,
     /// What they mean.
     pub treat_as: StatusMeaning,

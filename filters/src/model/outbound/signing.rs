@@ -73,7 +73,8 @@ impl Signing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SigningSecrets {
-    /// Secrets. Where the scheme has room for several signatures each signs, else the first.
+    /// Secrets, 1 to 10. Where the scheme has room for several signatures (Standard Webhooks, Stripe) each signs, else the
+    /// first.
     pub secrets: Vec<SigningSecret>,
 }
 
@@ -81,10 +82,11 @@ pub struct SigningSecrets {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HmacSigning {
-    /// Header of the signature; `X-Webhook-Signature` if left out.
+    /// Header of the signature, which is 64 lower-case hexadecimal digits and nothing else; `X-Webhook-Signature` if left
+    /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_name: Option<String>,
-    /// Secrets; the first signs.
+    /// Secrets, 1 to 10; the first signs.
     pub secrets: Vec<SigningSecret>,
 }
 
