@@ -58,17 +58,22 @@ pub(crate) fn covers(pattern: &str, host: &str) -> bool {
     }
 }
 
+/// True for labels of 1 to 63 letters, digits, `-` and `_`, with no `-` at their ends. One pass over the bytes, as it is
+/// made for each request.
 fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 253
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
+    let mut length = 0;
+    let mut before = b'.';
+    for byte in name.bytes() {
+        match byte {
+            b'.' if length == 0 || before == b'-' => return false,
+            b'.' => length = 0,
+            b'-' if length == 0 => return false,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if length < 63 => length += 1,
+            _ => return false,
+        }
+        before = byte;
+    }
+    name.len() <= 253 && length > 0 && before != b'-'
 }
 
 fn is_port(port: &str) -> bool {
@@ -101,6 +106,9 @@ mod tests {
             "[::1]x",
             "a..b",
             "-a",
+            "a-",
+            "a-.b",
+            "a..",
             "a/b",
             "::1",
             ":80",
@@ -108,6 +116,15 @@ mod tests {
         ] {
             assert_eq!(of_authority(authority), None, "{authority}");
         }
+    }
+
+    #[test]
+    fn labels_and_names_have_a_longest() {
+        let label = "a".repeat(63);
+        assert!(is_name(&format!("{label}.{label}.{label}.{}", "a".repeat(61))));
+        assert!(!is_name(&format!("{label}.{label}.{label}.{}", "a".repeat(62))));
+        assert!(!is_name(&format!("{label}a")));
+        assert!(!is_name(&format!("b.{label}a.b")));
     }
 
     #[test]
