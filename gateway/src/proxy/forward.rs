@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use filters::plan::Integration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -58,19 +59,42 @@ pub(super) struct Seen {
 impl Seen {
     /// Reads the client's request. `trusted` says that it came through a proxy whose word is taken.
     pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: bool) -> Self {
-        let forwarded_for = peer.map(|peer| {
-            let values = headers.get_all(&X_FORWARDED_FOR).iter().filter(|_| trusted);
-            let mut hops: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
-            let peer = peer.to_string();
-            hops.push(&peer);
-            hops.join(", ")
+        let forwarded_for = peer.and_then(|peer| {
+            let mut hops = String::with_capacity(LONGEST_ADDRESS);
+            if trusted {
+                let values = headers.get_all(&X_FORWARDED_FOR).iter();
+                for hop in values.filter_map(|value| value.to_str().ok()) {
+                    hops.push_str(hop);
+                    hops.push_str(", ");
+                }
+            }
+            push_address(&mut hops, peer);
+            HeaderValue::from_maybe_shared(Bytes::from(hops)).ok()
         });
         Self {
             host: headers.get(header::HOST).cloned(),
-            forwarded_for: forwarded_for.and_then(|value| HeaderValue::try_from(value).ok()),
+            forwarded_for,
         }
     }
 }
+
+/// Appends an address, the usual kind without the formatting machinery.
+fn push_address(out: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push('.');
+                }
+                out.push_str(itoa::Buffer::new().format(octet));
+            }
+        }
+        IpAddr::V6(address) => out.push_str(&address.to_string()),
+    }
+}
+
+/// Characters of the longest address.
+const LONGEST_ADDRESS: usize = 45;
 
 /// The hops of `X-Forwarded-For`, the nearest first. Its fields are one list, however many lines they stand on (RFC 9110
 /// section 5.3): a proxy may add its own line below the client's.
