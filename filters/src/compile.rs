@@ -1,10 +1,18 @@
 //! Snapshot in, plan or problems out. The only compiler: control plane, gateway and command line all call it.
 
 mod credentials;
+mod event_type;
+mod events;
 mod integration;
 mod organization;
+mod outbound;
+mod partner;
+mod producer;
 mod roster;
+mod transformation;
+mod unit;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::address::EgressPolicy;
@@ -41,6 +49,7 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
         roster.put(slot, compiled.map(Arc::new));
     }
     let routes = RouteTable::changed(previous.map(|plan| &plan.routes), &roster.edits, &mut problems);
+    let events = events::compile(snapshot, previous, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -51,6 +60,7 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
         slots: roster.slots,
         integrations: roster.integrations,
         routes,
+        events,
         organizations: snapshot.organizations.clone(),
     })
 }
@@ -87,6 +97,32 @@ fn is_unchanged(previous: &Plan, snapshot: &Snapshot, id: &str, entry: &Entry<In
     before.digest == entry.digest
         && previous.security == snapshot.security
         && digest(previous.organizations.get(&org_id)) == digest(snapshot.organizations.get(&org_id))
+}
+
+/// True if both hold the same objects with the same content.
+fn is_same<K: Eq, T>(before: &BTreeMap<K, Entry<T>>, now: &BTreeMap<K, Entry<T>>) -> bool {
+    before.len() == now.len()
+        && before
+            .iter()
+            .zip(now)
+            .all(|((id, entry), (other, now))| id == other && entry.digest == now.digest)
+}
+
+/// Adds what is wrong with an identifier or a type, which stand in paths of the API.
+fn check_identifier(text: &str, path: &str, problems: &mut Vec<Problem>) {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
+        let message = format!("{text:?} must be 1 to 100 letters, digits, dots, hyphens or underscores");
+        problems.push(Problem::new(path, message));
+    }
+}
+
+/// Adds what is wrong with a name for people that must be there.
+fn check_title(text: &str, path: &str, problems: &mut Vec<Problem>) {
+    if text.trim().is_empty() || text.len() > 200 {
+        problems.push(Problem::new(path, "must be 1 to 200 bytes long"));
+    }
+    organization::check_text(text, path, problems);
 }
 
 fn check_limit(limit: &RateLimit, path: &str, problems: &mut Vec<Problem>) {

@@ -16,7 +16,9 @@ pub mod path;
 pub mod plan;
 pub mod rewrite;
 pub mod route;
+pub mod schema;
 pub mod script;
+pub mod subscription;
 pub mod target;
 pub mod transform;
 

@@ -1,5 +1,7 @@
 //! The compiled configuration: immutable, shared, and complete, so that a request only looks things up.
 
+pub mod events;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use crate::route::{MethodSet, PathPattern, RouteTable};
 use crate::script::Script;
 use crate::target::TargetUrl;
 use crate::transform::Mapping;
+pub use events::EventPlan;
 
 /// A compiled snapshot. Parts that a new version leaves unchanged are the same `Arc`s as in the plan before.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Plan {
     pub integrations: Vec<Option<Arc<Integration>>>,
     /// Routes of the active integrations.
     pub routes: RouteTable,
+    /// Producers, event types and subscriptions.
+    pub events: EventPlan,
     pub(crate) organizations: BTreeMap<u64, Entry<Organization>>,
     pub(crate) slots: AHashMap<Arc<str>, usize>,
 }

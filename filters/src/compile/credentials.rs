@@ -5,6 +5,7 @@ use http::HeaderName;
 use super::super::auth::{Credentials, InboundCheck, sha256};
 use crate::model::Problem;
 use crate::model::auth::{ApiKeyAuth, BasicUser, Credential, InboundAuth};
+use crate::model::problem::join;
 use crate::model::secret::{MASK, Secret};
 use crate::outgoing::header_name;
 
@@ -105,33 +106,31 @@ fn check_count(count: usize, field: &str, problems: &mut Vec<Problem>) {
 }
 
 /// A secret that is given as a hash or in clear, each with its field's name.
-struct OneOf<'s> {
-    hash: (Option<&'s Secret>, &'static str),
-    clear: (Option<&'s Secret>, &'static str),
+pub(super) struct OneOf<'s> {
+    pub(super) hash: (Option<&'s Secret>, &'static str),
+    pub(super) clear: (Option<&'s Secret>, &'static str),
 }
 
 impl OneOf<'_> {
-    fn digest(&self, path: &str, problems: &mut Vec<Problem>) -> Option<[u8; 32]> {
+    /// The SHA-256 of the secret, which stands at `path`; `None` with a problem if there is none.
+    pub(super) fn digest(&self, path: &str, problems: &mut Vec<Problem>) -> Option<[u8; 32]> {
         match (self.hash.0, self.clear.0) {
             (Some(hash), None) => {
                 let digest = parse_hash(hash.expose());
                 if digest.is_none() {
                     let message = "must be sha256: and 64 hexadecimal digits";
-                    problems.push(Problem::new(format!("{path}.{}", self.hash.1), message));
+                    problems.push(Problem::new(join(path, self.hash.1), message));
                 }
                 digest
             }
             (None, Some(clear)) if clear.expose() == MASK => {
                 let message = format!("{MASK} stands for a stored secret, and none is stored for this entry");
-                problems.push(Problem::new(format!("{path}.{}", self.clear.1), message));
+                problems.push(Problem::new(join(path, self.clear.1), message));
                 None
             }
             (None, Some(clear)) if clear.expose().len() >= 8 => Some(sha256(clear.expose().as_bytes())),
             (None, Some(_)) => {
-                problems.push(Problem::new(
-                    format!("{path}.{}", self.clear.1),
-                    "must be at least 8 bytes long",
-                ));
+                problems.push(Problem::new(join(path, self.clear.1), "must be at least 8 bytes long"));
                 None
             }
             _ => {

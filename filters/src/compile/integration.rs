@@ -2,30 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{check_limit, credentials, organization};
+use super::partner::{self, TargetRules};
+use super::transformation::{Names, Transformation};
+use super::{check_identifier, check_limit, check_title, credentials, organization};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
-use crate::model::auth::{InboundAuth, OutgoingAuth};
-use crate::model::limits::{RateLimit, Timeouts};
-use crate::model::mapping::{FieldMapping, TransformationMode};
+use crate::model::auth::InboundAuth;
+use crate::model::limits::RateLimit;
 use crate::model::route::{PathMatch, PathRewrite};
-use crate::model::{
-    Entry, InboundAuthType, InboundIntegration, Organization, OutgoingAuthType, Problem, Security, secret,
-};
-use crate::outgoing::SignIn;
-use crate::plan::{Integration, Mode, Target, Transform};
+use crate::model::{Entry, InboundAuthType, InboundIntegration, Organization, Problem, Security};
+use crate::plan::{Integration, Mode, Target};
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, Rank, host, http_method};
-use crate::script::Script;
-use crate::target::{TargetUrl, check_host_pattern};
-use crate::transform::Mapping;
 
 /// The most hosts, paths or targets of one integration.
 const MOST_RULES: usize = 100;
 /// The largest body that may be allowed, in bytes.
 const LARGEST_BODY: u64 = 1 << 30;
-/// The longest timeout that may be set, in milliseconds.
-const LONGEST_TIMEOUT: u64 = 3_600_000;
 
 /// Where in the plan an integration stands, and the rules around it.
 pub(super) struct Place<'a> {
@@ -68,7 +61,11 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
     let paths = paths(source, problems);
     let rewrite = rewrite(source, &paths, problems);
     let inbound = inbound(source, problems);
-    let outgoing = outgoing(source, problems);
+    let outgoing = partner::sign_in(
+        source.outgoing_auth_type,
+        source.outgoing_auth_config.as_ref(),
+        problems,
+    );
     let targets = targets(source, &place, problems);
     let limits = limits(source, &inbound, problems);
     Some(Integration {
@@ -101,18 +98,10 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
 }
 
 fn check_names(source: &InboundIntegration, problems: &mut Vec<Problem>) {
-    if source.name.trim().is_empty() || source.name.len() > 200 {
-        problems.push(Problem::new("name", "must be 1 to 200 bytes long"));
-    }
-    organization::check_text(&source.name, "name", problems);
+    check_title(&source.name, "name", problems);
     organization::check_id(source.org_id, "orgId", problems);
-    for (field, text) in [("type", &source.kind), ("id", &source.id)] {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
-            let message = format!("{text:?} must be 1 to 100 letters, digits, dots, hyphens or underscores");
-            problems.push(Problem::new(field, message));
-        }
-    }
+    check_identifier(&source.kind, "type", problems);
+    check_identifier(&source.id, "id", problems);
     if source.hosts.is_empty() && !(source.paths.is_empty() && source.methods.is_empty()) {
         problems.push(Problem::new(
             "hosts",
@@ -122,21 +111,7 @@ fn check_names(source: &InboundIntegration, problems: &mut Vec<Problem>) {
 }
 
 fn check_numbers(source: &InboundIntegration, problems: &mut Vec<Problem>) {
-    let Timeouts {
-        connect_ms,
-        first_byte_ms,
-        total_ms,
-    } = source.timeouts;
-    for (field, value) in [
-        ("connectMs", connect_ms),
-        ("firstByteMs", first_byte_ms),
-        ("totalMs", total_ms),
-    ] {
-        if !(1..=LONGEST_TIMEOUT).contains(&value) {
-            let message = format!("{value} must be between 1 and {LONGEST_TIMEOUT}");
-            problems.push(Problem::new(format!("timeouts.{field}"), message));
-        }
-    }
+    partner::check_timeouts(source.timeouts, problems);
     let limits = source.body_limits;
     for (field, value) in [
         ("requestBytes", limits.request_bytes),
@@ -227,14 +202,12 @@ fn rewrite(source: &InboundIntegration, paths: &[PathPattern], problems: &mut Ve
 }
 
 fn targets(source: &InboundIntegration, place: &Place<'_>, problems: &mut Vec<Problem>) -> Vec<Target> {
-    let hosts = source.target_hosts.clone().unwrap_or_default();
-    for (list, patterns) in [("allow", &hosts.allow), ("deny", &hosts.deny)] {
-        for (index, pattern) in patterns.iter().enumerate() {
-            if let Err(error) = check_host_pattern(pattern) {
-                problems.push(Problem::new(format!("targetHosts.{list}[{index}]"), error.to_string()));
-            }
-        }
-    }
+    let rules = TargetRules {
+        egress: place.egress.clone(),
+        security: place.security,
+        hosts: source.target_hosts.clone().unwrap_or_default(),
+    };
+    rules.check_hosts(problems);
     let given: Vec<(String, &str, u32)> = match (&source.target_url, source.targets.as_slice()) {
         (Some(url), []) => vec![("targetUrl".to_owned(), url, 1)],
         (None, targets @ [_, ..]) => targets
@@ -258,14 +231,7 @@ fn targets(source: &InboundIntegration, place: &Place<'_>, problems: &mut Vec<Pr
                 format!("{weight} must be at most 1000"),
             ));
         }
-        match TargetUrl::parse(url) {
-            Ok(target) => {
-                let refused = target.check_policy(&place.egress, &place.security, &hosts);
-                problems.extend(refused.into_iter().map(|message| Problem::new(path.clone(), message)));
-                parsed.push((target, weight));
-            }
-            Err(error) => problems.push(Problem::new(path, error.to_string())),
-        }
+        parsed.extend(rules.target(url, &path, problems).map(|target| (target, weight)));
     }
     Target::with_weights(parsed)
 }
@@ -278,22 +244,6 @@ fn inbound(source: &InboundIntegration, problems: &mut Vec<Problem>) -> InboundC
     match InboundAuth::read(source.inbound_auth_type, config, problems) {
         Some(auth) => credentials::compile(&auth, problems),
         None => InboundCheck::None,
-    }
-}
-
-fn outgoing(source: &InboundIntegration, problems: &mut Vec<Problem>) -> SignIn {
-    let config = source.outgoing_auth_config.as_ref();
-    let kind = source.outgoing_auth_type;
-    if config.is_none() && !matches!(kind, OutgoingAuthType::None | OutgoingAuthType::Oauth2) {
-        problems.push(Problem::new("outgoingAuthConfig", "is needed by this outgoingAuthType"));
-    }
-    if config.is_some_and(secret::has_mask) {
-        let message = format!("{} stands for a stored secret, and none is stored here", secret::MASK);
-        problems.push(Problem::new("outgoingAuthConfig", message));
-    }
-    match OutgoingAuth::read(kind, config, problems) {
-        Some(auth) => SignIn::compile(&auth, problems),
-        None => SignIn::default(),
     }
 }
 
@@ -333,73 +283,30 @@ fn limits(source: &InboundIntegration, inbound: &InboundCheck, problems: &mut Ve
 }
 
 fn mode(source: &InboundIntegration, problems: &mut Vec<Problem>) -> Option<Mode> {
-    let request = Side {
-        name: "request",
+    let request = Transformation {
         mode: source.request_transformation_mode,
         mappings: &source.request_field_mappings,
         script: source.request_transform_script.as_deref(),
         most_bytes: source.body_limits.request_bytes,
+        names: Names {
+            mode: "requestTransformationMode",
+            mappings: "requestFieldMappings",
+            script: "requestTransformScript",
+        },
     };
-    let response = Side {
-        name: "response",
+    let response = Transformation {
         mode: source.response_transformation_mode,
         mappings: &source.response_field_mappings,
         script: source.response_transform_script.as_deref(),
         most_bytes: source.body_limits.response_bytes,
+        names: Names {
+            mode: "responseTransformationMode",
+            mappings: "responseFieldMappings",
+            script: "responseTransformScript",
+        },
     };
     match (request.compile(problems), response.compile(problems)) {
         (None, None) => Some(Mode::Stream),
         (request, response) => Some(Mode::Exchange { request, response }),
-    }
-}
-
-/// What is configured for one direction.
-struct Side<'s> {
-    name: &'static str,
-    mode: Option<TransformationMode>,
-    mappings: &'s [FieldMapping],
-    script: Option<&'s str>,
-    /// The most bytes of the result, as of the body.
-    most_bytes: u64,
-}
-
-impl Side<'_> {
-    fn compile(&self, problems: &mut Vec<Problem>) -> Option<Transform> {
-        let name = self.name;
-        let (mappings, script) = (format!("{name}FieldMappings"), format!("{name}TransformScript"));
-        let mut refuse = |path: &str, message: String| problems.push(Problem::new(path, message));
-        match self.mode {
-            None => {
-                if !self.mappings.is_empty() || self.script.is_some() {
-                    refuse(
-                        &format!("{name}TransformationMode"),
-                        "must be SIMPLE or SCRIPT for this to have an effect".to_owned(),
-                    );
-                }
-                None
-            }
-            Some(TransformationMode::Simple) => {
-                if self.script.is_some() {
-                    refuse(&script, "must be left out in mode SIMPLE".to_owned());
-                }
-                if self.mappings.is_empty() {
-                    refuse(&mappings, "must hold at least one line in mode SIMPLE".to_owned());
-                    return None;
-                }
-                let most = usize::try_from(self.most_bytes).unwrap_or(usize::MAX);
-                let mapping = Mapping::compile(self.mappings, &mappings, problems)?;
-                Some(Transform::Mapping(mapping.with_max_output(most)))
-            }
-            Some(TransformationMode::Script) => {
-                if !self.mappings.is_empty() {
-                    refuse(&mappings, "must be left out in mode SCRIPT".to_owned());
-                }
-                let Some(source) = self.script else {
-                    refuse(&script, "is needed in mode SCRIPT".to_owned());
-                    return None;
-                };
-                Script::check(source, &script, problems).map(Transform::Script)
-            }
-        }
     }
 }

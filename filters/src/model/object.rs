@@ -202,7 +202,18 @@ impl ObjectKind {
 
 fn fill(id: &mut String, org_id: u64, name: &str) {
     if id.is_empty() {
-        *id = format!("{org_id}-{name}");
+        // As identifiers stand in paths of the API, they have fewer characters than names.
+        let plain = |c: char| match c {
+            '.' | '_' => c,
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '-',
+        };
+        let made = format!("{org_id}-{}", name.trim())
+            .chars()
+            .map(plain)
+            .take(100)
+            .collect();
+        *id = made;
     }
 }
 

@@ -1,0 +1,69 @@
+//! A change of a body, compiled: by a mapping table or by a script.
+
+use crate::model::Problem;
+use crate::model::mapping::{FieldMapping, TransformationMode};
+use crate::plan::Transform;
+use crate::script::Script;
+use crate::transform::Mapping;
+
+/// What is configured for one body, and what its fields are called.
+pub(super) struct Transformation<'s> {
+    pub(super) mode: Option<TransformationMode>,
+    pub(super) mappings: &'s [FieldMapping],
+    pub(super) script: Option<&'s str>,
+    /// The most bytes of the result.
+    pub(super) most_bytes: u64,
+    pub(super) names: Names,
+}
+
+/// The fields of a transformation in their document.
+pub(super) struct Names {
+    pub(super) mode: &'static str,
+    pub(super) mappings: &'static str,
+    pub(super) script: &'static str,
+}
+
+/// As they are called where there is one body only.
+pub(super) const PLAIN: Names = Names {
+    mode: "transformationMode",
+    mappings: "fieldMappings",
+    script: "transformScript",
+};
+
+impl Transformation<'_> {
+    /// Compiles it, adding its problems; `None` if there is nothing to do.
+    pub(super) fn compile(&self, problems: &mut Vec<Problem>) -> Option<Transform> {
+        let Names { mode, mappings, script } = self.names;
+        let mut refuse = |path: &str, message: &str| problems.push(Problem::new(path, message));
+        match self.mode {
+            None => {
+                if !self.mappings.is_empty() || self.script.is_some() {
+                    refuse(mode, "must be SIMPLE or SCRIPT for this to have an effect");
+                }
+                None
+            }
+            Some(TransformationMode::Simple) => {
+                if self.script.is_some() {
+                    refuse(script, "must be left out in mode SIMPLE");
+                }
+                if self.mappings.is_empty() {
+                    refuse(mappings, "must hold at least one line in mode SIMPLE");
+                    return None;
+                }
+                let most = usize::try_from(self.most_bytes).unwrap_or(usize::MAX);
+                let mapping = Mapping::compile(self.mappings, mappings, problems)?;
+                Some(Transform::Mapping(mapping.with_max_output(most)))
+            }
+            Some(TransformationMode::Script) => {
+                if !self.mappings.is_empty() {
+                    refuse(mappings, "must be left out in mode SCRIPT");
+                }
+                let Some(source) = self.script else {
+                    refuse(script, "is needed in mode SCRIPT");
+                    return None;
+                };
+                Script::check(source, script, problems).map(Transform::Script)
+            }
+        }
+    }
+}
