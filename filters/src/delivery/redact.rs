@@ -100,16 +100,22 @@ fn is_secret_header(name: &str) -> bool {
 /// True for names such as `Authorization`, `apiKey`, `client_secret`, `X-Auth-Token`. Names that only mention such a word in
 /// another, such as `tokens_used` or `author`, are none.
 fn is_secret_name(name: &str) -> bool {
-    let plain: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
-    SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) || plain.contains("authorization")
+    SECRET_ENDINGS.iter().any(|ending| ends_with(name, ending))
 }
 
-/// Names are compared without case, dashes and underscores.
+/// Compares without case and without what is no letter or digit. This runs for each header of each attempt.
+fn ends_with(name: &str, ending: &str) -> bool {
+    let mut letters = name.bytes().rev().filter(u8::is_ascii_alphanumeric);
+    let mut expected = ending.bytes().rev();
+    expected.all(|expected| {
+        letters
+            .next()
+            .is_some_and(|letter| letter.eq_ignore_ascii_case(&expected))
+    })
+}
+
 const SECRET_ENDINGS: &[&str] = &[
+    "authorization",
     "password",
     "passwd",
     "passphrase",
