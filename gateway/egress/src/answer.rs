@@ -10,11 +10,11 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connector::Sender;
+use crate::connections::{Connections, Link};
 use crate::error::EgressError;
-use crate::pool::{Connections, Deadline};
+use crate::pool::Deadline;
 
-/// A partner's answer. Dropping it before its end closes the connection.
+/// A partner's answer. Dropping it before its end closes the connection, or over HTTP/2 this exchange.
 pub struct Answer {
     /// The status, redirects included.
     pub status: StatusCode,
@@ -24,7 +24,7 @@ pub struct Answer {
     deadline: Deadline,
     connections: Arc<Connections>,
     /// The connection, until the end of the body gives it back.
-    sender: Option<Sender>,
+    link: Option<Link>,
     failed: bool,
 }
 
@@ -33,7 +33,7 @@ impl Answer {
         response: http::Response<Incoming>,
         deadline: Deadline,
         connections: Arc<Connections>,
-        sender: Sender,
+        link: Link,
     ) -> Result<Self, EgressError> {
         let (head, body) = response.into_parts();
         if head.status.is_informational() {
@@ -48,11 +48,21 @@ impl Answer {
             body,
             deadline,
             connections,
-            sender: Some(sender),
+            link: Some(link),
             failed: false,
         };
         answer.release_if_over();
         Ok(answer)
+    }
+
+    /// The host that answered, as it was resolved.
+    pub fn host(&self) -> String {
+        self.connections.host()
+    }
+
+    /// Bytes of the body that are still to come, if the partner said so.
+    pub fn remaining(&self) -> Option<u64> {
+        self.body.size_hint().exact()
     }
 
     /// The next piece of the body; `None` at its end, and after an error.
@@ -136,8 +146,8 @@ impl Answer {
 
     /// Gives the connection back.
     fn release(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.connections.give_back(sender);
+        if let Some(link) = self.link.take() {
+            self.connections.give_back(link);
         }
     }
 
@@ -149,7 +159,7 @@ impl Answer {
     /// After an error there is nothing more to come, and the connection is of no use to anybody.
     fn fail(&mut self, error: EgressError) -> EgressError {
         self.failed = true;
-        self.sender = None;
+        self.link = None;
         error
     }
 }

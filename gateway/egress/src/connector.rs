@@ -1,13 +1,12 @@
 //! Opens one connection: addresses that were checked, in turn, then TLS, then HTTP.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use filters::target::Scheme;
-use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
@@ -16,25 +15,45 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::body::Body;
 use crate::error::EgressError;
+use crate::multiplex::Multiplexed;
+use crate::pool::PoolSettings;
 use crate::upstream::Upstream;
 
 /// Hands one request after the other to a connection.
-pub(crate) type Sender = http1::SendRequest<Full<Bytes>>;
+pub(crate) type Sender = http1::SendRequest<Body>;
+
+/// A new connection.
+pub(crate) enum Opened {
+    /// For one exchange at a time.
+    Own(Sender),
+    /// For several.
+    Shared(Multiplexed),
+}
 
 /// How connections to one upstream are opened.
 pub(crate) struct Connector {
     upstream: Arc<Upstream>,
     tls: TlsConnector,
     http: http1::Builder,
+    http2: bool,
+    max_head_bytes: usize,
 }
 
 impl Connector {
-    pub(crate) fn new(upstream: Arc<Upstream>, tls: Arc<rustls::ClientConfig>, http: http1::Builder) -> Self {
+    pub(crate) fn new(
+        upstream: Arc<Upstream>,
+        tls: Arc<rustls::ClientConfig>,
+        http: http1::Builder,
+        settings: &PoolSettings,
+    ) -> Self {
         Self {
             upstream,
             tls: TlsConnector::from(tls),
             http,
+            http2: settings.http2,
+            max_head_bytes: settings.max_head_bytes,
         }
     }
 
@@ -44,7 +63,7 @@ impl Connector {
 
     /// Opens a connection within `limit`. An address that does not take it leaves what remains of the time to the next;
     /// a failed TLS handshake is final, as the other addresses are the same partner.
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<Sender, EgressError> {
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<Opened, EgressError> {
         let deadline = Instant::now() + limit;
         let addresses = timeout_at(deadline, self.upstream.candidates(MOST_ADDRESSES, limit))
             .await
@@ -62,7 +81,7 @@ impl Connector {
         Err(failure)
     }
 
-    async fn open(&self, address: SocketAddr) -> Result<Sender, EgressError> {
+    async fn open(&self, address: SocketAddr) -> Result<Opened, EgressError> {
         let connected = TcpStream::connect(address).await.and_then(|stream| {
             stream.set_nodelay(true)?;
             Ok(stream)
@@ -80,17 +99,38 @@ impl Connector {
                     address,
                     source,
                 })?;
-                self.speak(secured).await
+                if secured.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    self.share(secured).await
+                } else {
+                    self.speak(secured).await
+                }
             }
         }
     }
 
     async fn secure(&self, stream: TcpStream) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let name = ServerName::try_from(self.upstream.host().to_owned()).map_err(io::Error::other)?;
+        if self.http2 {
+            let offered = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            return self.tls.with_alpn(offered).connect(name, stream).await;
+        }
         self.tls.connect(name, stream).await
     }
 
-    async fn speak<S>(&self, stream: S) -> Result<Sender, EgressError>
+    async fn share<S>(&self, stream: S) -> Result<Opened, EgressError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match Multiplexed::start(TokioIo::new(stream), self.max_head_bytes).await {
+            Ok(connection) => Ok(Opened::Shared(connection)),
+            Err(source) => Err(EgressError::Protocol {
+                host: self.host(),
+                source,
+            }),
+        }
+    }
+
+    async fn speak<S>(&self, stream: S) -> Result<Opened, EgressError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -104,10 +144,10 @@ impl Connector {
                 tracing::debug!(%error, "a connection to a partner ended");
             }
         });
-        Ok(sender)
+        Ok(Opened::Own(sender))
     }
 
-    fn timed_out(&self, after: Duration) -> EgressError {
+    pub(crate) fn timed_out(&self, after: Duration) -> EgressError {
         EgressError::ConnectTimeout {
             host: self.host(),
             after,
@@ -116,6 +156,14 @@ impl Connector {
 
     fn host(&self) -> String {
         self.upstream.host().to_owned()
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("target", self.upstream.target())
+            .finish_non_exhaustive()
     }
 }
 

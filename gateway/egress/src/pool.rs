@@ -1,27 +1,31 @@
 //! The connections to one target, and the exchanges on them.
 //!
 //! A pool has one upstream and shares connections with no other pool, so that two integrations never meet on one, even if
-//! they have the same partner. A partner may close an idle connection just when it is used. The request then goes out once
-//! more on a new connection if not a byte of it was written, or if its method is idempotent (RFC 9110, section 9.2.2).
+//! they have the same partner. Over HTTP/1.1 a connection carries one exchange at a time; over HTTP/2, where the pool may
+//! speak it and the partner chooses it, up to a hundred.
+//!
+//! A partner may close an idle connection just when it is used. The request then goes out once more on another connection
+//! if not a byte of it was written, if the partner said that it did not look at it, if its method is idempotent (RFC 9110,
+//! section 9.2.2), or if its sender says that it may arrive twice.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use filters::model::limits;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri, Version, header};
 use http_body::Body as _;
-use http_body_util::Full;
 use hyper::client::conn::http1;
-use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::Answer;
-use crate::connector::{Connector, Sender};
+use crate::body::Body;
+use crate::connections::{Connections, Link};
+use crate::connector::Connector;
 use crate::error::EgressError;
+use crate::idle::IdleLimit;
+use crate::multiplex::{self, Multiplexed};
 use crate::upstream::Upstream;
 
 /// Sizes and times of a pool.
@@ -33,6 +37,8 @@ pub struct PoolSettings {
     pub max_idle: usize,
     /// The most bytes of an answer's head. It has at most 100 fields.
     pub max_head_bytes: usize,
+    /// True speaks HTTP/2 with those https partners that choose it.
+    pub http2: bool,
 }
 
 impl Default for PoolSettings {
@@ -41,6 +47,7 @@ impl Default for PoolSettings {
             idle_timeout: Duration::from_secs(30),
             max_idle: 64,
             max_head_bytes: 64 * 1024,
+            http2: false,
         }
     }
 }
@@ -75,20 +82,38 @@ pub struct Pool {
 impl Pool {
     /// An empty pool; `tls` is shared by all of them ([`client_config`](crate::client_config)).
     pub fn new(upstream: Arc<Upstream>, settings: PoolSettings, tls: Arc<rustls::ClientConfig>) -> Self {
+        Self::build(upstream, settings, tls, None)
+    }
+
+    /// The same, whose idle connections count towards `limit`, too.
+    pub fn within(
+        limit: &Arc<IdleLimit>,
+        upstream: Arc<Upstream>,
+        settings: PoolSettings,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Self {
+        let pool = Self::build(upstream, settings, tls, Some(Arc::clone(limit)));
+        limit.add(&pool.connections);
+        pool
+    }
+
+    fn build(
+        upstream: Arc<Upstream>,
+        settings: PoolSettings,
+        tls: Arc<rustls::ClientConfig>,
+        limit: Option<Arc<IdleLimit>>,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.max_header_size(settings.max_head_bytes);
+        let connector = Connector::new(upstream, tls, http, &settings);
         Self {
-            connections: Arc::new(Connections {
-                connector: Connector::new(upstream, tls, http),
-                settings,
-                idle: Mutex::new(Idle::default()),
-            }),
+            connections: Arc::new(Connections::new(connector, settings, limit)),
         }
     }
 
     /// The target that the connections lead to.
     pub fn upstream(&self) -> &Upstream {
-        self.connections.connector.upstream()
+        self.connections.upstream()
     }
 
     /// Sends `request` and waits for the head of the answer, whatever its status is.
@@ -99,52 +124,81 @@ impl Pool {
     ///
     /// # Errors
     /// If there is no connection, no answer, or no time left.
-    pub async fn send(&self, request: Request<Full<Bytes>>, timeouts: Timeouts) -> Result<Answer, EgressError> {
+    pub async fn send<B: Into<Body>>(&self, request: Request<B>, timeouts: Timeouts) -> Result<Answer, EgressError> {
+        let may_repeat = request.method().is_idempotent();
+        self.call(request.map(Into::into), timeouts, may_repeat).await
+    }
+
+    /// The same for a request that may reach the partner twice, whatever its method is: it carries something that the
+    /// partner knows a repeat by.
+    ///
+    /// # Errors
+    /// As of [`Pool::send`].
+    pub async fn send_repeatable<B: Into<Body>>(
+        &self,
+        request: Request<B>,
+        timeouts: Timeouts,
+    ) -> Result<Answer, EgressError> {
+        self.call(request.map(Into::into), timeouts, true).await
+    }
+
+    async fn call(&self, request: Request<Body>, timeouts: Timeouts, may_repeat: bool) -> Result<Answer, EgressError> {
         let deadline = Deadline {
             at: Instant::now() + timeouts.total,
             limit: timeouts.total,
         };
         let request = self.prepare(request);
-        let Some(sender) = self.connections.take() else {
-            let sender = self.connect(timeouts.connect, deadline).await?;
-            return self
-                .exchange(sender, request, timeouts, deadline)
-                .await
-                .map_err(|failure| failure.error);
+        let (link, used) = match self.connections.take() {
+            Some(link) => (link, true),
+            None => (self.connect(timeouts.connect, deadline, None).await?, false),
         };
-        let spare = request.method().is_idempotent().then(|| request.clone());
-        match self.exchange(sender, request, timeouts, deadline).await {
-            Ok(answer) => Ok(answer),
-            Err(Failure { error, unsent, closed }) => {
-                let Some(again) = unsent.or_else(|| spare.filter(|_| closed)) else {
-                    return Err(error);
-                };
-                let sender = self.connect(timeouts.connect, deadline).await?;
-                self.exchange(sender, again, timeouts, deadline)
-                    .await
-                    .map_err(|failure| failure.error)
-            }
-        }
+        let shared = link.shared();
+        let may_repeat = may_repeat && used;
+        let spare = (may_repeat || shared.is_some()).then(|| request.clone());
+        let Failure { error, unsent, seen } = match self.exchange(link, request, timeouts, deadline).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let again = match seen {
+            Seen::No if used || shared.is_some() => unsent.or(spare),
+            Seen::Perhaps if may_repeat => spare,
+            Seen::No | Seen::Perhaps | Seen::Yes => None,
+        };
+        let Some(again) = again else {
+            return Err(error);
+        };
+        let link = self.connect(timeouts.connect, deadline, shared).await?;
+        self.exchange(link, again, timeouts, deadline)
+            .await
+            .map_err(|failure| failure.error)
     }
 
     /// One request, and the head of its answer.
     async fn exchange(
         &self,
-        mut sender: Sender,
-        request: Request<Full<Bytes>>,
+        mut link: Link,
+        request: Request<Body>,
         timeouts: Timeouts,
         deadline: Deadline,
     ) -> Result<Answer, Failure> {
         let head_by = deadline.at.min(Instant::now() + timeouts.first_byte);
         let host = || self.connections.host();
-        match timeout_at(head_by, sender.try_send_request(request)).await {
-            Ok(Ok(answer)) => Ok(Answer::new(answer, deadline, Arc::clone(&self.connections), sender)?),
+        let answered = match &mut link {
+            Link::Own(sender) => timeout_at(head_by, sender.try_send_request(request)).await,
+            Link::Shared(stream) => {
+                let authority = self.connections.authority();
+                timeout_at(head_by, stream.send(request, authority)).await
+            }
+        };
+        match answered {
+            Ok(Ok(answer)) => Ok(Answer::new(answer, deadline, Arc::clone(&self.connections), link)?),
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message();
                 let source = failed.into_error();
                 Err(Failure {
-                    unsent,
-                    closed: !source.is_parse() && !source.is_user(),
+                    seen: seen(unsent.is_some(), &source),
+                    // One that was made for HTTP/2 fits no other connection.
+                    unsent: unsent.filter(|_| matches!(link, Link::Own(_))),
                     error: EgressError::Protocol { host: host(), source },
                 })
             }
@@ -156,7 +210,7 @@ impl Pool {
         }
     }
 
-    fn prepare(&self, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    fn prepare(&self, mut request: Request<Body>) -> Request<Body> {
         if request.uri().scheme().is_some() || request.uri().authority().is_some() {
             let origin = request.uri().path_and_query().cloned();
             *request.uri_mut() = Uri::from(origin.unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -173,8 +227,14 @@ impl Pool {
         request
     }
 
-    async fn connect(&self, limit: Duration, deadline: Deadline) -> Result<Sender, EgressError> {
-        let connect = self.connections.connector.connect(limit);
+    /// A connection other than `except`: a new one, or one that somebody else opened meanwhile and shares.
+    async fn connect(
+        &self,
+        limit: Duration,
+        deadline: Deadline,
+        except: Option<Arc<Multiplexed>>,
+    ) -> Result<Link, EgressError> {
+        let connect = self.connections.connect(limit, except.as_ref());
         match timeout_at(deadline.at, connect).await {
             Ok(connected) => connected,
             Err(_) => Err(self.connections.out_of_time(deadline)),
@@ -194,10 +254,19 @@ impl fmt::Debug for Pool {
 /// An exchange without an answer, and what may be done about it.
 struct Failure {
     error: EgressError,
-    /// The request, if not a byte of it was written.
-    unsent: Option<Request<Full<Bytes>>>,
-    /// True if the connection broke, rather than bring something that is no answer.
-    closed: bool,
+    /// The request, if not a byte of it was written and it can be sent as it is.
+    unsent: Option<Request<Body>>,
+    seen: Seen,
+}
+
+/// Whether the partner has looked at a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    No,
+    /// The connection broke before there was an answer.
+    Perhaps,
+    /// It answered something that is no answer, or nothing in time.
+    Yes,
 }
 
 impl From<EgressError> for Failure {
@@ -205,8 +274,18 @@ impl From<EgressError> for Failure {
         Self {
             error,
             unsent: None,
-            closed: false,
+            seen: Seen::Yes,
         }
+    }
+}
+
+fn seen(unsent: bool, error: &hyper::Error) -> Seen {
+    if unsent || multiplex::was_not_processed(error) {
+        Seen::No
+    } else if error.is_parse() || error.is_user() {
+        Seen::Yes
+    } else {
+        Seen::Perhaps
     }
 }
 
@@ -219,86 +298,5 @@ fn announces_a_body(method: &Method) -> bool {
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
-    limit: Duration,
-}
-
-/// What a pool's clones and answers share.
-pub(crate) struct Connections {
-    connector: Connector,
-    settings: PoolSettings,
-    idle: Mutex<Idle>,
-}
-
-/// Connections without an exchange, the one that was used last at the end.
-#[derive(Default)]
-struct Idle {
-    waiting: VecDeque<(Sender, Instant)>,
-    /// True while a task closes what is idle for too long.
-    swept: bool,
-}
-
-impl Connections {
-    pub(crate) fn host(&self) -> String {
-        self.connector.upstream().host().to_owned()
-    }
-
-    pub(crate) fn out_of_time(&self, deadline: Deadline) -> EgressError {
-        EgressError::TotalTimeout {
-            host: self.host(),
-            after: deadline.limit,
-        }
-    }
-
-    fn idle_count(&self) -> usize {
-        let idle = self.idle.lock();
-        idle.waiting.iter().filter(|(sender, _)| !sender.is_closed()).count()
-    }
-
-    /// The connection that was used last, of those that can take a request now.
-    fn take(&self) -> Option<Sender> {
-        let mut idle = self.idle.lock();
-        let mut place = idle.waiting.len();
-        while place > 0 {
-            place -= 1;
-            let (sender, since) = &idle.waiting[place];
-            if sender.is_closed() || since.elapsed() >= self.settings.idle_timeout {
-                idle.waiting.remove(place);
-            } else if sender.is_ready() {
-                return idle.waiting.remove(place).map(|(sender, _)| sender);
-            }
-        }
-        None
-    }
-
-    /// Keeps a connection whose exchange is over for the next one.
-    pub(crate) fn give_back(self: &Arc<Self>, sender: Sender) {
-        if sender.is_closed() || self.settings.max_idle == 0 {
-            return;
-        }
-        let mut idle = self.idle.lock();
-        if idle.waiting.len() >= self.settings.max_idle {
-            idle.waiting.pop_front();
-        }
-        idle.waiting.push_back((sender, Instant::now()));
-        if !std::mem::replace(&mut idle.swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(self), self.settings.idle_timeout));
-        }
-    }
-}
-
-/// Closes what is idle for too long, until nothing is idle or the pool is gone.
-async fn sweep(connections: Weak<Connections>, idle_timeout: Duration) {
-    loop {
-        tokio::time::sleep(idle_timeout).await;
-        let Some(connections) = connections.upgrade() else {
-            return;
-        };
-        let mut idle = connections.idle.lock();
-        idle.waiting
-            .retain(|(sender, since)| !sender.is_closed() && since.elapsed() < idle_timeout);
-        if idle.waiting.is_empty() {
-            idle.swept = false;
-            return;
-        }
-    }
+    pub(crate) limit: Duration,
 }

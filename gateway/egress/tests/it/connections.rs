@@ -1,9 +1,10 @@
 //! Which exchange goes over which connection, and what goes over it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{EgressError, PoolSettings};
+use egress::{Body, EgressError, IdleLimit, Part, Pool, PoolSettings, Upstream};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -121,6 +122,72 @@ async fn a_post_does_not_go_out_twice() {
     assert!(matches!(error, EgressError::Protocol { .. }), "{error:?}");
     assert!(error.may_have_been_sent());
     assert_eq!(partner.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_post_that_may_arrive_twice_survives_the_end_of_a_used_connection() {
+    let partner = partner_that_closes_in_use().await;
+    let pool = partner.pool();
+    for connections in 1..4 {
+        let post = Request::post("/").body(Full::from("{}")).unwrap();
+        let answer = pool.send_repeatable(post, PATIENT).await.unwrap();
+        assert_eq!(answer.collect(10).await.unwrap(), "hello");
+        assert_eq!(partner.connections(), connections);
+    }
+}
+
+#[tokio::test]
+async fn a_body_from_a_file_arrives_whole() {
+    let partner = Partner::accept(|mut stream| async move {
+        let (mut head, mut length) = (Vec::new(), 0);
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a head"));
+        }
+        let mut chunk = vec![0; 65_536];
+        while length < 1_000_002 {
+            length += stream.read(&mut chunk).await.expect("a body");
+        }
+        let head = String::from_utf8(head).expect("text").to_ascii_lowercase();
+        assert!(head.contains("content-length: 1000002"), "{head}");
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+            .await;
+    })
+    .await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), vec![b'x'; 1_000_000]).unwrap();
+    let parts = [
+        Part::Bytes(Bytes::from_static(b"\"")),
+        Part::File {
+            file: Arc::new(file.reopen().unwrap()),
+            length: 1_000_000,
+        },
+        Part::Bytes(Bytes::from_static(b"\"")),
+    ];
+    let post = Request::post("/").body(Body::of_parts(parts)).unwrap();
+    let answer = partner.pool().send(post, PATIENT).await.unwrap();
+    assert_eq!(answer.collect(10).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn idle_connections_of_many_pools_have_a_common_limit() {
+    let limit = IdleLimit::new(10);
+    let tls = egress::client_config(None).unwrap();
+    let partner = Partner::start(hello).await;
+    let target = filters::target::TargetUrl::parse(&partner.url()).unwrap();
+    let mut pools = Vec::new();
+    for _ in 0..50 {
+        let upstream = Upstream::new(target.clone(), open(), resolver());
+        let pool = Pool::within(&limit, upstream, PoolSettings::default(), Arc::clone(&tls));
+        text(&pool, "/").await;
+        assert!(limit.open() <= 10, "{limit:?}");
+        pools.push(pool);
+    }
+    let idle = |pool: &&Pool| format!("{pool:?}").contains("idle: 1");
+    assert_eq!(pools.iter().filter(idle).count(), limit.open());
+    assert!(idle(&&pools[49]), "the last one to be used is kept");
+    drop(pools);
+    eventually("an empty count", || limit.open() == 0).await;
 }
 
 #[tokio::test]

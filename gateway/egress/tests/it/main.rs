@@ -4,6 +4,7 @@ mod addresses;
 mod bodies;
 mod connections;
 mod dns;
+mod multiplex;
 mod partner;
 mod timeouts;
 mod trust;

@@ -10,18 +10,20 @@ use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::partner::{Partner, call, open, resolver, text};
 
 /// A certificate authority of its own, and its file.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -31,35 +33,47 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// An https partner with a certificate for `name`.
-    async fn partner(&self, name: &str) -> Partner {
+    pub(crate) async fn partner(&self, name: &str) -> Partner {
+        self.accept(name, &[], |mut stream| async move {
+            let mut request = [0; 1024];
+            while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret")
+                    .await;
+            }
+        })
+        .await
+    }
+
+    /// One that speaks one of `protocols`, and hands each connection to `serve`.
+    pub(crate) async fn accept<F, S>(&self, name: &str, protocols: &[&[u8]], serve: F) -> Partner
+    where
+        F: Fn(TlsStream<TcpStream>) -> S + Clone + Send + Sync + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a certificate with its key");
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         Partner::accept(move |stream| {
-            let acceptor = acceptor.clone();
+            let (acceptor, serve) = (acceptor.clone(), serve.clone());
             async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let mut request = [0; 1024];
-                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                    let _ = stream
-                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret")
-                        .await;
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
                 }
             }
         })
