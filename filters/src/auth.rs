@@ -173,6 +173,20 @@ impl Credentials {
     }
 }
 
+/// The key that a request carries in `X-API-Key` or, without that, as `Authorization: Bearer`.
+///
+/// # Errors
+/// [`AuthRefusal`] if it carries none, or several.
+pub fn key_or_token(headers: &HeaderMap) -> Result<&[u8], AuthRefusal> {
+    match single(headers, &X_API_KEY)? {
+        Some(key) if key.is_empty() => Err(AuthRefusal::Malformed),
+        Some(key) => Ok(key.as_bytes()),
+        None => scheme(headers, "bearer").map(str::as_bytes),
+    }
+}
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()

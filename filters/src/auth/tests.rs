@@ -72,3 +72,17 @@ fn a_parameter_is_taken_out_and_the_rest_stays_as_written() {
     assert_eq!(without_parameter("a=%20x&key=1&b&key=2&c=+", "key"), "a=%20x&b&c=+");
     assert_eq!(without_parameter("key=1", "key"), "");
 }
+
+#[test]
+fn a_producer_shows_its_key_in_one_of_two_headers() {
+    let key = |pairs: &[(&'static str, &str)]| key_or_token(&headers(pairs)).map(<[u8]>::to_vec);
+    assert_eq!(key(&[("x-api-key", "key-1")]), Ok(b"key-1".to_vec()));
+    assert_eq!(key(&[("authorization", "Bearer key-1")]), Ok(b"key-1".to_vec()));
+    let both = [("authorization", "Bearer key-2"), ("x-api-key", "key-1")];
+    assert_eq!(key(&both), Ok(b"key-1".to_vec()), "the one that is only a key");
+    assert_eq!(key(&[]), Err(AuthRefusal::Missing));
+    assert_eq!(key(&[("x-api-key", "")]), Err(AuthRefusal::Malformed));
+    assert_eq!(key(&[("authorization", "Basic key-1")]), Err(AuthRefusal::Malformed));
+    let two = [("x-api-key", "key-1"), ("x-api-key", "key-2")];
+    assert_eq!(key(&two), Err(AuthRefusal::Malformed));
+}
