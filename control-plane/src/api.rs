@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, post_with};
+use aide::axum::routing::{ApiMethodRouter, get_with, post_with};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
+use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,7 @@ mod answer;
 mod apply;
 mod dry_run;
 mod error;
+mod event_types;
 mod execution_logs;
 mod export;
 mod gateways;
@@ -35,9 +37,15 @@ mod observe;
 mod openapi;
 mod operator;
 mod organizations;
+mod outbound;
+mod producer_keys;
 mod request;
+mod resource;
 mod stream;
+mod units;
 mod versions;
+
+use resource::Resource;
 
 #[cfg(test)]
 mod tests;
@@ -66,42 +74,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let (limits, mut document) = (app.limits, openapi::document());
     let bulk = DefaultBodyLimit::max(limits.bulk_body_bytes);
     let v1 = ApiRouter::new()
-        .api_route(
-            "/inbound-integrations",
-            get_with(integrations::list, integrations::list_docs)
-                .post_with(integrations::create, integrations::create_docs),
-        )
-        .api_route(
-            "/inbound-integrations/validate",
-            post_with(integrations::validate, integrations::validate_docs),
-        )
-        .api_route(
-            "/inbound-integrations/test",
-            post_with(dry_run::free, dry_run::free_docs),
-        )
-        .api_route(
-            "/inbound-integrations/{id}/test",
-            post_with(dry_run::stored, dry_run::stored_docs),
-        )
-        .api_route(
-            "/inbound-integrations/{id}",
-            get_with(integrations::read, integrations::read_docs)
-                .put_with(integrations::replace, integrations::replace_docs)
-                .patch_with(integrations::patch, integrations::patch_docs)
-                .delete_with(integrations::delete, integrations::delete_docs),
-        )
-        .api_route(
-            "/admin/organizations",
-            get_with(organizations::list, organizations::list_docs),
-        )
-        .api_route(
-            "/admin/organizations/{orgId}",
-            get_with(organizations::read, organizations::read_docs)
-                .put_with(organizations::replace, organizations::replace_docs)
-                .delete_with(organizations::delete, organizations::delete_docs),
-        )
         .api_route("/apply", post_with(apply::apply, apply::apply_docs).layer(bulk))
         .api_route("/export", get_with(export::export, export::export_docs))
+        .merge(integrations())
+        .merge(surroundings())
         .merge(operations());
     let documented = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
     let document: Bytes = openapi::text(&document);
@@ -114,6 +90,76 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
         .with_state(app)
+}
+
+/// Routes to integrations of both directions.
+fn integrations() -> ApiRouter<Arc<App>> {
+    type Inbound = InboundIntegration;
+    type Outbound = OutboundIntegration;
+    ApiRouter::new()
+        .api_route("/inbound-integrations", all::<Inbound>())
+        .api_route("/inbound-integrations/{id}", one::<Inbound>())
+        .api_route("/inbound-integrations/validate", check::<Inbound>())
+        .api_route(
+            "/inbound-integrations/test",
+            post_with(dry_run::free::<Inbound>, dry_run::free_docs),
+        )
+        .api_route(
+            "/inbound-integrations/{id}/test",
+            post_with(dry_run::stored::<Inbound>, dry_run::stored_docs),
+        )
+        .api_route("/outbound-integrations", all::<Outbound>())
+        .api_route("/outbound-integrations/{id}", one::<Outbound>())
+        .api_route("/outbound-integrations/validate", check::<Outbound>())
+        .api_route(
+            "/outbound-integrations/test",
+            post_with(dry_run::free::<Outbound>, dry_run::free_docs),
+        )
+        .api_route(
+            "/outbound-integrations/{id}/test",
+            post_with(dry_run::stored::<Outbound>, dry_run::stored_docs),
+        )
+}
+
+/// Routes to what integrations refer to.
+fn surroundings() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route("/event-types", all::<EventType>())
+        .api_route("/event-types/{id}", one::<EventType>())
+        .api_route("/event-types/validate", check::<EventType>())
+        .api_route("/admin/organizations", all::<Organization>())
+        .api_route("/admin/organizations/{id}", one::<Organization>())
+        .api_route("/admin/org-units", all::<OrgUnit>())
+        .api_route("/admin/org-units/{id}", one::<OrgUnit>())
+        .api_route(
+            "/producer-keys",
+            get_with(resource::list::<ProducerKey>, resource::list_docs::<ProducerKey>)
+                .post_with(producer_keys::create, producer_keys::create_docs),
+        )
+        .api_route(
+            "/producer-keys/{id}",
+            get_with(resource::read::<ProducerKey>, resource::read_docs::<ProducerKey>)
+                .patch_with(resource::patch::<ProducerKey>, resource::patch_docs::<ProducerKey>)
+                .delete_with(resource::delete::<ProducerKey>, resource::delete_docs::<ProducerKey>),
+        )
+}
+
+/// The methods of a list.
+fn all<T: Resource>() -> ApiMethodRouter<Arc<App>> {
+    get_with(resource::list::<T>, resource::list_docs::<T>).post_with(resource::create::<T>, resource::create_docs::<T>)
+}
+
+/// The methods of one object.
+fn one<T: Resource>() -> ApiMethodRouter<Arc<App>> {
+    get_with(resource::read::<T>, resource::read_docs::<T>)
+        .put_with(resource::replace::<T>, resource::replace_docs::<T>)
+        .patch_with(resource::patch::<T>, resource::patch_docs::<T>)
+        .delete_with(resource::delete::<T>, resource::delete_docs::<T>)
+}
+
+/// The check of an object that is not saved.
+fn check<T: Resource>() -> ApiMethodRouter<Arc<App>> {
+    post_with(resource::validate::<T>, resource::validate_docs::<T>)
 }
 
 /// Routes to what operators watch.

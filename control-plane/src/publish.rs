@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::store::{Change, Store, StoreError, Version};
 
 mod limited;
+mod needed;
 mod prepare;
 mod state;
 
@@ -315,6 +316,7 @@ impl Draft {
             .map_err(|problems| Refusal::Problems(places.relocate(problems)))?;
         let number = base.snapshot.version + 1;
         let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
+        needed::check(&snapshot, &change.delete).map_err(Refusal::Conflict)?;
         let plan = filters::compile(&snapshot, base.plan.as_deref())
             .map_err(|problems| Refusal::Problems(limited::visible(places.relocate(problems), author)))?;
         let version = Version {

@@ -39,6 +39,18 @@ impl<T> Answer<T> {
     }
 }
 
+impl<T> Answer<T> {
+    /// The same answer with another body.
+    pub(super) fn map<U>(self, body: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            status: self.status,
+            tag: self.tag,
+            location: self.location,
+            body: body(self.body),
+        }
+    }
+}
+
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();

@@ -1,79 +1,65 @@
 //! Tries a transformation on a sample, without a partner.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
-use filters::model::mapping::TransformationMode;
+use filters::model::Problem;
+use filters::model::mapping::{FieldMapping, TransformationMode};
 use filters::model::problem::join;
-use filters::model::{InboundIntegration, Problem};
 use filters::script::{Script, ScriptContext, ScriptFault};
 use filters::transform::{Mapping, MappingFault};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::App;
 use super::error::ApiError;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Within, read};
+use super::resource::{Resource, id_of, visible};
 use crate::dry_run::{DryRunFault, Transformation};
-use crate::publish::Refusal;
 
-/// Which side of an exchange is transformed.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-enum Side {
-    /// The client's request.
-    Request,
-    /// The partner's answer.
-    Response,
+mod inbound;
+mod outbound;
+
+/// A kind of integrations that transform.
+pub(super) trait Transforming: Resource {
+    /// What it is tried on.
+    type Sample: DeserializeOwned + JsonSchema + Send;
+
+    /// The transformation that `sample` is for; problems are below `path`.
+    fn trial(&self, sample: Self::Sample, path: &str) -> Result<Trial<'_>, Vec<Problem>>;
 }
 
-/// A sample for a stored integration.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Sample {
-    /// Which side of an exchange is transformed.
-    side: Side,
+/// One transformation, with what it is tried on.
+pub(super) struct Trial<'a> {
+    /// How it transforms; `None` if it does not.
+    mode: Option<TransformationMode>,
+    /// The mapping table.
+    lines: &'a [FieldMapping],
+    /// The script.
+    script: &'a str,
+    /// Places of table and script.
+    places: [String; 2],
     /// The body to transform.
     sample: Value,
     /// What a script sees besides the body.
-    #[serde(default)]
-    context: Context,
+    context: ScriptContext,
 }
 
 /// A sample for an integration that need not be stored.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct FreeSample {
-    /// Which side of an exchange is transformed.
-    side: Side,
-    /// The body to transform.
-    sample: Value,
-    /// What a script sees besides the body.
-    #[serde(default)]
-    context: Context,
-    /// The integration, of which only the transformation of that side is looked at.
-    #[schemars(with = "InboundIntegration")]
-    integration: Value,
-}
-
-/// What a script sees besides the body.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Context {
-    /// Header fields by lower-case name.
-    headers: BTreeMap<String, String>,
-    /// Parameters of the query.
-    query: BTreeMap<String, String>,
-    /// Parameters of the path.
-    params: BTreeMap<String, String>,
-    /// Status of the partner's answer.
-    status: Option<u16>,
+#[derive(JsonSchema)]
+#[schemars(rename = "SampleOf{T}")]
+#[expect(dead_code, reason = "describes the body; it is read in two parts")]
+pub(super) struct FreeSample<T: Transforming> {
+    #[serde(flatten)]
+    sample: T::Sample,
+    /// The integration, of which only that transformation is looked at.
+    integration: T,
 }
 
 /// What the transformation made of the sample: `output` or `fault`.
@@ -136,50 +122,46 @@ impl Fault {
 }
 
 /// Tries a stored integration.
-pub(super) async fn stored(
+pub(super) async fn stored<T: Transforming>(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(named): Place<Named>,
     Params(within): Params<Within>,
-    document: Document<Sample>,
+    document: Document<T::Sample>,
 ) -> Result<Json<Outcome>, ApiError> {
-    let Sample { side, sample, context } = document.read()?;
+    let sample = document.read()?;
     let state = app.publisher.state();
-    let entry = state.snapshot.integrations.get(named.id.as_str());
-    let entry = entry.filter(|entry| caller.sees(entry.value.org_id, within.org_id));
-    let entry = entry.ok_or_else(|| Refusal::NotFound(format!("the integration {:?}", named.id)))?;
-    run(&app, &entry.value, "", side, sample, context).await
+    let entry = visible::<T>(&state, &id_of::<T>(&named.id)?, &caller, within.org_id)?;
+    let trial = entry.value.trial(sample, "").map_err(ApiError::validation)?;
+    run(&app, trial).await
 }
 
 /// Tries an integration that comes with the sample.
-pub(super) async fn free(
+pub(super) async fn free<T: Transforming>(
     State(app): State<Arc<App>>,
     caller: Caller,
-    document: Document<FreeSample>,
+    mut document: Document<FreeSample<T>>,
 ) -> Result<Json<Outcome>, ApiError> {
-    let request = document.read()?;
-    let integration: InboundIntegration = read(&request.integration, "integration").map_err(ApiError::validation)?;
-    caller.allow(integration.org_id)?;
-    run(
-        &app,
-        &integration,
-        "integration",
-        request.side,
-        request.sample,
-        request.context,
-    )
-    .await
+    let integration = document
+        .value
+        .as_object_mut()
+        .and_then(|fields| fields.shift_remove("integration"));
+    let integration = integration.ok_or_else(|| {
+        let message = "must be an object with the `integration` to try and what it is tried on";
+        ApiError::validation(vec![Problem::new("", message)])
+    })?;
+    let sample: T::Sample = read(&document.value, "").map_err(ApiError::validation)?;
+    let integration: T = read(&integration, "integration").map_err(ApiError::validation)?;
+    caller.allow(integration.org_id())?;
+    let trial = integration.trial(sample, "integration").map_err(ApiError::validation)?;
+    run(&app, trial).await
 }
 
-async fn run(
-    app: &App,
-    integration: &InboundIntegration,
-    path: &str,
-    side: Side,
-    sample: Value,
-    context: Context,
-) -> Result<Json<Outcome>, ApiError> {
-    let (mode, transformation) = transformation_of(integration, path, side).map_err(ApiError::validation)?;
+async fn run(app: &App, trial: Trial<'_>) -> Result<Json<Outcome>, ApiError> {
+    let transformation = trial.compile().map_err(ApiError::validation)?;
+    let Trial {
+        mode, sample, context, ..
+    } = trial;
     let Some(transformation) = transformation else {
         return Ok(Json(Outcome {
             mode,
@@ -188,14 +170,8 @@ async fn run(
         }));
     };
     let context = ScriptContext {
-        org_id: integration.org_id,
-        integration_id: integration.id.clone(),
-        headers: context.headers,
-        query: context.query,
-        params: context.params,
-        status: context.status,
         now: format!("{:.3}", Timestamp::now()),
-        ..ScriptContext::default()
+        ..context
     };
     let result = app
         .dry_runs
@@ -214,43 +190,30 @@ async fn run(
     Ok(Json(Outcome { mode, output, fault }))
 }
 
-fn transformation_of(
-    integration: &InboundIntegration,
-    path: &str,
-    side: Side,
-) -> Result<(Option<TransformationMode>, Option<Transformation>), Vec<Problem>> {
-    let (mode, lines, lines_field, script, script_field) = match side {
-        Side::Request => (
-            integration.request_transformation_mode,
-            &integration.request_field_mappings,
-            "requestFieldMappings",
-            &integration.request_transform_script,
-            "requestTransformScript",
-        ),
-        Side::Response => (
-            integration.response_transformation_mode,
-            &integration.response_field_mappings,
-            "responseFieldMappings",
-            &integration.response_transform_script,
-            "responseTransformScript",
-        ),
-    };
-    let mut problems = Vec::new();
-    let transformation = match mode {
-        None => return Ok((None, None)),
-        Some(TransformationMode::Simple) => {
-            Mapping::compile(lines, &join(path, lines_field), &mut problems).map(Transformation::Mapping)
+impl Trial<'_> {
+    fn compile(&self) -> Result<Option<Transformation>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let [lines_place, script_place] = &self.places;
+        let transformation = match self.mode {
+            None => return Ok(None),
+            Some(TransformationMode::Simple) => {
+                Mapping::compile(self.lines, lines_place, &mut problems).map(Transformation::Mapping)
+            }
+            Some(TransformationMode::Script) => {
+                Script::check(self.script, script_place, &mut problems).map(Transformation::Script)
+            }
+        };
+        if problems.is_empty() {
+            Ok(transformation)
+        } else {
+            Err(problems)
         }
-        Some(TransformationMode::Script) => {
-            let source = script.as_deref().unwrap_or_default();
-            Script::check(source, &join(path, script_field), &mut problems).map(Transformation::Script)
-        }
-    };
-    if problems.is_empty() {
-        Ok((mode, transformation))
-    } else {
-        Err(problems)
     }
+}
+
+/// Places of a mapping table and a script, which are fields of what is at `path`.
+fn places(path: &str, lines: &str, script: &str) -> [String; 2] {
+    [join(path, lines), join(path, script)]
 }
 
 pub(super) fn stored_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {

@@ -12,7 +12,7 @@ use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use filters::model::{Problem, decode};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -91,14 +91,20 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
-        Query::try_from_uri(&parts.uri)
-            .map(|Query(params)| Self(params))
-            .map_err(|rejection| {
-                let message =
-                    std::error::Error::source(&rejection).map_or_else(|| rejection.body_text(), ToString::to_string);
-                ApiError::validation(vec![Problem::new("query", message)])
-            })
+        query(parts.uri.query().unwrap_or_default()).map(Self)
     }
+}
+
+/// Reads the parameters of a query.
+pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    let wrong = |message: String| ApiError::validation(vec![Problem::new("query", message)]);
+    let uri: Uri = format!("/?{text}").parse().map_err(|error| wrong(format!("{error}")))?;
+    Query::try_from_uri(&uri)
+        .map(|Query(params)| params)
+        .map_err(|rejection| {
+            let source = std::error::Error::source(&rejection);
+            wrong(source.map_or_else(|| rejection.body_text(), ToString::to_string))
+        })
 }
 
 impl<T: JsonSchema> OperationInput for Params<T> {

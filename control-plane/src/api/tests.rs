@@ -12,8 +12,11 @@ mod crud;
 mod dry_run;
 mod errors;
 mod execution_logs;
+mod outbound;
+mod producer_keys;
 mod scope;
 mod stream;
+mod surroundings;
 
 const ALL_KEY: &str = "key-for-all-organizations";
 const ONE_KEY: &str = "key-for-organization-648";
@@ -150,4 +153,9 @@ fn config(folder: &TempDir) -> ProcessConfig {
 /// A small integration.
 fn integration(kind: &str) -> Value {
     json!({"name": format!("The {kind}"), "type": kind, "orgId": 648, "targetUrl": "https://partner.example/api"})
+}
+
+/// A small outbound integration.
+fn outbound(name: &str) -> Value {
+    json!({"name": name, "orgId": 648, "eventType": "bill.generated", "targetUrl": "https://partner.example/hook"})
 }

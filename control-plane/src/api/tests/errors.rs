@@ -194,7 +194,11 @@ async fn the_description_has_every_operation_with_its_errors() {
     for path in [
         "/api/v1/inbound-integrations/{id}",
         "/api/v1/apply",
-        "/api/v1/admin/organizations/{orgId}",
+        "/api/v1/outbound-integrations/{id}/test",
+        "/api/v1/event-types/validate",
+        "/api/v1/admin/organizations/{id}",
+        "/api/v1/admin/org-units/{id}",
+        "/api/v1/producer-keys/{id}",
     ] {
         assert!(paths.contains_key(path), "{path} is missing: {:?}", paths.keys());
     }
@@ -221,4 +225,15 @@ async fn the_description_has_every_operation_with_its_errors() {
         );
     }
     assert!(replace["requestBody"]["content"]["application/json"]["schema"].is_object());
+
+    let list = &paths["/api/v1/event-types"]["get"];
+    let parameters = list["parameters"].as_array().unwrap();
+    let names: Vec<_> = parameters
+        .iter()
+        .filter_map(|parameter| parameter["name"].as_str())
+        .collect();
+    assert_eq!(names, ["orgId", "page", "limit", "search", "eventType", "actionId"]);
+    let page = &reply.body["components"]["schemas"]["PageOfEventType"];
+    assert!(page["properties"]["eventTypes"]["items"].is_object(), "{page}");
+    assert!(page["properties"]["hasMore"].is_object(), "{page}");
 }

@@ -1,9 +1,9 @@
-//! JSON merge patch (RFC 7396) on an integration.
+//! JSON merge patch (RFC 7396) on an object.
 
-use filters::model::{InboundIntegration, Problem};
+use filters::model::Problem;
 use serde_json::{Map, Value};
 
-use super::read_value;
+use super::{Resource, read_value};
 
 /// Refuses a patch of what cannot be changed.
 pub(super) fn check(patch: &Value) -> Result<(), Vec<Problem>> {
@@ -17,12 +17,12 @@ pub(super) fn check(patch: &Value) -> Result<(), Vec<Problem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// `integration` with the patch in it. Its secrets stay where the patch does not name them.
-pub(super) fn merged(integration: &InboundIntegration, patch: &Value) -> Result<InboundIntegration, Vec<Problem>> {
-    let mut value = serde_json::to_value(integration).map_err(|error| {
+/// `object` with the patch in it. Its secrets stay where the patch does not name them.
+pub(super) fn merged<T: Resource>(object: &T, patch: &Value) -> Result<T, Vec<Problem>> {
+    let mut value = serde_json::to_value(object).map_err(|error| {
         vec![Problem::new(
             "",
-            format!("the stored integration cannot be patched: {error}"),
+            format!("the stored {} cannot be patched: {error}", T::NOUN),
         )]
     })?;
     merge(&mut value, patch);
@@ -47,7 +47,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-const FIXED: [&str; 5] = ["id", "orgId", "direction", "createdAt", "updatedAt"];
+const FIXED: [&str; 6] = ["id", "rid", "orgId", "direction", "createdAt", "updatedAt"];
 
 #[cfg(test)]
 mod tests {

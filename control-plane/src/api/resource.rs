@@ -1,0 +1,435 @@
+//! What the kinds of configured objects have in common: list, make, read, replace, patch, delete, validate.
+
+use std::sync::Arc;
+
+use aide::transform::TransformOperation;
+use axum::Json;
+use axum::extract::State;
+use axum::response::NoContent;
+use filters::model::push::{Object, ObjectId, ObjectKind};
+use filters::model::{Entry, Problem, Snapshot};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::App;
+use super::answer::Answer;
+use super::error::ApiError;
+use super::openapi::Describe as _;
+use super::operator::Caller;
+use super::request::{Document, Named, Params, Place, Precondition, Within, read as read_value};
+use crate::publish::{Action, Edit, Mode, Published, Refusal, State as Configuration};
+
+mod list;
+mod merge;
+
+pub(super) use list::{Everything, Filter, list, list_docs};
+
+/// A kind of configured objects.
+pub(super) trait Resource: Clone + DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {
+    /// Parameters of its list, besides those that each list has.
+    type Filter: Filter<Self>;
+
+    /// The kind.
+    const KIND: ObjectKind;
+    /// Its path below `/api/v1/`.
+    const PATH: &'static str;
+    /// What one of them is called.
+    const NOUN: &'static str;
+    /// The field of its list that they are in.
+    const LIST: &'static str;
+    /// The field of its identifier.
+    const ID: &'static str = "id";
+    /// How many are listed on a page if nothing is said, and the most that may be asked for.
+    const PAGE: (usize, usize) = (50, 200);
+
+    /// All of them.
+    fn entries(snapshot: &Snapshot) -> impl Iterator<Item = &Entry<Self>>;
+    /// One of them.
+    fn entry<'a>(snapshot: &'a Snapshot, id: &ObjectId) -> Option<&'a Entry<Self>>;
+    /// As an object.
+    fn object(self) -> Object;
+    /// Its identifier.
+    fn id(&self) -> ObjectId;
+    /// The organization that it belongs to.
+    fn org_id(&self) -> u64;
+    /// Gives it an identifier if it has none.
+    fn name_it(&mut self) {}
+    /// A copy that may be shown: without its secrets.
+    fn shown(&self) -> Self {
+        self.clone()
+    }
+    /// The texts that a search looks at.
+    fn texts(&self) -> Vec<&str>;
+
+    /// The organization of a list: the one that is asked for, or all (`None`) that the key sees.
+    fn scope(caller: &Caller, org_id: Option<u64>) -> Result<Option<u64>, ApiError> {
+        caller.scope(org_id)
+    }
+    /// The organization within which the object `id` is asked for.
+    fn within(_id: &ObjectId, org_id: Option<u64>) -> Option<u64> {
+        org_id
+    }
+    /// Refuses an operator who may not change what belongs to `org_id`.
+    fn may_change(caller: &Caller, org_id: u64) -> Result<(), Refusal> {
+        caller.may(org_id)
+    }
+}
+
+/// Where the objects of a kind are: in `$list` of the snapshot, named by that variant of the objects.
+macro_rules! kept_in {
+    ($list:ident as $variant:ident) => {
+        const KIND: filters::model::push::ObjectKind = filters::model::push::ObjectKind::$variant;
+
+        fn entries(snapshot: &filters::model::Snapshot) -> impl Iterator<Item = &filters::model::Entry<Self>> {
+            snapshot.$list.values()
+        }
+
+        fn entry<'a>(
+            snapshot: &'a filters::model::Snapshot,
+            id: &filters::model::push::ObjectId,
+        ) -> Option<&'a filters::model::Entry<Self>> {
+            match id {
+                filters::model::push::ObjectId::$variant(id) => snapshot.$list.get(id),
+                _ => None,
+            }
+        }
+
+        fn object(self) -> filters::model::push::Object {
+            filters::model::push::Object::$variant(self.into())
+        }
+    };
+}
+pub(super) use kept_in;
+
+/// Whether an object could be saved.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Verdict {
+    /// True if there are no problems.
+    valid: bool,
+    /// Everything that is wrong.
+    problems: Vec<Problem>,
+}
+
+/// What a patch may change: any field but identity and times, by JSON merge patch (RFC 7396).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes the body; it is merged as JSON")]
+pub(super) struct Patch {
+    /// False keeps the object but does not use it, where it has the field.
+    #[serde(default)]
+    is_active: Option<bool>,
+    /// Name for people.
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// Makes an object.
+pub(super) async fn create<T: Resource>(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Params(within): Params<Within>,
+    document: Document<T>,
+) -> Result<Answer<T>, ApiError> {
+    let value = read_body(document, within.org_id, None)?;
+    make(&app, &caller, value).await
+}
+
+/// Makes `value`.
+pub(super) async fn make<T: Resource>(app: &App, caller: &Caller, mut value: T) -> Result<Answer<T>, ApiError> {
+    T::may_change(caller, value.org_id())?;
+    value.name_it();
+    let id = value.id();
+    let object = value.object();
+    let put = {
+        let id = id.clone();
+        move |state: &Configuration| {
+            if state.snapshot.object(&id).is_some() {
+                return Err(Refusal::Conflict(taken::<T>(&id)));
+            }
+            Ok(Edit::of_one(object.clone()))
+        }
+    };
+    publish(app, caller, &id, put).await
+}
+
+/// Reads an object.
+pub(super) async fn read<T: Resource>(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(named): Place<Named>,
+    Params(within): Params<Within>,
+) -> Result<Answer<T>, ApiError> {
+    let id = id_of::<T>(&named.id)?;
+    let state = app.publisher.state();
+    let entry = visible::<T>(&state, &id, &caller, within.org_id)?;
+    Ok(Answer::found(app.sealer.tag(&entry.digest), entry.value.shown()))
+}
+
+/// Replaces an object, or makes it under this identifier.
+pub(super) async fn replace<T: Resource>(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(named): Place<Named>,
+    Params(within): Params<Within>,
+    precondition: Precondition,
+    document: Document<T>,
+) -> Result<Answer<T>, ApiError> {
+    let id = id_of::<T>(&named.id)?;
+    let value = read_body(document, within.org_id, Some(&id))?;
+    T::may_change(&caller, value.org_id())?;
+    let object = value.object();
+    let put = {
+        let (id, caller, sealer) = (id.clone(), caller.clone(), Arc::clone(&app.sealer));
+        move |state: &Configuration| {
+            let entry = T::entry(&state.snapshot, &id);
+            if entry.is_some_and(|entry| !caller.sees(entry.value.org_id(), None)) {
+                return Err(Refusal::NotFound(title(&id)));
+            }
+            let tag = entry.map(|entry| sealer.tag(&entry.digest));
+            if !precondition.allows(tag.as_deref()) {
+                return Err(Refusal::Precondition(title(&id)));
+            }
+            Ok(Edit::of_one(object.clone()))
+        }
+    };
+    publish(&app, &caller, &id, put).await
+}
+
+/// Changes single fields of an object.
+pub(super) async fn patch<T: Resource>(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(named): Place<Named>,
+    Params(within): Params<Within>,
+    precondition: Precondition,
+    document: Document<Patch>,
+) -> Result<Answer<T>, ApiError> {
+    merge::check(&document.value).map_err(ApiError::validation)?;
+    let id = id_of::<T>(&named.id)?;
+    let change = {
+        let (id, caller, sealer) = (id.clone(), caller.clone(), Arc::clone(&app.sealer));
+        move |state: &Configuration| {
+            let entry = visible::<T>(state, &id, &caller, within.org_id)?;
+            T::may_change(&caller, entry.value.org_id())?;
+            if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
+                return Err(Refusal::Precondition(title(&id)));
+            }
+            let patched = merge::merged(&*entry.value, &document.value).map_err(Refusal::Problems)?;
+            Ok(Edit::of_one(patched.object()))
+        }
+    };
+    publish(&app, &caller, &id, change).await
+}
+
+/// Deletes an object.
+pub(super) async fn delete<T: Resource>(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(named): Place<Named>,
+    Params(within): Params<Within>,
+    precondition: Precondition,
+) -> Result<NoContent, ApiError> {
+    let id = id_of::<T>(&named.id)?;
+    let (by, sealer) = (caller.author(String::new()), Arc::clone(&app.sealer));
+    let remove = move |state: &Configuration| {
+        let entry = visible::<T>(state, &id, &caller, within.org_id)?;
+        T::may_change(&caller, entry.value.org_id())?;
+        if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
+            return Err(Refusal::Precondition(title(&id)));
+        }
+        Ok(Edit {
+            put: Vec::new(),
+            delete: vec![id.clone()],
+        })
+    };
+    app.publisher.publish(by, Mode::Commit, remove).await?;
+    Ok(NoContent)
+}
+
+/// Says what would be wrong with an object if it were saved.
+pub(super) async fn validate<T: Resource>(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Params(within): Params<Within>,
+    document: Document<T>,
+) -> Result<Json<Verdict>, ApiError> {
+    let problems = match read_body(document, within.org_id, None) {
+        Ok(mut value) => {
+            T::may_change(&caller, value.org_id())?;
+            value.name_it();
+            let (id, object) = (value.id(), value.object());
+            let by = caller.author(String::new());
+            let put = move |state: &Configuration| {
+                let entry = T::entry(&state.snapshot, &id);
+                if entry.is_some_and(|entry| !caller.sees(entry.value.org_id(), None)) {
+                    return Err(Refusal::NotFound(title(&id)));
+                }
+                Ok(Edit::of_one(object.clone()))
+            };
+            match app.publisher.publish(by, Mode::DryRun, put).await {
+                Ok(_) => Vec::new(),
+                Err(Refusal::Problems(problems)) => problems,
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        Err(error) => error.into_problems()?,
+    };
+    Ok(Json(Verdict {
+        valid: problems.is_empty(),
+        problems,
+    }))
+}
+
+/// The object `id`, if the caller may know of it.
+pub(super) fn visible<'a, T: Resource>(
+    state: &'a Configuration,
+    id: &ObjectId,
+    caller: &Caller,
+    org_id: Option<u64>,
+) -> Result<&'a Entry<T>, Refusal> {
+    let org_id = T::within(id, org_id);
+    if let Some(org_id) = org_id {
+        caller.may(org_id)?;
+    }
+    let entry = T::entry(&state.snapshot, id);
+    let entry = entry.filter(|entry| caller.sees(entry.value.org_id(), org_id));
+    entry.ok_or_else(|| Refusal::NotFound(title(id)))
+}
+
+/// The identifier in the path.
+pub(super) fn id_of<T: Resource>(text: &str) -> Result<ObjectId, ApiError> {
+    // What does not read as an identifier names nothing.
+    ObjectId::of(T::KIND, text).ok_or_else(|| ApiError::not_found(&format!("the {} {text:?}", T::NOUN)))
+}
+
+/// The body as an object. Organization of the query and identifier of the path stand in where the body has none.
+fn read_body<T: Resource>(
+    mut document: Document<T>,
+    org_id: Option<u64>,
+    id: Option<&ObjectId>,
+) -> Result<T, ApiError> {
+    fill_organization(&mut document.value, org_id);
+    if let (Value::Object(fields), Some(id)) = (&mut document.value, id) {
+        let given = fields.entry(T::ID).or_insert(Value::Null);
+        if given.is_null() || *given == "" {
+            *given = json_of(id);
+        }
+    }
+    let value = document.read()?;
+    let mut problems = Vec::new();
+    if let Some(id) = id.filter(|id| **id != value.id()) {
+        let message = format!("is not that of the path, {}; leave it out", json_of(id));
+        problems.push(Problem::new(T::ID, message));
+    }
+    problems.extend(other_organization(org_id, value.org_id()));
+    if problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(ApiError::validation(problems))
+    }
+}
+
+/// The organization of the query stands in where the body has none.
+pub(super) fn fill_organization(body: &mut Value, org_id: Option<u64>) {
+    if let (Value::Object(fields), Some(org_id)) = (body, org_id) {
+        fields.entry("orgId").or_insert_with(|| org_id.into());
+    }
+}
+
+/// What is wrong if query and body name different organizations.
+pub(super) fn other_organization(asked: Option<u64>, given: u64) -> Option<Problem> {
+    let asked = asked.filter(|asked| *asked != given)?;
+    Some(Problem::new("orgId", format!("is {given}, and the query says {asked}")))
+}
+
+/// Makes a change of one object, and answers with what has become of it.
+async fn publish<T, F>(app: &App, caller: &Caller, id: &ObjectId, edit: F) -> Result<Answer<T>, ApiError>
+where
+    T: Resource,
+    F: Fn(&Configuration) -> Result<Edit, Refusal> + Send + 'static,
+{
+    let by = caller.author(String::new());
+    let Published { state, outcomes } = app.publisher.publish(by, Mode::Commit, edit).await?;
+    let entry = T::entry(&state.snapshot, id).ok_or_else(ApiError::internal)?;
+    let (tag, body) = (app.sealer.tag(&entry.digest), entry.value.shown());
+    let created = outcomes.iter().any(|outcome| outcome.action == Action::Created);
+    Ok(if created {
+        Answer::created(tag, format!("/api/v1/{}/{}", T::PATH, id.text()), body)
+    } else {
+        Answer::found(tag, body)
+    })
+}
+
+/// An identifier as documents have it.
+pub(super) fn json_of(id: &ObjectId) -> Value {
+    match id {
+        ObjectId::Organization(number) | ObjectId::Unit(number) => (*number).into(),
+        ObjectId::Integration(_) | ObjectId::Outbound(_) | ObjectId::EventType(_) | ObjectId::ProducerKey(_) => {
+            id.text().into()
+        }
+    }
+}
+
+fn title(id: &ObjectId) -> String {
+    format!("the {id}")
+}
+
+fn taken<T: Resource>(id: &ObjectId) -> String {
+    if T::ID == "id" {
+        format!("the id {:?} is taken; leave it out to have one made", id.text())
+    } else {
+        format!("{id} is there already")
+    }
+}
+
+/// The noun with its article.
+fn a<T: Resource>() -> String {
+    let article = if T::NOUN.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {}", T::NOUN)
+}
+
+pub(super) fn create_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let summary = format!("Make {}", a::<T>());
+    operation.summary(&summary).made::<T>().errors(&[409])
+}
+
+pub(super) fn read_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.summary(&format!("Read {}; secrets are masked", a::<T>()))
+}
+
+pub(super) fn replace_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation
+        .summary(&format!("Replace {}, or make it under this identifier", a::<T>()))
+        .description(
+            "A secret that is sent as `***` stays as it is. With If-Match, only that state is replaced; with \
+             If-None-Match: *, nothing is.",
+        )
+        .made::<T>()
+        .errors(&[409])
+}
+
+pub(super) fn patch_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation
+        .summary(&format!(
+            "Change single fields of {} (JSON merge patch, RFC 7396); `isActive` switches it on and off where it has that",
+            a::<T>()
+        ))
+        .errors(&[409])
+}
+
+pub(super) fn delete_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation
+        .summary(&format!("Delete {} that nothing else needs", a::<T>()))
+        .errors(&[409])
+}
+
+pub(super) fn validate_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.summary(&format!("Say what would be wrong with {}, without saving it", a::<T>()))
+}
