@@ -17,3 +17,6 @@ pub use sign::{Message, Running, SignFault, Signer};
 
 /// The longest that `Retry-After` is honoured: a day.
 pub(crate) const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
+
+#[cfg(test)]
+mod tests;
