@@ -16,7 +16,7 @@ MONGO_BIN := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
 # No server of our own where another one is named or the tests are left out.
 MONGO_NEEDED := $(if $(or $(MONGODB_URI),$(MONGO_TEST_BIN),$(filter off,$(MONGO_TESTS))),,$(MONGO_MARK))
 
-.PHONY: help setup build test mongo demo lint docs deny bench-proxy bench-config
+.PHONY: help setup build test soak mongo demo lint docs deny bench-proxy bench-config bench-queue
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ test: build $(MONGO_NEEDED) ## Runs all tests: real processes on free ports. MON
 	  echo "test: $(CARGO) test (cargo-nextest is not installed; it is optional)"; \
 	  $(CARGO) test --workspace; \
 	fi
+
+# Rounds of the long run; each kills the gateway once.
+SOAK_ROUNDS ?= 1000
+
+soak: build ## Kills the gateway under load a thousand times (SOAK_ROUNDS) and looks for lost events.
+	KILL_ROUNDS=$(SOAK_ROUNDS) $(CARGO) test --package integration-tests --test it -- --nocapture durability
 
 mongo: setup $(MONGO_MARK) ## Installs the MongoDB-wire server of the tests into .tools.
 
@@ -88,3 +94,7 @@ bench-proxy: setup ## The gateway beside nginx, HAProxy and Envoy; writes target
 bench-config: setup ## Time from a PUT to the live route at 10,000 routes; writes target/bench/config.json.
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --package benches --bin config
+
+bench-queue: setup ## The event flow: durable 202s, deliveries, latency, restart, bad neighbours; writes target/bench/queue.json.
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --package benches --bin queue

@@ -1,6 +1,7 @@
 //! A program that runs as a process of its own and is gone when its handle is.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,13 +92,28 @@ impl Process {
     /// # Panics
     /// If the process ends before.
     pub async fn ports(&mut self, file: &Path) -> Ports {
+        match self.ports_unless_killed(file).await {
+            Some(ports) => ports,
+            None => panic!("{} ended with {:?}", self.name, self.exited),
+        }
+    }
+
+    /// The same, but `None` if it is killed before.
+    ///
+    /// # Panics
+    /// If it ends by itself before.
+    pub async fn ports_unless_killed(&mut self, file: &Path) -> Option<Ports> {
         let what = format!("the ports of {}", self.name);
         wait::until(&what, async || {
             if !self.is_running() {
-                panic!("{} ended with {:?}", self.name, self.exited);
+                let killed = self
+                    .exited
+                    .is_some_and(|status| status.signal() == Some(Signal::SIGKILL as i32));
+                assert!(killed, "{} ended with {:?}:\n{}", self.name, self.exited, self.output());
+                return Some(None);
             }
             let text = fs::read_to_string(file).ok()?;
-            serde_json::from_str(&text).ok().map(Ports)
+            serde_json::from_str(&text).ok().map(|ports| Some(Ports(ports)))
         })
         .await
     }
