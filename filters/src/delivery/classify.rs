@@ -110,7 +110,7 @@ pub struct StatusTable {
     statuses: Box<[(u16, StatusMeaning)]>,
     /// By the first digit, from 1.
     classes: [Option<StatusMeaning>; 5],
-    /// The least to wait after 429, 502, 504 and timeouts.
+    /// The least to wait after 429, 502, 504 and timeouts, if the endpoint does not say.
     overload_ms: Option<i64>,
 }
 
@@ -194,9 +194,9 @@ impl StatusTable {
         };
         let asks_for_less =
             !is_delivered && (answer.status == 429 || (meaning == Meaning::Retry && answer.retry_after_ms.is_some()));
-        let wait_ms = answer
-            .retry_after_ms
-            .max(self.overload_ms.filter(|_| matches!(answer.status, 429 | 502 | 504)));
+        let overload_ms = self.overload_ms.filter(|_| matches!(answer.status, 429 | 502 | 504));
+        // What the endpoint says itself is better than our guess.
+        let wait_ms = answer.retry_after_ms.or(overload_ms);
         Classified {
             meaning,
             category: (!is_delivered).then(|| category(answer.status, disable.is_some())),

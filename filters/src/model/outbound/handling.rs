@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
     deny_unknown_fields
 )]
 pub enum Retry {
-    /// After 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h, each up to a tenth later; after 429, 502, 504 and a timeout no
-    /// sooner than after a minute.
+    /// After 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h, each up to a tenth later; after a timeout, and after 429, 502
+    /// and 504 without `Retry-After`, no sooner than after a minute.
     Standard {},
     /// After 1, 2 and 4 s, each up to a fifth later: the schedule of the product's source documents.
     Seed {},
