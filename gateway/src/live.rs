@@ -4,26 +4,37 @@
 //! it to its end, so that it never sees two versions. What a version leaves unchanged is carried over by reference:
 //! connections, counters of limits, metrics.
 
+pub mod subscription;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use egress::{Pool, PoolSettings, Resolver, SetupError, Upstream};
+use egress::{IdleLimit, Pool, PoolSettings, Resolver, SetupError, Upstream};
+use filters::address::EgressPolicy;
 use filters::model::integration::MetricsDetail;
 use filters::plan::{Integration, Plan};
+use filters::target::TargetUrl;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::ProcessConfig;
 use crate::limiter::{Limiter, Limiters, Rates, Scope};
 use crate::metrics::{IntegrationMetrics, Metrics};
+use subscription::SubscriptionRuntime;
 
 /// The one place where the live version stands.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Shared {
     live: ArcSwapOption<Live>,
+    /// Told of each version; locked while one takes the place of another.
+    follower: Mutex<Option<Follower>>,
 }
+
+/// Told of each version that becomes live, right after it did. It must be quick, and not ask for the live version.
+pub type Follower = Box<dyn Fn(&Arc<Live>) + Send>;
 
 impl Shared {
     /// The live version, to be held for the length of a request; `None` before the first.
@@ -33,7 +44,26 @@ impl Shared {
 
     /// Makes `live` the live version. Requests in flight finish on the one that they hold.
     pub fn store(&self, live: Arc<Live>) {
-        self.live.store(Some(live));
+        let follower = self.follower.lock();
+        self.live.store(Some(Arc::clone(&live)));
+        if let Some(follower) = &*follower {
+            follower(&live);
+        }
+    }
+
+    /// Tells `follower` of the live version, if there is one, and of each one from now on.
+    pub fn follow(&self, follower: Follower) {
+        let mut place = self.follower.lock();
+        if let Some(live) = self.load() {
+            follower(&live);
+        }
+        *place = Some(follower);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("live", &self.live).finish_non_exhaustive()
     }
 }
 
@@ -44,6 +74,8 @@ pub struct Live {
     pub plan: Plan,
     /// Runtime of each integration, by its slot in the plan.
     pub runtimes: Vec<Option<Arc<IntegrationRuntime>>>,
+    /// Runtime of each subscription, by its slot in the plan.
+    pub subscriptions: Vec<Option<Arc<SubscriptionRuntime>>>,
     /// Host names on which the reserved paths win over integrations.
     pub api_hosts: Arc<[String]>,
     organizations: BTreeMap<u64, Arc<Limiter>>,
@@ -85,6 +117,7 @@ impl Deps {
                     ..PoolSettings::default()
                 },
                 tls: egress::client_config(egress.extra_ca_file.as_deref())?,
+                idle: IdleLimit::new(MOST_IDLE),
             }),
         })
     }
@@ -96,6 +129,8 @@ pub struct Dialer {
     pub settings: PoolSettings,
     /// Whom to trust.
     pub tls: Arc<rustls::ClientConfig>,
+    /// The most idle connections of all pools together.
+    pub idle: Arc<IdleLimit>,
 }
 
 impl fmt::Debug for Dialer {
@@ -126,6 +161,7 @@ impl Live {
         });
         Self {
             runtimes: runtimes.collect(),
+            subscriptions: subscriptions(&plan, previous, deps),
             plan,
             api_hosts: Arc::clone(&deps.api_hosts),
             organizations,
@@ -135,6 +171,17 @@ impl Live {
     /// The runtime of the integration in `slot`.
     pub fn runtime(&self, slot: usize) -> Option<&Arc<IntegrationRuntime>> {
         self.runtimes.get(slot)?.as_ref()
+    }
+
+    /// The limit of all requests of an organization together, if it has one.
+    pub fn organization_limiter(&self, org_id: u64) -> Option<&Arc<Limiter>> {
+        self.organizations.get(&org_id)
+    }
+
+    /// The runtime of the subscription `id`.
+    pub fn subscription(&self, id: &str) -> Option<&Arc<SubscriptionRuntime>> {
+        let slot = self.plan.events.subscription(id)?.slot;
+        self.subscriptions.get(slot)?.as_ref()
     }
 
     fn runtime_of(&self, integration: &Integration) -> Option<&Arc<IntegrationRuntime>> {
@@ -202,16 +249,54 @@ pub struct TargetRuntime {
     pub upstream: Arc<Upstream>,
     pool: OnceLock<Pool>,
     dialer: Arc<Dialer>,
+    http2: bool,
 }
 
 impl TargetRuntime {
-    /// The connections for exchanges; made when first asked for, as most targets are only streamed to.
+    /// A target of proxied requests. Exchanges with it speak HTTP/1.1, which costs less where a client waits for each.
+    fn of_partner(url: &TargetUrl, policy: &EgressPolicy, deps: &Deps) -> Self {
+        Self {
+            upstream: Upstream::new(url.clone(), policy.clone(), Arc::clone(&deps.resolver)),
+            pool: OnceLock::new(),
+            dialer: Arc::clone(&deps.dialer),
+            http2: false,
+        }
+    }
+
+    /// A target of deliveries: HTTP/2 where the endpoint has it, so that one connection carries a whole lane.
+    fn of_endpoint(url: &TargetUrl, policy: &EgressPolicy, deps: &Deps) -> Self {
+        Self {
+            http2: true,
+            ..Self::of_partner(url, policy, deps)
+        }
+    }
+
+    /// The connections for exchanges and deliveries; made when first asked for, as most targets are only streamed to.
     pub fn pool(&self) -> &Pool {
         self.pool.get_or_init(|| {
             let upstream = Arc::clone(&self.upstream);
-            Pool::new(upstream, self.dialer.settings, Arc::clone(&self.dialer.tls))
+            let settings = PoolSettings {
+                http2: self.http2,
+                ..self.dialer.settings
+            };
+            Pool::within(&self.dialer.idle, upstream, settings, Arc::clone(&self.dialer.tls))
         })
     }
+}
+
+fn subscriptions(plan: &Plan, previous: Option<&Live>, deps: &Deps) -> Vec<Option<Arc<SubscriptionRuntime>>> {
+    let mut runtimes = vec![None; plan.events.slots()];
+    for subscription in plan.events.subscriptions() {
+        let old = previous.and_then(|live| live.subscription(&subscription.id));
+        let runtime = match old {
+            Some(old) if old.is_for(subscription) => Arc::clone(old),
+            old => Arc::new(SubscriptionRuntime::new(subscription, old.map(|old| &**old), deps)),
+        };
+        if let Some(place) = runtimes.get_mut(subscription.slot) {
+            *place = Some(runtime);
+        }
+    }
+    runtimes
 }
 
 fn organization_limiters(plan: &Plan, previous: Option<&Live>) -> BTreeMap<u64, Arc<Limiter>> {
@@ -225,18 +310,12 @@ fn organization_limiters(plan: &Plan, previous: Option<&Live>) -> BTreeMap<u64, 
 
 fn targets(integration: &Integration, old: Option<&IntegrationRuntime>, deps: &Deps) -> Vec<Arc<TargetRuntime>> {
     let known = old.map_or(&[][..], |old| &old.targets);
-    let runtime = |url: &filters::target::TargetUrl| {
+    let runtime = |url: &TargetUrl| {
         let same = |target: &&Arc<TargetRuntime>| {
             target.upstream.target() == url && *target.upstream.policy() == integration.egress
         };
-        known.iter().find(same).cloned().unwrap_or_else(|| {
-            let resolver = Arc::clone(&deps.resolver);
-            Arc::new(TargetRuntime {
-                upstream: Upstream::new(url.clone(), integration.egress.clone(), resolver),
-                pool: OnceLock::new(),
-                dialer: Arc::clone(&deps.dialer),
-            })
-        })
+        let known = known.iter().find(same).cloned();
+        known.unwrap_or_else(|| Arc::new(TargetRuntime::of_partner(url, &integration.egress, deps)))
     };
     integration.targets.iter().map(|target| runtime(&target.url)).collect()
 }
@@ -248,6 +327,9 @@ fn group_key(integration: &Integration) -> u64 {
     let (first, _) = digest.split_at(8);
     first.iter().fold(0, |key, byte| (key << 8) | u64::from(*byte))
 }
+
+/// The most idle connections of all pools together; with TLS one takes some 40 kB.
+const MOST_IDLE: usize = 4_096;
 
 #[cfg(test)]
 mod tests;

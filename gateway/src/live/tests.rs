@@ -17,6 +17,7 @@ impl Deps {
             dialer: Arc::new(Dialer {
                 settings: PoolSettings::default(),
                 tls: egress::client_config(None).unwrap(),
+                idle: IdleLimit::new(64),
             }),
         }
     }
