@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::command::CommandResult;
 use super::outbound::OutboundDirection;
 
 /// How an attempt ended.
@@ -301,4 +302,25 @@ pub struct ScheduledDelivery {
     pub updated_at: String,
     /// The gateway that owns the event.
     pub gateway_id: Arc<str>,
+}
+
+/// Something of the event flow that the control plane keeps. A repeat changes nothing: each has an identifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", content = "value", rename_all = "camelCase", deny_unknown_fields)]
+pub enum DeliveryRecord {
+    /// An attempt.
+    Log(Box<DeliveryLog>),
+    /// A dead letter, new or changed.
+    DeadLetter(Box<DeadLetter>),
+    /// A dead letter that is none any more, by identifier.
+    DeadLetterGone(String),
+    /// A scheduled delivery, new or changed.
+    Scheduled(Box<ScheduledDelivery>),
+    /// What became of a command.
+    Commanded {
+        /// The command.
+        id: String,
+        /// What became of it.
+        result: CommandResult,
+    },
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use filters::event::Event;
-use filters::model::command::CommandResult;
-use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery, TriggerType};
+pub use filters::model::delivery::DeliveryRecord as Record;
+use filters::model::delivery::TriggerType;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,7 +46,7 @@ pub struct DeliveryState {
     pub order_key: Option<u64>,
     /// The step that is next, forward or back.
     pub step: Step,
-    /// Answers of earlier steps, as JSON by the step's name, for subscriptions with several.
+    /// What attempts leave for later ones: answers of earlier steps, why it became a dead letter. Only attempts read it.
     pub answers: Option<Box<str>>,
     /// Deliveries of a recurring schedule so far.
     pub occurrences: u32,
@@ -148,24 +148,24 @@ pub enum Next {
     },
 }
 
-/// Something that the control plane keeps. It is committed with the settlement, and shipped until it is acknowledged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "value", rename_all = "camelCase")]
-pub enum Record {
-    /// An attempt.
-    Log(Box<DeliveryLog>),
-    /// A dead letter, new or changed.
-    DeadLetter(Box<DeadLetter>),
-    /// A dead letter that is none any more, by identifier.
-    DeadLetterGone(String),
-    /// A scheduled delivery, new or changed.
-    Scheduled(Box<ScheduledDelivery>),
-    /// What became of a command.
-    #[serde(rename_all = "camelCase")]
-    Commanded {
-        /// The command.
-        id: String,
-        /// What became of it.
-        result: CommandResult,
-    },
+impl DeliveryKey {
+    /// Both parts in one number, which sorts as they do.
+    pub(super) fn packed(self) -> i64 {
+        self.seq << NUMBER_BITS | i64::from(self.number)
+    }
+
+    /// What [`Self::packed`] made.
+    pub(super) fn unpacked(packed: i64) -> Self {
+        Self {
+            seq: packed >> NUMBER_BITS,
+            number: (packed & i64::from(u16::MAX)) as u16,
+        }
+    }
+
+    /// The first and the last packed key of an event.
+    pub(super) fn packed_range(seq: Seq) -> (i64, i64) {
+        (seq << NUMBER_BITS, seq << NUMBER_BITS | i64::from(u16::MAX))
+    }
 }
+
+const NUMBER_BITS: u32 = 16;

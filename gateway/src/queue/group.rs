@@ -1,0 +1,424 @@
+//! One commit: what its operations write, and what the queue knows once it is on disk.
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use filters::model::delivery::DeliveryStatus;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::dedupe::{self, Digest, Digests, Known};
+use super::operation::{Dying, Goes, Incoming, Operation, Settling};
+use super::row::{Names, OpenRow, Outcome, decode_open, decode_outcomes, encode_open, encode_outcomes};
+use super::spool::{self, Gathered};
+use super::stats::Move;
+use super::{Accepted, DeliveryKey, Handed, QueueError, Seq};
+
+/// A commit in the making. Nothing that it knows is the queue's before it is on disk.
+pub(super) struct Group<'w> {
+    pub(super) store: &'w Connection,
+    pub(super) digests: &'w Digests,
+    pub(super) names: &'w mut Names,
+    pub(super) now_ms: i64,
+    /// Events up to here were thrown out when they were settled; the others among them follow when they are.
+    pub(super) purged_to: Seq,
+    /// Whether records are kept.
+    pub(super) records: bool,
+    pub(super) staged: Staged,
+}
+
+/// What is new once the commit is on disk.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    /// Place of the next event.
+    pub(super) next_seq: Seq,
+    /// When it was made.
+    pub(super) now_ms: i64,
+    rows: AHashMap<Seq, Touched>,
+    pub(super) digests: AHashMap<Digest, Known>,
+    /// Events that had a dead letter which is none any more.
+    pub(super) revived: Vec<Seq>,
+    /// Deliveries of old events that are to be made.
+    pub(super) handed: Vec<Handed>,
+    pub(super) moves: Vec<Move>,
+    pub(super) spool: Gathered,
+    /// Up to where the control plane has the records, and how many bytes that were.
+    pub(super) acknowledged: Option<(i64, u64)>,
+    /// When the first of the new dead letters is tried again.
+    pub(super) retry_ms: Option<i64>,
+    /// Whether other times of retries changed.
+    pub(super) retries_changed: bool,
+}
+
+/// A row of `open` that the commit looked at. It is written once, at the end.
+#[derive(Debug)]
+struct Touched {
+    row: Option<OpenRow>,
+    on_disk: bool,
+    changed: bool,
+}
+
+/// Why an operation is not done.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The operation cannot be done, and wrote nothing.
+    Operation(QueueError),
+    /// The whole commit cannot be made.
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        Self::Operation(error)
+    }
+}
+
+impl<'w> Group<'w> {
+    /// An empty one; the next event gets the place `next_seq`.
+    pub(super) fn new(
+        store: &'w Connection,
+        digests: &'w Digests,
+        names: &'w mut Names,
+        now_ms: i64,
+        next_seq: Seq,
+    ) -> Self {
+        Self {
+            store,
+            digests,
+            names,
+            now_ms,
+            purged_to: 0,
+            records: true,
+            staged: Staged {
+                next_seq,
+                now_ms,
+                ..Staged::default()
+            },
+        }
+    }
+
+    /// Carries an operation out. Its outcome is left in it, to be told after the commit.
+    pub(super) fn carry_out(&mut self, operation: &mut Operation) -> rusqlite::Result<()> {
+        match operation {
+            Operation::Accept(task) => task.outcome = Some(kept(self.accept(&task.input))?),
+            Operation::Settle(task) => task.outcome = Some(kept(self.settle(&task.input))?),
+            Operation::Acknowledge(task) => {
+                let bytes = spool::acknowledge(self.store, task.input)?;
+                let before = self.staged.acknowledged.unwrap_or_default();
+                self.staged.acknowledged = Some((before.0.max(task.input), before.1 + bytes));
+                task.outcome = Some(Ok(()));
+            }
+            Operation::Command(task) => task.outcome = Some(kept(self.command(&task.input))?),
+            Operation::RetryDue => self.retry_due()?,
+            Operation::Close(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
+        if !self.staged.digests.is_empty() {
+            let entries: Vec<_> = self
+                .staged
+                .digests
+                .iter()
+                .map(|(digest, known)| (*digest, *known))
+                .collect();
+            dedupe::append(self.store, entries.iter())?;
+        }
+        let rows = std::mem::take(&mut self.staged.rows);
+        for (seq, touched) in rows.iter().filter(|(_, touched)| touched.changed) {
+            self.write_row(*seq, touched)?;
+        }
+        for seq in std::mem::take(&mut self.staged.revived) {
+            let is_open = rows.get(&seq).and_then(|touched| touched.row.as_ref());
+            if seq <= self.purged_to && is_open.is_none_or(|row| row.deliveries.is_empty()) {
+                self.throw_out(seq)?;
+            }
+        }
+        self.staged.spool.write(self.store)
+    }
+
+    fn accept(&mut self, events: &[Incoming]) -> Result<Vec<Accepted>, Refusal> {
+        let mut accepted = Vec::with_capacity(events.len());
+        for event in events {
+            let dedupe = event.arrival.dedupe;
+            if dedupe.window_ms > 0 {
+                if let Some(seq) = self.known(&dedupe.key)? {
+                    accepted.push(Accepted::Repeat(self.kept_id(seq, event)?));
+                    continue;
+                }
+                let known = Known {
+                    seq: self.staged.next_seq,
+                    expires_ms: self.now_ms.saturating_add(dedupe.window_ms),
+                };
+                self.staged.digests.insert(dedupe.key, known);
+            }
+            accepted.push(Accepted::New(self.insert(event)?));
+        }
+        Ok(accepted)
+    }
+
+    fn insert(&mut self, event: &Incoming) -> rusqlite::Result<Seq> {
+        let seq = self.staged.next_seq;
+        self.staged.next_seq += 1;
+        let org = event.arrival.event.head.org_id.cast_signed();
+        self.store
+            .prepare_cached(
+                "INSERT INTO events(seq, accepted_ms, org, head, audit, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                seq,
+                self.now_ms,
+                org,
+                &event.head,
+                &event.audit,
+                &event.arrival.event.payload[..]
+            ])?;
+        if !event.open.is_empty() {
+            self.store
+                .prepare_cached("INSERT INTO open(seq, accepted_ms, org, state) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![seq, self.now_ms, org, &event.open])?;
+        }
+        Ok(seq)
+    }
+
+    fn known(&self, digest: &Digest) -> rusqlite::Result<Option<Seq>> {
+        match self.staged.digests.get(digest) {
+            Some(known) => Ok(Some(known.seq)),
+            None => self.digests.find(self.store, digest, self.now_ms),
+        }
+    }
+
+    /// The identifier of the event at `seq`; that of its repeat if it was thrown out already.
+    fn kept_id(&self, seq: Seq, repeat: &Incoming) -> rusqlite::Result<String> {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            id: String,
+        }
+        let head: Option<Vec<u8>> = self
+            .store
+            .prepare_cached("SELECT head FROM events WHERE seq = ?1")?
+            .query_row([seq], |row| row.get(0))
+            .optional()?;
+        let head = head.and_then(|head| serde_json::from_slice::<Head>(&head).ok());
+        Ok(head.map_or_else(|| repeat.arrival.event.head.id.clone(), |head| head.id))
+    }
+
+    pub(super) fn settle(&mut self, settling: &Settling) -> Result<(), Refusal> {
+        let DeliveryKey { seq, number } = settling.key;
+        let now_ms = self.now_ms;
+        let Some(row) = self.row(seq)? else {
+            return Err(QueueError::NotOpen(settling.key).into());
+        };
+        let Some(index) = row.deliveries.iter().position(|one| one.number == number) else {
+            return Err(QueueError::NotOpen(settling.key).into());
+        };
+        let delivery = &mut row.deliveries[index];
+        let was_dead = delivery.state.dead_retries.is_some();
+        let mut moved = Move {
+            seq,
+            subscription: Arc::clone(&delivery.subscription),
+            org_id: row.org_id,
+            accepted_ms: row.accepted_ms,
+            open: 0,
+            dead: 0,
+        };
+        let status = match &settling.goes {
+            Goes::On(state) => {
+                let is_dead = state.dead_retries.is_some();
+                delivery.state = state.clone();
+                if was_dead && !is_dead {
+                    self.undead(settling.key, &mut moved)?;
+                    self.staged.moves.push(moved);
+                }
+                return Ok(self.tell(settling)?);
+            }
+            Goes::Ends(status) => *status,
+            Goes::Dies(_) => DeliveryStatus::Failed,
+        };
+        row.deliveries.remove(index);
+        row.outcomes.push(Outcome {
+            number,
+            status,
+            settled_ms: now_ms,
+            subscription: Arc::clone(&moved.subscription),
+        });
+        moved.open = -1;
+        match &settling.goes {
+            Goes::Dies(dying) => self.die(settling.key, dying, was_dead, &mut moved)?,
+            _ if was_dead => self.undead(settling.key, &mut moved)?,
+            _ => {}
+        }
+        self.staged.moves.push(moved);
+        Ok(self.tell(settling)?)
+    }
+
+    fn tell(&mut self, settling: &Settling) -> rusqlite::Result<()> {
+        self.staged.spool.push(self.store, &settling.records, settling.count)
+    }
+
+    fn die(&mut self, key: DeliveryKey, dying: &Dying, was_dead: bool, moved: &mut Move) -> rusqlite::Result<()> {
+        self.store
+            .prepare_cached(
+                "INSERT OR REPLACE INTO dead(key, id, org, subscription, retry_ms, retrying, abandoned_ms, state, letter)
+                VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                key.packed(),
+                &dying.id[..],
+                moved.org_id.cast_signed(),
+                &*moved.subscription,
+                dying.retry_ms,
+                dying.abandoned.then_some(self.now_ms),
+                &dying.state,
+                &dying.letter,
+            ])?;
+        moved.dead = if was_dead { 0 } else { 1 };
+        if let Some(retry_ms) = dying.retry_ms {
+            let first = self.staged.retry_ms.map_or(retry_ms, |first| first.min(retry_ms));
+            self.staged.retry_ms = Some(first);
+        }
+        Ok(())
+    }
+
+    /// A dead letter is none any more.
+    pub(super) fn undead(&mut self, key: DeliveryKey, moved: &mut Move) -> rusqlite::Result<()> {
+        let rows = self
+            .store
+            .prepare_cached("DELETE FROM dead WHERE key = ?1")?
+            .execute([key.packed()])?;
+        moved.dead = -i32::try_from(rows).unwrap_or(0);
+        self.staged.revived.push(key.seq);
+        Ok(())
+    }
+
+    /// What is open of the event at `seq`, to be changed.
+    pub(super) fn row(&mut self, seq: Seq) -> Result<Option<&mut OpenRow>, Refusal> {
+        let touched = match self.staged.rows.entry(seq) {
+            Entry::Occupied(occupied) => occupied.into_mut(),
+            Entry::Vacant(vacant) => {
+                let row = read_row(self.store, seq, self.names)?;
+                vacant.insert(Touched {
+                    on_disk: row.is_some(),
+                    row,
+                    changed: false,
+                })
+            }
+        };
+        touched.changed |= touched.row.is_some();
+        Ok(touched.row.as_mut())
+    }
+
+    /// The same, also for an event of which nothing is open any more; `None` if there is no such event.
+    pub(super) fn reopened(&mut self, seq: Seq) -> Result<Option<&mut OpenRow>, Refusal> {
+        if self.row(seq)?.is_none() {
+            let Some(row) = settled_row(self.store, seq, self.names)? else {
+                return Ok(None);
+            };
+            let on_disk = false;
+            let touched = Touched {
+                row: Some(row),
+                on_disk,
+                changed: true,
+            };
+            self.staged.rows.insert(seq, touched);
+        }
+        self.row(seq)
+    }
+
+    fn write_row(&self, seq: Seq, touched: &Touched) -> rusqlite::Result<()> {
+        let Some(row) = &touched.row else { return Ok(()) };
+        if !row.deliveries.is_empty() {
+            let state = encode_open(&row.deliveries, &row.outcomes).map_err(unwritable)?;
+            self.store
+                .prepare_cached("INSERT OR REPLACE INTO open(seq, accepted_ms, org, state) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![seq, row.accepted_ms, row.org_id.cast_signed(), &state])?;
+            return Ok(());
+        }
+        if touched.on_disk {
+            self.store
+                .prepare_cached("DELETE FROM open WHERE seq = ?1")?
+                .execute([seq])?;
+        }
+        if seq <= self.purged_to && self.throw_out(seq)? {
+            return Ok(());
+        }
+        let outcomes = encode_outcomes(&row.outcomes).map_err(unwritable)?;
+        self.store
+            .prepare_cached("INSERT OR REPLACE INTO settled(seq, outcomes) VALUES (?1, ?2)")?
+            .execute(params![seq, &outcomes])?;
+        Ok(())
+    }
+
+    /// Throws an event out that has outlived its time, unless it has a dead letter.
+    fn throw_out(&self, seq: Seq) -> rusqlite::Result<bool> {
+        let (first, last) = DeliveryKey::packed_range(seq);
+        let is_dead = self
+            .store
+            .prepare_cached("SELECT 1 FROM dead WHERE key BETWEEN ?1 AND ?2")?
+            .exists([first, last])?;
+        if is_dead {
+            return Ok(false);
+        }
+        for statement in [
+            "DELETE FROM events WHERE seq = ?1",
+            "DELETE FROM settled WHERE seq = ?1",
+        ] {
+            self.store.prepare_cached(statement)?.execute([seq])?;
+        }
+        Ok(true)
+    }
+}
+
+/// Reads what is open of the event at `seq`.
+fn read_row(store: &Connection, seq: Seq, names: &mut Names) -> Result<Option<OpenRow>, Refusal> {
+    let mut select = store.prepare_cached("SELECT accepted_ms, org, state FROM open WHERE seq = ?1")?;
+    let mut rows = select.query([seq])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let state = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+    let (deliveries, outcomes) = decode_open(state, names).map_err(|error| QueueError::damaged("open", seq, &error))?;
+    Ok(Some(OpenRow {
+        accepted_ms: row.get(0)?,
+        org_id: row.get::<_, i64>(1)?.cast_unsigned(),
+        deliveries,
+        outcomes,
+    }))
+}
+
+/// The row of an event of which nothing is open.
+fn settled_row(store: &Connection, seq: Seq, names: &mut Names) -> Result<Option<OpenRow>, Refusal> {
+    let mut select = store
+        .prepare_cached("SELECT accepted_ms, org, outcomes FROM events LEFT JOIN settled USING (seq) WHERE seq = ?1")?;
+    let mut rows = select.query([seq])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let outcomes = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+    let outcomes = outcomes.map(|bytes| decode_outcomes(bytes, names)).transpose();
+    Ok(Some(OpenRow {
+        accepted_ms: row.get(0)?,
+        org_id: row.get::<_, i64>(1)?.cast_unsigned(),
+        deliveries: Vec::new(),
+        outcomes: outcomes
+            .map_err(|error| QueueError::damaged("settled", seq, &error))?
+            .unwrap_or_default(),
+    }))
+}
+
+/// Tells what ends an operation from what ends the commit.
+fn kept<T>(result: Result<T, Refusal>) -> rusqlite::Result<Result<T, QueueError>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Refusal::Operation(error)) => Ok(Err(error)),
+        Err(Refusal::Store(error)) => Err(error),
+    }
+}
+
+pub(super) fn unwritable(error: postcard::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}

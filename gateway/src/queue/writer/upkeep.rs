@@ -1,0 +1,130 @@
+//! What the writer does between commits: handing over what was found at the start, and tidying up.
+
+use std::time::Instant;
+
+use nix::sys::statvfs::statvfs;
+use tracing::{error, info, warn};
+
+use super::super::retention::{Pages, shrink};
+use super::{TICK, Writer, now_ms};
+
+impl Writer {
+    /// Hands over another piece of what was found at the start.
+    pub(super) fn recover(&mut self) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let piece = recovery.next(&self.store, &mut self.names, &mut self.shared.depths.lock());
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(error) => {
+                // It goes on from where it was.
+                error!(%error, "the queue cannot read what is open; it tries again");
+                std::thread::sleep(TICK);
+                return;
+            }
+        };
+        for error in piece.damaged {
+            error!(%error, "deliveries are lost");
+        }
+        if piece.is_last {
+            self.recovery = None;
+            *self.shared.recovering.lock() = false;
+            let open = self.shared.depths.lock().open;
+            self.shared.levels.lock().open = open;
+            self.metrics.open.set(open.cast_signed());
+            info!(open, "everything open was handed over");
+        }
+        if !piece.handed.is_empty() {
+            (self.hand_off)(piece.handed);
+        }
+    }
+
+    /// What is to be done beside the commits, a step of it.
+    pub(super) fn look_after(&mut self, is_idle: bool) {
+        if let Err(error) = self.try_look_after(is_idle) {
+            self.behind = false;
+            warn!(%error, "the queue cannot tidy up");
+        }
+    }
+
+    fn try_look_after(&mut self, is_idle: bool) -> rusqlite::Result<()> {
+        self.checkpoint()?;
+        let now_ms = now_ms();
+        if self.digests.is_full() {
+            self.digests.compact(&mut self.store, now_ms)?;
+        }
+        let is_time = self.measured.is_none_or(|when| when.elapsed() >= TICK);
+        if is_time {
+            self.measure()?;
+        }
+        if !(is_time || self.behind) || self.recovery.is_some() {
+            return Ok(());
+        }
+        let purged = self
+            .retention
+            .purge(&mut self.store, self.pages, self.next_seq - 1, now_ms)?;
+        self.metrics.purged.inc_by(purged.unwrap_or(0));
+        self.behind = purged.is_some();
+        if self.behind {
+            self.pages = Pages::measure(&self.store)?;
+            return Ok(());
+        }
+        self.behind = self.digests.expire(&mut self.store, now_ms)?;
+        if self.retention.prune(&mut self.store, now_ms)? {
+            self.recount_dead()?;
+        }
+        if is_idle && shrink(&self.store, self.pages)? {
+            self.behind = true;
+            self.pages = Pages::measure(&self.store)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the log into the file when it is long. Callers have their answers by then.
+    fn checkpoint(&self) -> rusqlite::Result<()> {
+        let pages: i64 = self
+            .store
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
+            .query_row([], |row| row.get(1))?;
+        if pages >= CHECKPOINT_PAGES {
+            self.store
+                .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
+                .query_row([], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// How much room there is.
+    pub(in crate::queue) fn measure(&mut self) -> rusqlite::Result<()> {
+        self.measured = Some(Instant::now());
+        self.pages = Pages::measure(&self.store)?;
+        let free = statvfs(&self.dir)
+            .ok()
+            .map(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()));
+        let mut levels = self.shared.levels.lock();
+        levels.used_bytes = self.pages.used_bytes();
+        levels.free_disk_bytes = free;
+        self.metrics.used_bytes.set(levels.used_bytes.cast_signed());
+        Ok(())
+    }
+
+    /// Counts the dead letters anew.
+    pub(in crate::queue) fn recount_dead(&self) -> rusqlite::Result<()> {
+        let mut select = self
+            .store
+            .prepare_cached("SELECT subscription, org, count(*) FROM dead GROUP BY subscription, org")?;
+        let counts = select.query_map([], |row| {
+            let org: i64 = row.get(1)?;
+            let count: i64 = row.get(2)?;
+            Ok((row.get::<_, String>(0)?, org.cast_unsigned(), count.cast_unsigned()))
+        })?;
+        let counts = counts.collect::<Result<Vec<_>, _>>()?;
+        let mut depths = self.shared.depths.lock();
+        depths.set_dead(counts);
+        self.shared.levels.lock().dead = depths.dead;
+        self.metrics.dead.set(depths.dead.cast_signed());
+        Ok(())
+    }
+}
+
+/// Pages in the log beyond which it is moved into the file: 8 MB.
+const CHECKPOINT_PAGES: i64 = 1000;
