@@ -22,6 +22,7 @@ mod diff;
 mod documents;
 mod failure;
 mod get;
+mod kind;
 mod output;
 mod placeholder;
 mod status;
@@ -125,9 +126,9 @@ enum Command {
     Apply(apply::Apply),
     /// Shows what apply would change; exits with 1 if anything
     Diff(diff::Diff),
-    /// Shows integrations or organizations (json and yaml can be applied again), or versions
+    /// Shows what is configured (json and yaml can be applied again), or versions
     Get(Get),
-    /// Deletes an integration
+    /// Deletes one object of an organization
     Delete(Delete),
     /// Checks documents without a server
     Validate(Files),
@@ -149,7 +150,7 @@ struct Files {
 /// What to delete beside what the documents say.
 #[derive(Debug, Args)]
 struct Prune {
-    /// Also deletes the integrations of the organization --org that are not in the documents
+    /// Also deletes the integrations, inbound and outbound, of the organization --org that are not in the documents
     #[arg(long, requires = "org")]
     prune: bool,
     /// Organization to prune
@@ -182,13 +183,37 @@ impl Prune {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Noun {
+    /// Inbound integrations
     #[value(alias = "integration")]
     Integrations,
+    /// Outbound integrations
+    #[value(alias = "outbounds")]
+    Outbound,
+    #[value(alias = "event-type")]
+    EventTypes,
+    #[value(alias = "producer-key")]
+    ProducerKeys,
+    #[value(alias = "unit")]
+    Units,
     #[value(alias = "organization")]
     Organizations,
     #[value(alias = "version")]
     Versions,
 }
+
+/// Nouns of what belongs to an organization, as they may be written.
+const OWNED: [&str; 10] = [
+    "integrations",
+    "integration",
+    "outbound",
+    "outbounds",
+    "event-types",
+    "event-type",
+    "producer-keys",
+    "producer-key",
+    "units",
+    "unit",
+];
 
 #[derive(Debug, Args)]
 struct Get {
@@ -197,8 +222,8 @@ struct Get {
     /// Identifier of one of them; all if left out
     #[arg(value_parser = identifier)]
     id: Option<String>,
-    /// Organization that it belongs to; must be given for integrations
-    #[arg(long, value_name = "ORG_ID", required_if_eq_any = [("what", "integrations"), ("what", "integration")])]
+    /// Organization that it belongs to; must be given for all but organizations and versions
+    #[arg(long, value_name = "ORG_ID", required_if_eq_any = OWNED.map(|noun| ("what", noun)))]
     org: Option<u64>,
 }
 
@@ -216,8 +241,17 @@ struct Delete {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Deletable {
+    /// An inbound integration
     #[value(alias = "integrations")]
     Integration,
+    /// An outbound integration
+    Outbound,
+    #[value(alias = "event-types")]
+    EventType,
+    #[value(alias = "producer-keys")]
+    ProducerKey,
+    #[value(alias = "units")]
+    Unit,
 }
 
 impl CommandLine {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, Problem, ProducerKey, Snapshot};
+use filters::model::{EventType, OrgUnit, Organization, Problem, ProducerKey, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,14 +43,6 @@ impl Done {
     pub(super) fn object(&self) -> String {
         format!("{}/{}", self.kind, self.id())
     }
-}
-
-/// A page of integrations.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Page {
-    pub(super) integrations: Vec<InboundIntegration>,
-    pub(super) has_more: bool,
 }
 
 /// The gateways that the control plane knows.

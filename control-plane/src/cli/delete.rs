@@ -1,18 +1,16 @@
 //! `gwctl delete`.
 
+use super::Delete;
 use super::client::Client;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{Deletable, Delete};
 
 impl Delete {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
-        match self.what {
-            Deletable::Integration => {
-                client.delete(&["inbound-integrations", &self.id], &[("orgId", self.org.to_string())])?;
-            }
-        }
-        output.say(format_args!("integration {} deleted", self.id))?;
+        let kind = self.what.kind();
+        let path = [kind.path, &[self.id.as_str()]].concat();
+        client.delete(&path, &[("orgId", self.org.to_string())])?;
+        output.say(format_args!("{} {} deleted", kind.noun, self.id))?;
         Ok(Outcome::Done)
     }
 }

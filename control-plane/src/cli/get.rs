@@ -2,72 +2,99 @@
 
 use std::io::{self, Write};
 
-use filters::model::{InboundIntegration, Organization};
-use serde::{Deserialize, Serialize};
+use filters::model::push::{Object, ObjectKind};
+use filters::model::{InboundIntegration, Organization, OutboundIntegration};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use super::answers::{Page, VersionWithChange, Versions};
+use super::Get;
+use super::answers::{VersionWithChange, Versions};
 use super::client::Client;
 use super::failure::{Failure, Outcome};
+use super::kind::Kind;
 use super::output::Output;
 use super::table::{Table, counted, printable};
-use super::{Get, Noun};
 
-/// Integrations asked for at a time.
+/// Objects asked for at a time.
 const PAGE: usize = 200;
 
-/// Integrations as a document that `apply` reads.
-#[derive(Serialize)]
-struct Integrations {
-    integrations: Vec<InboundIntegration>,
+/// Objects of one kind as a document that `apply` reads.
+struct Objects {
+    kind: Kind,
+    objects: Vec<Object>,
 }
 
-/// Organizations as a document that `apply` reads.
-#[derive(Deserialize, Serialize)]
-struct Organizations {
-    organizations: Vec<Organization>,
+impl Serialize for Objects {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values: Vec<Untagged<'_>> = self.objects.iter().map(Untagged).collect();
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.kind.list, &values)?;
+        map.end()
+    }
+}
+
+/// An object without its kind, as lists have it.
+struct Untagged<'a>(&'a Object);
+
+impl Serialize for Untagged<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Object::Security(value) => value.serialize(serializer),
+            Object::Organization(value) => value.serialize(serializer),
+            Object::Unit(value) => value.serialize(serializer),
+            Object::EventType(value) => value.serialize(serializer),
+            Object::ProducerKey(value) => value.serialize(serializer),
+            Object::Integration(value) => value.serialize(serializer),
+            Object::Outbound(value) => value.serialize(serializer),
+        }
+    }
 }
 
 impl Get {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
-        match self.what {
-            Noun::Integrations => output.show(&self.integrations(client)?, write_integrations)?,
-            Noun::Organizations => output.show(&self.organizations(client)?, write_organizations)?,
-            Noun::Versions => self.versions(client, output)?,
+        match self.what.kind() {
+            Some(kind) => output.show(&self.objects(client, kind)?, write_objects)?,
+            None => self.versions(client, output)?,
         }
         Ok(Outcome::Done)
     }
 
-    fn integrations(&self, client: &Client) -> Result<Integrations, Failure> {
+    fn objects(&self, client: &Client, kind: Kind) -> Result<Objects, Failure> {
         let organization = self.org.map(|id| ("orgId", id.to_string()));
-        let mut integrations: Vec<InboundIntegration> = Vec::new();
+        let mut values: Vec<Value> = Vec::new();
         if let Some(id) = &self.id {
             let query: Vec<_> = organization.into_iter().collect();
-            integrations.push(client.get(&["inbound-integrations", id], &query)?);
+            values.push(client.get(&[kind.path, &[id.as_str()]].concat(), &query)?);
         } else {
             for number in 1.. {
                 let mut query = vec![("page", number.to_string()), ("limit", PAGE.to_string())];
                 query.extend(organization.clone());
-                let page: Page = client.get(&["inbound-integrations"], &query)?;
-                let last = !page.has_more || page.integrations.is_empty();
-                integrations.extend(page.integrations);
+                let mut page: Map<String, Value> = client.get(kind.path, &query)?;
+                let Some(Value::Array(found)) = page.remove(kind.list) else {
+                    return Err(client.strange(format!("its list has no `{}`", kind.list)));
+                };
+                let last = page.get("hasMore") != Some(&Value::Bool(true)) || found.is_empty();
+                values.extend(found);
                 if last {
                     break;
                 }
             }
         }
+        let mut problems = Vec::new();
+        let objects: Option<Vec<Object>> = values
+            .iter()
+            .map(|value| kind.kind.read(value, kind.noun, &mut problems))
+            .collect();
+        let objects = objects.ok_or_else(|| {
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            client.strange(format!(
+                "what it has does not read; it may be newer than this gwctl: {first}"
+            ))
+        })?;
         // The server masks them already; a terminal must not depend on that.
-        let integrations = integrations.iter().map(InboundIntegration::masked).collect();
-        Ok(Integrations { integrations })
-    }
-
-    fn organizations(&self, client: &Client) -> Result<Organizations, Failure> {
-        if let Some(id) = self.number()?.or(self.org) {
-            let organization = client.get(&["admin", "organizations", &id.to_string()], &[])?;
-            return Ok(Organizations {
-                organizations: vec![organization],
-            });
-        }
-        client.get(&["admin", "organizations"], &[])
+        let objects = objects.iter().map(Object::masked).collect();
+        Ok(Objects { kind, objects })
     }
 
     fn versions(&self, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -93,45 +120,110 @@ impl Get {
     }
 }
 
-fn write_integrations(document: &Integrations, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&[
-        "ID", "NAME", "ORG", "ACTIVE", "HOSTS", "TARGET", "AUTH IN", "AUTH OUT", "CHANGED",
-    ]);
-    for integration in &document.integrations {
-        table.row([
-            integration.id.clone(),
-            integration.name.clone(),
-            integration.org_id.to_string(),
-            if integration.is_active { "yes" } else { "no" }.to_owned(),
-            few(integration.hosts.iter().map(String::as_str)),
-            few(integration
-                .target_url
-                .iter()
-                .chain(integration.targets.iter().map(|target| &target.url))
-                .map(String::as_str)),
-            word(&integration.inbound_auth_type),
-            word(&integration.outgoing_auth_type),
-            integration.updated_at.clone().unwrap_or_default(),
-        ]);
+fn write_objects(document: &Objects, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(header(document.kind));
+    for object in &document.objects {
+        match object {
+            Object::Security(_) => {}
+            Object::Integration(integration) => table.row(inbound(integration)),
+            Object::Outbound(integration) => table.row(outbound(integration)),
+            Object::Organization(one) => table.row(organization(one)),
+            Object::Unit(unit) => table.row([
+                unit.rid.to_string(),
+                unit.name.clone(),
+                unit.org_id.to_string(),
+                unit.code.clone().unwrap_or_default(),
+                unit.timezone.clone().unwrap_or_default(),
+                unit.updated_at.clone().unwrap_or_default(),
+            ]),
+            Object::EventType(event_type) => table.row([
+                event_type.id.clone(),
+                event_type.event_type.clone(),
+                event_type.org_id.to_string(),
+                event_type.action_id.map(|id| id.to_string()).unwrap_or_default(),
+                yes(event_type.schema.is_some()),
+                event_type.updated_at.clone().unwrap_or_default(),
+            ]),
+            Object::ProducerKey(key) => table.row([
+                key.id.clone(),
+                key.name.clone(),
+                key.org_id.to_string(),
+                yes(key.is_active),
+                key.created_at.clone().unwrap_or_default(),
+            ]),
+        }
     }
     table.write(out)
 }
 
-fn write_organizations(document: &Organizations, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(&["ID", "NAME", "LIMIT", "ALLOWED NETWORKS"]);
-    for organization in &document.organizations {
-        let limit = organization
-            .rate_limit
-            .map(|limit| format!("{} in {} s", limit.max_requests, limit.window_seconds));
-        let networks: Vec<String> = organization.allowed_networks.iter().map(ToString::to_string).collect();
-        table.row([
-            organization.org_id.to_string(),
-            organization.name.clone(),
-            limit.unwrap_or_default(),
-            few(networks.iter().map(String::as_str)),
-        ]);
+fn header(kind: Kind) -> &'static [&'static str] {
+    match kind.kind {
+        ObjectKind::Security => &[],
+        ObjectKind::Integration => &[
+            "ID", "NAME", "ORG", "ACTIVE", "HOSTS", "TARGET", "AUTH IN", "AUTH OUT", "CHANGED",
+        ],
+        ObjectKind::Outbound => &[
+            "ID", "NAME", "ORG", "OF", "ACTIVE", "EVENTS", "TARGET", "AUTH OUT", "SIGNED", "CHANGED",
+        ],
+        ObjectKind::Organization => &["ID", "NAME", "CODE", "LIMIT", "ALLOWED NETWORKS", "ZONE"],
+        ObjectKind::Unit => &["ID", "NAME", "ORG", "CODE", "ZONE", "CHANGED"],
+        ObjectKind::EventType => &["ID", "EVENT TYPE", "ORG", "ACTION ID", "SCHEMA", "CHANGED"],
+        ObjectKind::ProducerKey => &["ID", "NAME", "ORG", "ACTIVE", "MADE"],
     }
-    table.write(out)
+}
+
+fn inbound(integration: &InboundIntegration) -> [String; 9] {
+    let targets = integration.targets.iter().map(|target| &target.url);
+    [
+        integration.id.clone(),
+        integration.name.clone(),
+        integration.org_id.to_string(),
+        yes(integration.is_active),
+        few(integration.hosts.iter().map(String::as_str)),
+        few(integration.target_url.iter().chain(targets).map(String::as_str)),
+        word(&integration.inbound_auth_type),
+        word(&integration.outgoing_auth_type),
+        integration.updated_at.clone().unwrap_or_default(),
+    ]
+}
+
+fn outbound(integration: &OutboundIntegration) -> [String; 10] {
+    let targets = integration
+        .actions
+        .iter()
+        .filter_map(|action| action.target_url.as_ref());
+    let events = integration.event_type.clone();
+    [
+        integration.id.clone(),
+        integration.name.clone(),
+        integration.org_id.to_string(),
+        integration.tenant().to_string(),
+        yes(integration.is_active),
+        events.unwrap_or_else(|| integration.action_id.map(|id| id.to_string()).unwrap_or_default()),
+        few(integration.target_url.iter().chain(targets).map(String::as_str)),
+        word(&integration.outgoing_auth_type),
+        word(&integration.signing_type),
+        integration.updated_at.clone().unwrap_or_default(),
+    ]
+}
+
+fn organization(organization: &Organization) -> [String; 6] {
+    let limit = organization
+        .rate_limit
+        .map(|limit| format!("{} in {} s", limit.max_requests, limit.window_seconds));
+    let networks: Vec<String> = organization.allowed_networks.iter().map(ToString::to_string).collect();
+    [
+        organization.org_id.to_string(),
+        organization.name.clone(),
+        organization.code.clone().unwrap_or_default(),
+        limit.unwrap_or_default(),
+        few(networks.iter().map(String::as_str)),
+        organization.timezone.clone().unwrap_or_default(),
+    ]
+}
+
+fn yes(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
 }
 
 fn write_versions(versions: &Versions, out: &mut dyn Write) -> io::Result<()> {

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod live;
+
 /// Runs a command line; returns exit code, standard output and standard error.
 fn gwctl(arguments: &[&str]) -> (u8, String, String) {
     let (mut data, mut messages) = (Vec::new(), Vec::new());
@@ -38,6 +40,8 @@ fn a_wrong_command_line_is_2_and_says_nothing_on_standard_output() {
         &["apply"][..],
         &["apply", "-f", "x", "--prune"],
         &["get", "integrations"],
+        &["get", "units"],
+        &["get", "producer-key", "k"],
         &["delete", "integration", "..", "--org", "1"],
         &["status", "--server", "nonsense"],
         &["status", "--timeout", "0"],

@@ -12,6 +12,10 @@ use super::table::counted;
 #[serde(rename_all = "camelCase")]
 struct Valid {
     organizations: usize,
+    units: usize,
+    event_types: usize,
+    producer_keys: usize,
+    /// Of both directions.
     integrations: usize,
     digest: String,
 }
@@ -28,18 +32,26 @@ pub(super) fn run(files: &Files, output: &mut Output<'_>) -> Result<Outcome, Fai
     if documents.has_masks() {
         output.say("note: *** stands for secrets that the server has; whether it has them was not checked")?;
     }
+    let snapshot = &documents.snapshot;
     let valid = Valid {
-        organizations: documents.snapshot.organizations.len(),
-        integrations: documents.snapshot.integrations.len(),
-        digest: documents.snapshot.digest(),
+        organizations: snapshot.organizations.len(),
+        units: snapshot.units.len(),
+        event_types: snapshot.event_types.len(),
+        producer_keys: snapshot.producer_keys.len(),
+        integrations: snapshot.integrations.len() + snapshot.outbound.len(),
+        digest: snapshot.digest(),
     };
     output.show(&valid, |valid, out| {
-        writeln!(
-            out,
-            "valid: {}, {}",
-            counted(valid.organizations, "organization"),
-            counted(valid.integrations, "integration")
-        )
+        let mut text = counted(valid.organizations, "organization");
+        let some = [
+            (valid.units, "unit"),
+            (valid.event_types, "event type"),
+            (valid.producer_keys, "producer key"),
+        ];
+        for (count, noun) in some.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&format!(", {}", counted(count, noun)));
+        }
+        writeln!(out, "valid: {text}, {}", counted(valid.integrations, "integration"))
     })?;
     Ok(Outcome::Done)
 }

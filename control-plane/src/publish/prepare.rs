@@ -229,8 +229,10 @@ fn hash_producer_key(key: &mut ProducerKey, problems: &mut Vec<Problem>) {
         }
     }
     let Some(value) = key.value.take() else { return };
-    if value.expose().is_empty() {
-        problems.push(Problem::new("value", "must not be empty"));
+    // Seen here only: of a hash nobody can tell how long the key is.
+    if value.expose().len() < SHORTEST_KEY {
+        let message = format!("must be at least {SHORTEST_KEY} bytes long");
+        problems.push(Problem::new("value", message));
     } else if key.hash.is_some() {
         problems.push(Problem::new("value", "give either `value` or `hash`, not both"));
     } else {
@@ -312,6 +314,7 @@ fn time(at: Timestamp) -> String {
 }
 
 const LONGEST_ID: usize = 128;
+const SHORTEST_KEY: usize = 8;
 
 #[cfg(test)]
 mod tests;

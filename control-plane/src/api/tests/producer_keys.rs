@@ -107,6 +107,12 @@ async fn a_key_that_exists_already_comes_by_apply() {
     };
     let mut given = key("his");
     given["value"] = json!("hunter2");
+    assert_eq!(
+        apply(given.clone()).await.is(400).problems(),
+        ["put[0].value.value"],
+        "too short"
+    );
+    given["value"] = json!("hunter2hunter2");
     let first = apply(given.clone()).await.is(200);
     assert_eq!(first.body["objects"][0]["id"], "648-his");
     assert_eq!(

@@ -154,3 +154,26 @@ fn what_the_server_shows_masked_can_be_applied_again() {
     let sent = serde_json::to_string(&documents.snapshot.objects()).unwrap();
     assert_eq!(sent.matches("\"***\"").count(), 3, "{sent}");
 }
+
+#[test]
+fn masks_of_each_kind_are_checked_as_good_secrets() {
+    let folder = folder(&[
+        (
+            "out.yaml",
+            "integrations:\n- {direction: OUTBOUND, name: bills, orgId: 648, eventType: bill.paid, \
+             targetUrl: 'https://partner.example', signingType: GITHUB, \
+             signingConfig: {secrets: [{name: a, value: '***'}, {name: b, value: '***'}]}}\n",
+        ),
+        ("keys.yaml", "producerKeys: [{orgId: 648, name: his, hash: '***'}]"),
+    ]);
+    let documents = load(&folder).unwrap();
+    assert!(documents.has_masks());
+    documents.check().unwrap();
+    assert!(
+        documents
+            .file_of(&ObjectId::ProducerKey("648-his".into()))
+            .ends_with("keys.yaml")
+    );
+    let problem = Problem::new("integrations[\"648-bills\"].signingConfig", "wrong");
+    assert!(documents.with_files(vec![problem])[0].to_string().contains("out.yaml"));
+}

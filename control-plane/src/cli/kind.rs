@@ -1,0 +1,82 @@
+//! Where the API has the objects of each kind.
+
+use filters::model::push::ObjectKind;
+
+use super::{Deletable, Noun};
+
+/// A kind of objects in the API.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) kind: ObjectKind,
+    /// Its path below `/api/v1`.
+    pub(super) path: &'static [&'static str],
+    /// The field of its list, and of a document, that they are in.
+    pub(super) list: &'static str,
+    /// What one of them is called.
+    pub(super) noun: &'static str,
+}
+
+const INBOUND: Kind = Kind {
+    kind: ObjectKind::Integration,
+    path: &["inbound-integrations"],
+    list: "integrations",
+    noun: "integration",
+};
+const OUTBOUND: Kind = Kind {
+    kind: ObjectKind::Outbound,
+    path: &["outbound-integrations"],
+    list: "integrations",
+    noun: "outbound integration",
+};
+const EVENT_TYPES: Kind = Kind {
+    kind: ObjectKind::EventType,
+    path: &["event-types"],
+    list: "eventTypes",
+    noun: "event type",
+};
+const PRODUCER_KEYS: Kind = Kind {
+    kind: ObjectKind::ProducerKey,
+    path: &["producer-keys"],
+    list: "producerKeys",
+    noun: "producer key",
+};
+const UNITS: Kind = Kind {
+    kind: ObjectKind::Unit,
+    path: &["admin", "org-units"],
+    list: "units",
+    noun: "unit",
+};
+const ORGANIZATIONS: Kind = Kind {
+    kind: ObjectKind::Organization,
+    path: &["admin", "organizations"],
+    list: "organizations",
+    noun: "organization",
+};
+
+impl Noun {
+    /// The kind of the objects; `None` for versions, which are none.
+    pub(super) fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::Integrations => INBOUND,
+            Self::Outbound => OUTBOUND,
+            Self::EventTypes => EVENT_TYPES,
+            Self::ProducerKeys => PRODUCER_KEYS,
+            Self::Units => UNITS,
+            Self::Organizations => ORGANIZATIONS,
+            Self::Versions => return None,
+        })
+    }
+}
+
+impl Deletable {
+    /// The kind of the object.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Integration => INBOUND,
+            Self::Outbound => OUTBOUND,
+            Self::EventType => EVENT_TYPES,
+            Self::ProducerKey => PRODUCER_KEYS,
+            Self::Unit => UNITS,
+        }
+    }
+}

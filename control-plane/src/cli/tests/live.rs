@@ -1,0 +1,151 @@
+//! Command lines against a control plane: every kind of objects.
+
+use filters::model::Secret;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::ControlPlane;
+use crate::config::{OperatorKey, ProcessConfig};
+
+const KEY: &str = "key-of-the-operator";
+
+async fn start(folder: &TempDir) -> ControlPlane {
+    let key = OperatorKey {
+        name: "one".to_owned(),
+        hash: None,
+        value: Some(Secret::new(KEY)),
+        org_ids: None,
+    };
+    let config = ProcessConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: folder.path().to_owned(),
+        operator_keys: vec![key],
+        ..ProcessConfig::default()
+    };
+    crate::start(config).await.unwrap()
+}
+
+async fn against(control_plane: &ControlPlane, arguments: &[&str]) -> (u8, String, String) {
+    let server = format!("http://{}", control_plane.address);
+    let mut all: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    all.extend(["--server".to_owned(), server, "--key".to_owned(), KEY.to_owned()]);
+    let run = move || gwctl(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn documents() -> Value {
+    json!({
+        "organizations": [{"orgId": 648, "name": "Clinic", "timezone": "Asia/Kolkata"}],
+        "units": [{"rid": 84, "orgId": 648, "name": "North"}],
+        "eventTypes": [{"orgId": 648, "eventType": "bill.generated", "actionId": 43}],
+        "producerKeys": [{"orgId": 648, "name": "his", "value": "hunter2hunter2"}],
+        "integrations": [
+            {"name": "Labs", "type": "labs", "orgId": 648, "targetUrl": "https://partner.example/labs"},
+            {"direction": "OUTBOUND", "name": "bills", "orgId": 648, "eventType": "bill.generated",
+                "targetUrl": "https://partner.example/hook", "signingType": "HMAC_SHA256",
+                "signingConfig": {"secrets": [{"name": "k1", "value": "hunter2"}]}},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn every_kind_is_applied_shown_compared_and_deleted() {
+    let folder = TempDir::new().unwrap();
+    let control_plane = start(&folder).await;
+    let file = folder.path().join("all.json");
+    std::fs::write(&file, documents().to_string()).unwrap();
+    let path = file.to_str().unwrap();
+    let (code, out, messages) = against(&control_plane, &["diff", "-f", path]).await;
+    assert_eq!(code, 1, "{messages}");
+    for object in [
+        "unit/84",
+        "eventType/648-bill.generated",
+        "producerKey/648-his",
+        "outbound/648-bills",
+    ] {
+        assert!(out.contains(object), "{object}: {out}");
+    }
+    assert!(!out.contains("hunter2"), "{out}");
+    let (code, out, messages) = against(&control_plane, &["apply", "-f", path]).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.contains("6 created"), "{out}");
+    let (code, out, messages) = against(&control_plane, &["diff", "-f", path]).await;
+    assert_eq!((code, out.as_str()), (0, ""), "{messages}");
+
+    for (noun, id, list) in [
+        ("integrations", "648-labs", "integrations"),
+        ("outbound", "648-bills", "integrations"),
+        ("event-types", "648-bill.generated", "eventTypes"),
+        ("producer-keys", "648-his", "producerKeys"),
+        ("units", "84", "units"),
+    ] {
+        let (code, table, messages) = against(&control_plane, &["get", noun, "--org", "648"]).await;
+        assert_eq!(code, 0, "{messages}");
+        assert!(table.lines().nth(1).unwrap().starts_with(id), "{table}");
+        // What is shown can be applied again.
+        let (_, text, _) = against(&control_plane, &["get", noun, id, "--org", "648", "-o", "json"]).await;
+        assert!(
+            !text.contains("hunter2") && text.contains(&format!("\"{list}\"")),
+            "{text}"
+        );
+        std::fs::write(folder.path().join("again.json"), &text).unwrap();
+        let again = folder.path().join("again.json");
+        let (code, out, messages) = against(&control_plane, &["apply", "-f", again.to_str().unwrap()]).await;
+        assert_eq!(code, 0, "{messages}");
+        assert!(out.contains("nothing to change"), "{out}");
+    }
+    let (_, versions, _) = against(&control_plane, &["get", "versions", "2"]).await;
+    for row in ["outbound", "eventType", "producerKey", "unit"] {
+        assert!(versions.contains(row), "{row}: {versions}");
+    }
+    let (code, _, messages) = against(&control_plane, &["delete", "outbound", "648-bills", "--org", "7"]).await;
+    assert_eq!(code, 4, "{messages}");
+    for (noun, id) in [
+        ("outbound", "648-bills"),
+        ("event-type", "648-bill.generated"),
+        ("producer-key", "648-his"),
+        ("unit", "84"),
+    ] {
+        let (code, _, messages) = against(&control_plane, &["delete", noun, id, "--org", "648"]).await;
+        assert_eq!(code, 0, "{messages}");
+        assert!(messages.contains(&format!("{id} deleted")), "{messages}");
+    }
+    control_plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_names_file_object_and_field() {
+    let folder = TempDir::new().unwrap();
+    let control_plane = start(&folder).await;
+    let mut wrong = documents();
+    wrong["integrations"][1]["signingConfig"]["secrets"][0]["value"] = json!("***");
+    let file = folder.path().join("all.json");
+    std::fs::write(&file, wrong.to_string()).unwrap();
+    let (code, _, messages) = against(&control_plane, &["apply", "-f", file.to_str().unwrap()]).await;
+    assert_eq!(code, 4, "{messages}");
+    let place = "all.json: integrations[\"648-bills\"].signingConfig.secrets[0].value";
+    assert!(messages.contains(place), "{messages}");
+    control_plane.stop().await;
+}
+
+#[tokio::test]
+async fn pruning_deletes_integrations_of_both_directions_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let control_plane = start(&folder).await;
+    let file = folder.path().join("all.json");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, documents().to_string()).unwrap();
+    assert_eq!(against(&control_plane, &["apply", "-f", path]).await.0, 0);
+    let mut less = documents();
+    less["integrations"].as_array_mut().unwrap().pop();
+    for list in ["units", "eventTypes", "producerKeys"] {
+        less[list] = json!([]);
+    }
+    std::fs::write(&file, less.to_string()).unwrap();
+    let prune = ["apply", "-f", path, "--prune", "--org", "648"];
+    let (code, out, messages) = against(&control_plane, &prune).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.contains("648-bills") && out.contains("1 deleted"), "{out}");
+    control_plane.stop().await;
+}
