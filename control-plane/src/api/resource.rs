@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use axum::response::NoContent;
@@ -16,15 +15,16 @@ use serde_json::Value;
 use super::App;
 use super::answer::Answer;
 use super::error::ApiError;
-use super::openapi::Describe as _;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Precondition, Within, read as read_value};
 use crate::publish::{Action, Edit, Mode, Published, Refusal, State as Configuration};
 
+mod docs;
 mod list;
 mod merge;
 
-pub(super) use list::{Everything, Filter, list, list_docs};
+pub(super) use docs::{create_docs, delete_docs, list_docs, patch_docs, read_docs, replace_docs, validate_docs};
+pub(super) use list::{Everything, Filter, list};
 
 /// A kind of configured objects.
 pub(super) trait Resource: Clone + DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {
@@ -383,53 +383,4 @@ fn taken<T: Resource>(id: &ObjectId) -> String {
     } else {
         format!("{id} is there already")
     }
-}
-
-/// The noun with its article.
-fn a<T: Resource>() -> String {
-    let article = if T::NOUN.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
-    format!("{article} {}", T::NOUN)
-}
-
-pub(super) fn create_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    let summary = format!("Make {}", a::<T>());
-    operation.summary(&summary).made::<T>().errors(&[409])
-}
-
-pub(super) fn read_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation.summary(&format!("Read {}; secrets are masked", a::<T>()))
-}
-
-pub(super) fn replace_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation
-        .summary(&format!("Replace {}, or make it under this identifier", a::<T>()))
-        .description(
-            "A secret that is sent as `***` stays as it is. With If-Match, only that state is replaced; with \
-             If-None-Match: *, nothing is.",
-        )
-        .made::<T>()
-        .errors(&[409])
-}
-
-pub(super) fn patch_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation
-        .summary(&format!(
-            "Change single fields of {} (JSON merge patch, RFC 7396); `isActive` switches it on and off where it has that",
-            a::<T>()
-        ))
-        .errors(&[409])
-}
-
-pub(super) fn delete_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation
-        .summary(&format!("Delete {} that nothing else needs", a::<T>()))
-        .errors(&[409])
-}
-
-pub(super) fn validate_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation.summary(&format!("Say what would be wrong with {}, without saving it", a::<T>()))
 }

@@ -39,6 +39,7 @@ for_each_store!(
     versions_are_listed_newest_first,
     of_many_writers_one_wins_each_number,
     many_objects_are_one_version,
+    every_kind_is_kept_changed_and_deleted,
     gateways_are_kept,
     another_key_does_not_open_secrets,
     a_batch_of_records_is_kept_once,
@@ -236,6 +237,31 @@ async fn many_objects_are_one_version(backend: impl Backend) {
     backend.drop_database(store).await;
 }
 
+async fn every_kind_is_kept_changed_and_deleted(backend: impl Backend) {
+    let store = backend.open().await;
+    let first = one_of_each("First");
+    commit(&store, 1, first.clone(), vec![]).await.unwrap();
+    commit(&store, 2, one_of_each("Second"), vec![]).await.unwrap();
+    let contents = store.load().await.unwrap();
+    let wanted = Snapshot::from_objects(2, one_of_each("Second"));
+    assert_eq!(contents.snapshot.objects(), wanted.objects());
+    let (_, change) = store.version(1).await.unwrap().unwrap();
+    assert!(first.iter().all(|object| change.put.contains(object)), "{change:?}");
+
+    let ids: Vec<ObjectId> = first.iter().filter_map(Object::id).collect();
+    commit(&store, 3, vec![], ids.clone()).await.unwrap();
+    store.close().await;
+    let store = backend.open().await;
+    let contents = store.load().await.unwrap();
+    assert_eq!(contents.snapshot.objects().len(), 1, "only the rules are there");
+    let touched = &contents.recent[2].objects;
+    assert!(
+        ids.iter().all(|id| touched.contains(id)) && touched.len() == ids.len(),
+        "{touched:?}"
+    );
+    backend.drop_database(store).await;
+}
+
 async fn gateways_are_kept(backend: impl Backend) {
     let store = backend.open().await;
     let mut one = gateway("g1");
@@ -332,6 +358,26 @@ fn integration(id: &str, name: &str) -> Object {
     }))
     .unwrap();
     Object::Integration(integration.into())
+}
+
+/// One object of each kind but the rules; both directions of integrations are there.
+fn one_of_each(name: &str) -> Vec<Object> {
+    let bearer = json!({"token": "hunter2"});
+    let objects = json!([
+        {"kind": "unit", "value": {"rid": 84, "orgId": 648, "name": name, "timezone": "Asia/Kolkata"}},
+        {"kind": "eventType", "value": {"id": "bill", "orgId": 648, "eventType": "bill.generated", "actionId": 43,
+            "name": name, "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "a.b": {"$ref": "#"}}}},
+        {"kind": "producerKey", "value": {"id": "his", "orgId": 648, "name": name, "hash": "sha256:00"}},
+        {"kind": "outbound", "value": {"id": "bills", "orgId": 648, "name": name, "eventType": "bill.*",
+            "targetUrl": "https://partner.example", "signingType": "STANDARD_WEBHOOKS",
+            "signingConfig": {"secrets": [{"name": "k", "value": "whsec_hunter2"}]},
+            "actions": [{"name": "a.b", "outgoingAuthType": "BEARER", "outgoingAuthConfig": bearer}],
+            "filter": {"field": "a", "equals": null}, "createdAt": "2024-01-15T10:00:00.123Z"}},
+    ]);
+    let mut all: Vec<Object> = serde_json::from_value(objects).unwrap();
+    all.push(organization(648));
+    all.push(integration("lab", name));
+    all
 }
 
 fn gateway(gateway_id: &str) -> GatewayRecord {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
-use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::{FromRequestParts, Query, State};
 use filters::model::Problem;
@@ -214,8 +213,4 @@ impl Paging {
 
 fn mentions<T: Resource>(object: &T, text: &str) -> bool {
     object.texts().iter().any(|field| field.to_lowercase().contains(text))
-}
-
-pub(in super::super) fn list_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation.summary(&format!("List {}s, page by page; secrets are masked", T::NOUN))
 }
