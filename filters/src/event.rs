@@ -193,3 +193,6 @@ fn plain(text: &str, rules: Rules, around: &mut Circumstances<'_>) -> Result<Bat
         None => batch::list(Shape::Plain, events.get(), "events", Rules { atomic, ..rules }, around),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,6 @@ fn below(path: &str, place: &Location) -> String {
 
 /// The most bytes of a compiled pattern.
 const PATTERN_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -153,3 +153,6 @@ impl Roster {
         indexes
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,3 +271,6 @@ const LARGEST_ANSWER: u64 = 16 << 20;
 const MOST_RETRIES: usize = 20;
 /// The longest time to an automatic retry of a dead letter, in milliseconds.
 const LONGEST_DELAY: u64 = 30 * 86_400_000;
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub(super) fn read<'b>(mut fields: Fields<'b>, faults: &mut Faults) -> Draft<'b>
         (Some(_), Some(_)) => Err(("data_base64", "is there beside `data`; give one of them".to_owned())),
         (None, Some(text)) => decoded(&text, &draft).map_err(|message| ("data_base64", message)),
         (Some(data), None) => content(data, &draft).map_err(|message| ("data", message)),
-        (None, None) => Ok(Content::Json("null")),
+        (None, None) => Ok(Content::none()),
     };
     draft.keep(content, faults);
     draft
@@ -65,7 +65,7 @@ pub(super) fn read_binary<'b>(headers: &HeaderMap, body: &'b Bytes, faults: &mut
     let content = if !is_json(draft.data_content_type.as_deref()) {
         Ok(Content::Part(body))
     } else if body.is_empty() {
-        Ok(Content::Json("null"))
+        Ok(Content::none())
     } else {
         json_body(body).map_err(|message| ("", message))
     };
@@ -208,28 +208,20 @@ impl<'b, 'f> Attributes<'b, 'f> {
             names,
             faults,
         } = self;
-        let mut require = |name: &str, problem: Option<String>| {
-            let place = names.of(name);
-            if let Some(message) = problem
-                && !faults.problems.iter().any(|problem| problem.path == place)
-            {
-                faults.invalid(place, message);
-            }
-        };
-        let version_problem = match version.as_deref() {
-            Some("1.0") => None,
-            Some(other) => Some(format!("{other:?} must be 1.0")),
-            None => Some("is missing; write 1.0".to_owned()),
-        };
-        require("specversion", version_problem);
+        match version.as_deref() {
+            Some("1.0") => {}
+            Some(other) => faults.invalid(names.of("specversion"), format!("{other:?} must be 1.0")),
+            None => faults.missing(names.of("specversion"), "is missing; write 1.0"),
+        }
         let required = [
             ("id", &draft.id),
             ("source", &draft.source),
             ("type", &draft.event_type),
         ];
         for (name, value) in required {
-            let missing = || "is missing; CloudEvents 1.0 requires it".to_owned();
-            require(name, value.is_none().then(missing));
+            if value.is_none() {
+                faults.missing(names.of(name), "is missing; CloudEvents 1.0 requires it");
+            }
         }
         if draft.extensions.len() > MOST_FIELDS {
             faults.invalid("", format!("has more than {MOST_FIELDS} extension attributes"));

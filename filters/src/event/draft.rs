@@ -88,7 +88,7 @@ impl<'a> Circumstances<'a> {
         self.check_callback(&draft, names, faults);
         let event_type = self.event_type(&draft, names, faults);
         if draft.content.is_none() {
-            faults.invalid(names.payload, "is missing; an event without data has `null`");
+            faults.missing(names.payload, "is missing; an event without data has `null`");
         }
         if !faults.is_empty() {
             return None;
@@ -189,7 +189,7 @@ impl<'a> Circumstances<'a> {
         match (by_name, by_action) {
             (None, None) => {
                 let message = format!("is missing; give `{}` or `{}`", names.event_type, names.action_id);
-                faults.invalid(names.event_type, message);
+                faults.missing(names.event_type, message);
                 None
             }
             (Some(Some(named)), Some(Some(numbered))) if named.name != numbered.name => {

@@ -99,7 +99,7 @@ impl fmt::Display for FaultKind {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     kind: Option<FaultKind>,
-    pub(super) problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 impl Faults {
@@ -117,6 +117,14 @@ impl Faults {
     /// A field with a value that it cannot have.
     pub(super) fn invalid(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.add(FaultKind::Invalid, path, message);
+    }
+
+    /// A field that is not there, unless it is known already that it is there with a wrong value.
+    pub(super) fn missing(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        let path = path.into();
+        if self.problems.iter().all(|problem| problem.path != path) {
+            self.invalid(path, message);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

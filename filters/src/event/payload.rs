@@ -59,22 +59,25 @@ pub fn is_json(media_type: Option<&str>) -> bool {
 /// What an event says its payload is, before it is kept.
 #[derive(Clone, Debug)]
 pub(super) enum Content<'b> {
-    /// A part of the body that is JSON by its syntax.
-    Json(&'b str),
-    /// A part of the body that is something else.
+    /// A part of the body.
     Part(&'b [u8]),
-    /// Bytes that were encoded in the body.
+    /// Bytes that are not in the body as they are.
     Made(Bytes),
 }
 
 impl<'b> Content<'b> {
-    /// JSON text, checked.
+    /// That of an event without data.
+    pub(super) fn none() -> Self {
+        Self::Made(Bytes::from_static(b"null"))
+    }
+
+    /// A part of the body that is JSON by its syntax, checked.
     ///
     /// # Errors
     /// What is wrong, for people.
     pub(super) fn json(text: &'b str) -> Result<Self, String> {
         check(text)?;
-        Ok(Self::Json(text))
+        Ok(Self::Part(text.as_bytes()))
     }
 
     /// Bytes that are to be JSON.
@@ -91,7 +94,6 @@ impl<'b> Content<'b> {
     /// copied, so that it does not hold the rest in memory.
     pub(super) fn keep(self, body: &Bytes) -> Bytes {
         let part = match self {
-            Self::Json(text) => text.as_bytes(),
             Self::Part(part) => part,
             Self::Made(bytes) => return bytes,
         };
@@ -229,11 +231,10 @@ mod tests {
     #[test]
     fn a_small_part_does_not_hold_the_whole_body() {
         let body = Bytes::from(format!("{{\"a\":1}}{}", " ".repeat(100)));
-        let text = std::str::from_utf8(&body).unwrap();
-        let small = Content::Json(&text[..7]).keep(&body);
+        let small = Content::Part(&body[..7]).keep(&body);
         assert_eq!(small, "{\"a\":1}");
         assert_ne!(small.as_ptr(), body.as_ptr());
-        let large = Content::Json(&text[..100]).keep(&body);
+        let large = Content::Part(&body[..100]).keep(&body);
         assert_eq!(large.as_ptr(), body.as_ptr());
     }
 }

@@ -42,17 +42,15 @@ pub(crate) enum Test {
 impl Condition {
     /// Compiles the filter at `path` of its document, adding its problems.
     pub(crate) fn compile(filter: &Filter, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let before = problems.len();
         let mut compiler = Compiler { problems, count: 0 };
         let compiled = compiler.condition(filter, path, 1);
-        if compiler.count > MOST_CONDITIONS {
-            let message = format!(
-                "has {} conditions; at most {MOST_CONDITIONS} are allowed",
-                compiler.count
-            );
+        let count = compiler.count;
+        if count > MOST_CONDITIONS {
+            let message = format!("has {count} conditions; at most {MOST_CONDITIONS} are allowed");
             problems.push(Problem::new(path, message));
-            return None;
         }
-        compiled
+        compiled.filter(|_| problems.len() == before)
     }
 
     /// True if it holds for a payload. In one that is no JSON every field is absent.
@@ -241,3 +239,6 @@ pub(crate) fn single_field(text: &str) -> Result<Box<[Step]>, String> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

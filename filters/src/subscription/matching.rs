@@ -166,3 +166,6 @@ impl Matched {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ pub struct Enrichment {
     /// the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_field: Option<String>,
-    /// The most bytes of the answer; more fails the attempt. 1 MiB if left out, at most 256 MiB.
+    /// The most bytes of the answer; more fails the attempt. 1 MiB if left out; at most 16 MiB of JSON, 256 MiB of base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,
 }
