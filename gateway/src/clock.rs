@@ -1,8 +1,22 @@
-//! The wall clock as text.
+//! The wall clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The time now, as RFC 3339 in UTC with milliseconds.
 pub fn now_rfc3339() -> String {
     format!("{:.3}", jiff::Timestamp::now())
+}
+
+/// `ms` milliseconds since the epoch, as RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(ms);
+    format!("{:.3}", time.unwrap_or(jiff::Timestamp::MAX))
+}
+
+/// The time now, in milliseconds since the epoch.
+pub fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+pub use filters::delivery::Health;
 use filters::event::Event;
 
 use crate::queue::{DeliveryKey, DeliveryState, Settlement};
@@ -37,16 +38,4 @@ pub struct Verdict {
     pub pause_until_ms: Option<i64>,
     /// The endpoint wants no more events (410, or it said so): the reason, for operators.
     pub disable: Option<String>,
-}
-
-/// What an attempt says of its endpoint's health.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// It works.
-    Good,
-    /// It does not: network errors, 401, 403, 404, 405, 408, 429, 5xx.
-    Bad,
-    /// Nothing: the fault was this event's, or ours.
-    #[default]
-    Unknown,
 }

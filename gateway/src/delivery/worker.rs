@@ -1,0 +1,234 @@
+//! A worker: takes a delivery, makes the attempt, has its outcome written, and takes the next.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use filters::delivery::Pass;
+use filters::event::Event;
+use filters::model::delivery::{DeliveryLog, DeliveryStatus};
+use futures_util::FutureExt as _;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::hold::Hold;
+use super::job::{Job, Outcome};
+use super::lanes::{Duty, Taken, Ticket};
+use super::scheduler::{Shared, Task};
+use super::stats::Failure;
+use super::work::{Crash, Unread, Unsettled, Work};
+use crate::queue::{Record, Settlement};
+
+/// What a worker did, to be taken in when it asks for the next delivery.
+pub(super) enum Done {
+    /// It is written.
+    Settled {
+        /// The delivery.
+        ticket: Ticket,
+        /// What was written.
+        settlement: Arc<Settlement>,
+        /// Its event, for another attempt.
+        event: Arc<Event>,
+        /// True for that of a deleted subscription.
+        is_burial: bool,
+    },
+    /// The event could not be read.
+    Unsent {
+        /// The delivery.
+        ticket: Ticket,
+        /// What the attempt would have been recorded with.
+        pass: Option<Pass>,
+        /// Why.
+        failure: Failure,
+        /// When to try again, in milliseconds.
+        wait_ms: i64,
+    },
+}
+
+/// Works until there is nothing to do and enough others rest.
+pub(super) async fn work<W: Work>(shared: Arc<Shared<W>>) {
+    let bell = Arc::new(Notify::new());
+    let mut done = None;
+    let mut was_called = true;
+    loop {
+        match shared.next_task(&bell, done.take(), was_called) {
+            Task::Delivery(taken, work) => {
+                was_called = false;
+                done = deliver(&shared, work, *taken).await;
+                if done.is_none() {
+                    // The queue is closed: what is in flight stays open in it.
+                    return;
+                }
+            }
+            Task::Rest => {
+                was_called = true;
+                bell.notified().await;
+            }
+            Task::Leave => return,
+        }
+    }
+}
+
+/// Does what is to be done with a delivery; `None` if the queue is closed.
+async fn deliver<W: Work>(shared: &Arc<Shared<W>>, work: &W, taken: Taken<W::Endpoint>) -> Option<Done> {
+    let Taken {
+        ticket,
+        key,
+        accepted_ms,
+        state,
+        event,
+        duty,
+    } = taken;
+    let event = match event {
+        Some(event) => event,
+        None => match work.event(key.seq).await {
+            Ok(event) => {
+                shared.was_read_back();
+                event
+            }
+            Err(why) => return Some(unsent(shared, ticket, &duty, key.seq, &why)),
+        },
+    };
+    let job = Job {
+        key,
+        accepted_ms,
+        event: Arc::clone(&event),
+        state,
+    };
+    let (settlement, hold, is_burial) = match duty {
+        Duty::Bury { id, last } => (work.bury(&job, &id, last.as_ref()), None, true),
+        Duty::Send {
+            endpoint,
+            pass,
+            longest,
+        } => {
+            let outcome = attempt(shared, work, job, &endpoint, longest).await;
+            let failure = failure(&outcome.settlement, shared.now_ms());
+            let hold = shared.answered(ticket, pass, &outcome.verdict, failure);
+            (outcome.settlement, hold, false)
+        }
+    };
+    let settlement = Arc::new(settlement);
+    if !settle(shared, work, &settlement).await {
+        return None;
+    }
+    if let Some((id, hold)) = hold {
+        remember(work, id, &hold).await;
+    }
+    Some(Done::Settled {
+        ticket,
+        settlement,
+        event,
+        is_burial,
+    })
+}
+
+/// Makes the attempt, whatever it does.
+async fn attempt<W: Work>(
+    shared: &Shared<W>,
+    work: &W,
+    job: Job,
+    endpoint: &Arc<W::Endpoint>,
+    longest: Duration,
+) -> Outcome {
+    let guarded = AssertUnwindSafe(work.attempt(job.clone(), endpoint)).catch_unwind();
+    let crash = match timeout(longest, guarded).await {
+        Ok(Ok(outcome)) => return outcome,
+        Ok(Err(panic)) => Crash::Panic(message(&*panic)),
+        Err(_) => Crash::Overdue,
+    };
+    tracing::error!(seq = job.key.seq, delivery = %job.state.id, error = %crash, "an attempt did not come to its end");
+    shared.has_crashed();
+    work.crashed(&job, endpoint, crash)
+}
+
+/// Has the outcome written, however long it takes; false if the queue is closed.
+async fn settle<W: Work>(shared: &Arc<Shared<W>>, work: &W, settlement: &Arc<Settlement>) -> bool {
+    let mut pause = SHORTEST_PAUSE;
+    let mut waiting = None;
+    loop {
+        match work.settle(settlement).await {
+            Ok(()) => return true,
+            Err(Unsettled::Gone) => {
+                tracing::warn!(seq = settlement.key.seq, "a delivery was settled twice");
+                return true;
+            }
+            Err(Unsettled::Closed) => return false,
+            Err(Unsettled::Later(error)) => {
+                if waiting.is_none() {
+                    tracing::error!(seq = settlement.key.seq, %error, "the queue cannot keep an outcome; trying again");
+                    waiting = Some(shared.cannot_write());
+                }
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn remember<W: Work>(work: &W, id: Arc<str>, hold: &Hold) {
+    tracing::warn!(subscription = %id, reason = %hold.reason, "an endpoint gets no more events until an operator enables it");
+    if let Err(error) = work.remember(Arc::clone(&id), Some(hold)).await {
+        tracing::error!(subscription = %id, %error, "cannot remember that an endpoint is held; a restart forgets it");
+    }
+}
+
+fn unsent<W: Work>(shared: &Shared<W>, ticket: Ticket, duty: &Duty<W::Endpoint>, seq: i64, why: &Unread) -> Done {
+    tracing::error!(seq, error = %why, "cannot read an event back; its delivery waits");
+    let pass = match duty {
+        Duty::Send { pass, .. } => Some(*pass),
+        Duty::Bury { .. } => None,
+    };
+    let wait_ms = match why {
+        Unread::Missing => MISSING_MS,
+        Unread::Later(_) => UNREAD_MS,
+    };
+    let failure = Failure {
+        message: format!("the event cannot be read: {why}"),
+        at_ms: shared.now_ms(),
+        status: None,
+    };
+    Done::Unsent {
+        ticket,
+        pass,
+        failure,
+        wait_ms,
+    }
+}
+
+/// What went wrong, as the record of the attempt says.
+fn failure(settlement: &Settlement, at_ms: i64) -> Option<Failure> {
+    let log = settlement.records.iter().rev().find_map(|record| match record {
+        Record::Log(log) => Some(&**log),
+        _ => None,
+    })?;
+    let DeliveryLog {
+        status,
+        response_status,
+        error_message,
+        ..
+    } = log;
+    if matches!(status, DeliveryStatus::Success | DeliveryStatus::Pending) {
+        return None;
+    }
+    Some(Failure {
+        message: error_message.clone().unwrap_or_else(|| "it failed".to_owned()),
+        at_ms,
+        status: *response_status,
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+/// From one try to write an outcome to the next.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// From one try to read an event to the next.
+const UNREAD_MS: i64 = 1_000;
+/// The same if the queue does not have it: only an operator can help.
+const MISSING_MS: i64 = 60_000;
