@@ -50,8 +50,6 @@ pub struct Incoming<'a> {
     pub headers: &'a HeaderMap,
     /// The whole body.
     pub body: Bytes,
-    /// When it came, in milliseconds since the epoch.
-    pub now_ms: i64,
     /// Trace of the request; that of events which name none.
     pub trace_id: &'a str,
     /// Makes identifiers for events without one.

@@ -84,7 +84,6 @@ impl Request {
             producer: "his",
             headers: &self.headers,
             body: self.body,
-            now_ms: 0,
             trace_id: "0123456789abcdef0123456789abcdef",
             new_id: &mut new_id,
             most_events: self.most_events,
