@@ -12,14 +12,20 @@ use filters::model::{ExecutionRecord, Problem, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::commands::{Bulk, BulkFilter, BulkProgress, CommandRecord};
+pub use self::kept::{Cursor, Field, Kept, NoCursor, Place, Query, Row};
 use self::mongo::MongoStore;
+pub use self::outcomes::Outcomes;
 pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
 use self::sqlite::SqliteStore;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
 
+mod commands;
 mod document;
+mod kept;
 mod mongo;
+mod outcomes;
 mod records;
 mod sqlite;
 

@@ -30,6 +30,9 @@ macro_rules! for_each_store {
     };
 }
 
+mod commands;
+mod deliveries;
+
 for_each_store!(
     an_empty_store_has_nothing,
     what_was_committed_is_loaded,

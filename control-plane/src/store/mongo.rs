@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::ExecutionRecord;
-use filters::model::push::ObjectKind;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
@@ -15,15 +14,22 @@ use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ChangeStreamEvent;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern};
-use mongodb::{Client, Collection, Database, IndexModel};
+use mongodb::{Client, Database, IndexModel};
 use tokio::sync::Mutex;
 
-use super::{Change, Contents, GatewayRecord, RecordQuery, StoreError, Version};
+use self::collections::Collections;
+use super::{
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Outcomes, Query, RecordQuery, StoreError,
+    Version,
+};
 use crate::config::MongodbConfig;
 use crate::seal::Sealer;
 
+mod collections;
+mod commands;
 mod commit;
 mod documents;
+mod kept;
 mod read;
 mod records;
 
@@ -122,6 +128,50 @@ impl MongoStore {
         self.within(records::prune(self, before, most, step)).await
     }
 
+    pub(super) async fn keep_outcomes(&self, outcomes: Outcomes) -> Result<(), StoreError> {
+        self.within(kept::keep(self, &outcomes)).await
+    }
+
+    pub(super) async fn list<K: Kept>(&self, query: &Query) -> Result<Vec<K>, StoreError> {
+        self.within(kept::list(self, query)).await
+    }
+
+    pub(super) async fn count<K: Kept>(&self, query: &Query) -> Result<u64, StoreError> {
+        self.within(kept::count::<K>(self, query)).await
+    }
+
+    pub(super) async fn find<K: Kept>(&self, id: &str) -> Result<Option<K>, StoreError> {
+        self.within(kept::find(self, id)).await
+    }
+
+    pub(super) async fn prune_outcomes(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+        self.within(kept::prune(self, before, most, step)).await
+    }
+
+    pub(super) async fn add_commands(&self, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<(), StoreError> {
+        self.within(commands::add(self, commands, bulk)).await
+    }
+
+    pub(super) async fn command(&self, id: &str) -> Result<Option<CommandRecord>, StoreError> {
+        self.within(commands::find(self, id)).await
+    }
+
+    pub(super) async fn due_commands(&self, gateway_id: &str, most: u32) -> Result<Vec<CommandRecord>, StoreError> {
+        self.within(commands::due(self, gateway_id, most)).await
+    }
+
+    pub(super) async fn commands_sent(&self, ids: &[String], at: Timestamp) -> Result<(), StoreError> {
+        self.within(commands::sent(self, ids, at)).await
+    }
+
+    pub(super) async fn bulk(&self, id: &str) -> Result<Option<(Bulk, BulkProgress)>, StoreError> {
+        self.within(commands::bulk(self, id)).await
+    }
+
+    pub(super) async fn open_bulks(&self) -> Result<Vec<Bulk>, StoreError> {
+        self.within(commands::open_bulks(self)).await
+    }
+
     /// Waits until somebody made a version. Safe to drop while it waits.
     pub(super) async fn changed(&self) -> Result<(), StoreError> {
         let mut news = self.news.lock().await;
@@ -188,95 +238,6 @@ impl MongoStore {
             collection.create_index(index).await.map_err(failed)?;
         }
         Ok(())
-    }
-}
-
-/// The collections. The names of those of objects, and of the last, are those of the product's source documents.
-#[derive(Debug)]
-struct Collections {
-    integrations: Collection<Document>,
-    organizations: Collection<Document>,
-    units: Collection<Document>,
-    event_types: Collection<Document>,
-    producer_keys: Collection<Document>,
-    settings: Collection<Document>,
-    versions: Collection<Document>,
-    changes: Collection<Document>,
-    gateways: Collection<Document>,
-    execution_logs: Collection<Document>,
-}
-
-impl Collections {
-    fn of(database: &Database) -> Self {
-        Self {
-            integrations: database.collection("integration_configs"),
-            organizations: database.collection("organizations"),
-            units: database.collection("org_units"),
-            event_types: database.collection("event_types"),
-            producer_keys: database.collection("producer_keys"),
-            settings: database.collection("settings"),
-            versions: database.collection("version_history"),
-            changes: database.collection("version_changes"),
-            gateways: database.collection("gateways"),
-            execution_logs: database.collection("execution_logs"),
-        }
-    }
-
-    /// The collection of the objects of one kind.
-    fn objects(&self, kind: ObjectKind) -> &Collection<Document> {
-        match kind {
-            ObjectKind::Security => &self.settings,
-            ObjectKind::Organization => &self.organizations,
-            ObjectKind::Integration | ObjectKind::Outbound => &self.integrations,
-            ObjectKind::Unit => &self.units,
-            ObjectKind::EventType => &self.event_types,
-            ObjectKind::ProducerKey => &self.producer_keys,
-        }
-    }
-
-    /// Which index each of them has, and whether it is unique. Making one that is there already changes nothing.
-    fn indexes(&self) -> [(&Collection<Document>, Document, bool); 19] {
-        [
-            (
-                &self.integrations,
-                doc! {"tenantId": 1, "direction": 1, "isActive": 1},
-                false,
-            ),
-            (
-                &self.integrations,
-                doc! {"tenantId": 1, "eventType": 1, "isActive": 1},
-                false,
-            ),
-            (
-                &self.integrations,
-                doc! {"orgId": 1, "direction": 1, "isActive": 1},
-                false,
-            ),
-            (&self.integrations, doc! {"rateLimits.enabled": 1}, false),
-            (&self.organizations, doc! {"orgId": 1}, true),
-            (&self.units, doc! {"rid": 1}, true),
-            (&self.units, doc! {"orgId": 1}, false),
-            (&self.event_types, doc! {"orgId": 1, "eventType": 1}, false),
-            (&self.event_types, doc! {"orgId": 1, "actionId": 1}, false),
-            (&self.producer_keys, doc! {"orgId": 1, "isActive": 1}, false),
-            (&self.producer_keys, doc! {"orgId": 1, "name": 1}, false),
-            (&self.versions, doc! {"at": 1}, false),
-            (&self.changes, doc! {"version": 1}, false),
-            (&self.gateways, doc! {"lastSeenAt": 1}, false),
-            (&self.execution_logs, doc! {"orgId": 1, "createdAt": -1}, false),
-            (
-                &self.execution_logs,
-                doc! {"status": 1, "orgId": 1, "createdAt": -1},
-                false,
-            ),
-            (
-                &self.execution_logs,
-                doc! {"integrationConfigId": 1, "createdAt": -1},
-                false,
-            ),
-            (&self.execution_logs, doc! {"traceId": 1}, false),
-            (&self.execution_logs, doc! {"createdAt": 1}, false),
-        ]
     }
 }
 

@@ -10,12 +10,17 @@ use std::time::Duration;
 use filters::model::ExecutionRecord;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::{Change, Contents, GatewayRecord, RecordQuery, StoreError, Version, document};
+use super::{
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Outcomes, Query, RecordQuery, StoreError,
+    Version, document,
+};
 use crate::seal::Sealer;
 
+mod commands;
+mod kept;
 mod migrate;
 mod records;
 mod statements;
@@ -80,14 +85,8 @@ impl SqliteStore {
             .map(|object| document::encode(object, &self.sealer))
             .collect();
         let delete = change.delete.clone();
-        self.run(move |connection| {
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(failed)?;
-            statements::commit(&transaction, &version, &put, &delete)?;
-            transaction.commit().map_err(failed)
-        })
-        .await
+        self.write(move |transaction| statements::commit(transaction, &version, &put, &delete))
+            .await
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
@@ -107,12 +106,8 @@ impl SqliteStore {
 
     pub(super) async fn save_gateways(&self, gateways: &[GatewayRecord]) -> Result<(), StoreError> {
         let gateways = gateways.to_vec();
-        self.run(move |connection| {
-            let transaction = connection.transaction().map_err(failed)?;
-            statements::save_gateways(&transaction, &gateways)?;
-            transaction.commit().map_err(failed)
-        })
-        .await
+        self.write(move |transaction| statements::save_gateways(transaction, &gateways))
+            .await
     }
 
     pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
@@ -121,12 +116,8 @@ impl SqliteStore {
 
     pub(super) async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
         let records = records.to_vec();
-        self.run(move |connection| {
-            let transaction = connection.transaction().map_err(failed)?;
-            records::append(&transaction, &records)?;
-            transaction.commit().map_err(failed)
-        })
-        .await
+        self.write(move |transaction| records::append(transaction, &records))
+            .await
     }
 
     pub(super) async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
@@ -145,6 +136,62 @@ impl SqliteStore {
             .await
     }
 
+    pub(super) async fn keep_outcomes(&self, outcomes: Outcomes) -> Result<(), StoreError> {
+        self.write(move |transaction| kept::keep(transaction, &outcomes)).await
+    }
+
+    pub(super) async fn list<K: Kept>(&self, query: &Query) -> Result<Vec<K>, StoreError> {
+        let query = query.clone();
+        self.run(move |connection| kept::list(connection, &query)).await
+    }
+
+    pub(super) async fn count<K: Kept>(&self, query: &Query) -> Result<u64, StoreError> {
+        let query = query.clone();
+        self.run(move |connection| kept::count::<K>(connection, &query)).await
+    }
+
+    pub(super) async fn find<K: Kept>(&self, id: &str) -> Result<Option<K>, StoreError> {
+        let id = id.to_owned();
+        self.run(move |connection| kept::find(connection, &id)).await
+    }
+
+    pub(super) async fn prune_outcomes(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+        self.run(move |connection| kept::prune(connection, before, most, step))
+            .await
+    }
+
+    pub(super) async fn add_commands(&self, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<(), StoreError> {
+        let (commands, bulk) = (commands.to_vec(), bulk.cloned());
+        self.write(move |transaction| commands::add(transaction, &commands, bulk.as_ref()))
+            .await
+    }
+
+    pub(super) async fn command(&self, id: &str) -> Result<Option<CommandRecord>, StoreError> {
+        let id = id.to_owned();
+        self.run(move |connection| commands::find(connection, &id)).await
+    }
+
+    pub(super) async fn due_commands(&self, gateway_id: &str, most: u32) -> Result<Vec<CommandRecord>, StoreError> {
+        let gateway_id = gateway_id.to_owned();
+        self.run(move |connection| commands::due(connection, &gateway_id, most))
+            .await
+    }
+
+    pub(super) async fn commands_sent(&self, ids: &[String], at: Timestamp) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.write(move |transaction| commands::sent(transaction, &ids, at))
+            .await
+    }
+
+    pub(super) async fn bulk(&self, id: &str) -> Result<Option<(Bulk, BulkProgress)>, StoreError> {
+        let id = id.to_owned();
+        self.run(move |connection| commands::bulk(connection, &id)).await
+    }
+
+    pub(super) async fn open_bulks(&self) -> Result<Vec<Bulk>, StoreError> {
+        self.run(|connection| commands::open_bulks(connection)).await
+    }
+
     pub(super) async fn close(&self) {
         self.jobs.lock().take();
         let ended = self.ended.lock().take();
@@ -152,6 +199,21 @@ impl SqliteStore {
             // Beyond this time the file is left as it is: every commit is whole on disk already.
             drop(tokio::time::timeout(self.timeout, ended).await);
         }
+    }
+
+    /// Writes all that `job` writes, or nothing.
+    async fn write(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.run(move |connection| {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(failed)?;
+            job(&transaction)?;
+            transaction.commit().map_err(failed)
+        })
+        .await
     }
 
     /// Hands a job to the thread and waits for its result. A job that was begun runs to its end even if nobody waits.
@@ -201,7 +263,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         migrate::MigrateError::Newer { found, known } => StoreError::Newer { found, known },
         migrate::MigrateError::Database(error) => in_use(path, error),
     })?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 

@@ -3,6 +3,7 @@
 use filters::model::ExecutionRecord;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
+use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 
@@ -12,25 +13,13 @@ use super::super::records::{
 };
 use super::commit::{DUPLICATE_KEY, KEYS_AT_ONCE};
 use super::documents::{number, text};
+use super::kept::insert_missing;
 use super::{MongoStore, failed};
 
 /// Keeps records; those that are there already stay as they are.
 pub(super) async fn append(store: &MongoStore, records: &[ExecutionRecord]) -> Result<(), StoreError> {
-    if records.is_empty() {
-        return Ok(());
-    }
     let documents = records.iter().map(document_of).collect::<Result<Vec<_>, _>>()?;
-    // Not ordered: one that is there already does not stop the others.
-    let inserted = store
-        .collections
-        .execution_logs
-        .insert_many(documents)
-        .ordered(false)
-        .await;
-    match inserted {
-        Err(error) if !is_only_duplicates(&error) => Err(failed(error)),
-        Ok(_) | Err(_) => Ok(()),
-    }
+    insert_missing(&store.collections.execution_logs, documents).await
 }
 
 pub(super) async fn list(store: &MongoStore, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
@@ -89,19 +78,23 @@ pub(super) async fn of_trace(
 /// Deletes the oldest records: of those from before `before`, and of those beyond the newest `most`, at most `step`
 /// each. Returns how many.
 pub(super) async fn prune(store: &MongoStore, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
-    let outlived = delete_oldest(store, doc! {"createdAt": {"$lt": date(before)}}, step).await?;
     let logs = &store.collections.execution_logs;
+    let outlived = delete_oldest(logs, doc! {"createdAt": {"$lt": date(before)}}, "createdAt", step).await?;
     let count = logs.estimated_document_count().await.map_err(failed)?;
     let excess = u32::try_from(count.saturating_sub(most)).unwrap_or(u32::MAX);
-    Ok(outlived + delete_oldest(store, doc! {}, excess.min(step)).await?)
+    Ok(outlived + delete_oldest(logs, doc! {}, "createdAt", excess.min(step)).await?)
 }
 
-async fn delete_oldest(store: &MongoStore, filter: Document, most: u32) -> Result<u32, StoreError> {
+pub(super) async fn delete_oldest(
+    logs: &Collection<Document>,
+    filter: Document,
+    since: &str,
+    most: u32,
+) -> Result<u32, StoreError> {
     if most == 0 {
         return Ok(0);
     }
-    let logs = &store.collections.execution_logs;
-    let oldest = logs.find(filter).sort(doc! {"createdAt": 1}).limit(i64::from(most));
+    let oldest = logs.find(filter).sort(doc! {since: 1}).limit(i64::from(most));
     let oldest = oldest.projection(doc! {"_id": 1}).await.map_err(failed)?;
     let oldest: Vec<Document> = oldest.try_collect().await.map_err(failed)?;
     let keys = oldest
@@ -137,12 +130,12 @@ fn record_of(document: &Document) -> Result<ExecutionRecord, StoreError> {
     decode(text(document, "_id")?, text(document, "document")?)
 }
 
-fn date(at: Timestamp) -> DateTime {
+pub(super) fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.as_millisecond())
 }
 
 /// What contains `text`, literally.
-fn pattern(text: &str) -> String {
+pub(super) fn pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter.is_ascii_punctuation() {
@@ -154,7 +147,7 @@ fn pattern(text: &str) -> String {
 }
 
 /// True if the only thing that is wrong is that some of the documents are there already.
-fn is_only_duplicates(error: &Error) -> bool {
+pub(super) fn is_only_duplicates(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::InsertMany(error) => {
             error.write_concern_error.is_none()

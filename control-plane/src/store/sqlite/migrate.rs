@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
@@ -80,6 +80,99 @@ const STEPS: [&str; 2] = [
     CREATE INDEX execution_logs_of_trace ON execution_logs (trace_id);
     CREATE INDEX execution_logs_by_age ON execution_logs (created_at);
 ",
+    // Columns have the JSON names of what they hold; times are milliseconds since 1970.
+    "
+    CREATE TABLE delivery_logs (
+        id TEXT PRIMARY KEY,
+        orgId INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        createdAt INTEGER NOT NULL,
+        integrationConfigId TEXT NOT NULL,
+        eventType TEXT NOT NULL,
+        eventId TEXT NOT NULL,
+        messageId TEXT NOT NULL,
+        correlationId TEXT NOT NULL,
+        traceId TEXT NOT NULL,
+        errorCategory TEXT NOT NULL,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX delivery_logs_of_org ON delivery_logs (orgId, createdAt, id);
+    CREATE INDEX delivery_logs_of_status ON delivery_logs (orgId, status, createdAt, id);
+    CREATE INDEX delivery_logs_of_integration ON delivery_logs (orgId, integrationConfigId, createdAt, id);
+    CREATE INDEX delivery_logs_of_event ON delivery_logs (eventId, createdAt, id);
+    CREATE INDEX delivery_logs_of_message ON delivery_logs (messageId, createdAt, id);
+    CREATE INDEX delivery_logs_of_trace ON delivery_logs (traceId, createdAt, id);
+    CREATE INDEX delivery_logs_by_age ON delivery_logs (createdAt);
+    CREATE TABLE dlq (
+        id TEXT PRIMARY KEY,
+        orgId INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        createdAt INTEGER NOT NULL,
+        updatedAt INTEGER NOT NULL,
+        nextRetryAt INTEGER,
+        integrationConfigId TEXT NOT NULL,
+        eventType TEXT NOT NULL,
+        eventId TEXT NOT NULL,
+        traceId TEXT NOT NULL,
+        errorCategory TEXT NOT NULL,
+        gatewayId TEXT NOT NULL,
+        document TEXT NOT NULL,
+        originalPayload TEXT NOT NULL
+    );
+    CREATE INDEX dlq_of_org ON dlq (orgId, createdAt, id);
+    CREATE INDEX dlq_of_status ON dlq (orgId, status, createdAt, id);
+    CREATE INDEX dlq_of_integration ON dlq (orgId, integrationConfigId, createdAt, id);
+    CREATE INDEX dlq_by_age ON dlq (status, updatedAt);
+    -- Dead letters that are none any more, so that a batch that comes late does not bring them back.
+    CREATE TABLE dlq_gone (
+        id TEXT PRIMARY KEY,
+        goneAt INTEGER NOT NULL
+    );
+    CREATE INDEX dlq_gone_by_age ON dlq_gone (goneAt);
+    CREATE TABLE scheduled_integrations (
+        id TEXT PRIMARY KEY,
+        orgId INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        createdAt INTEGER NOT NULL,
+        updatedAt INTEGER NOT NULL,
+        scheduledFor INTEGER NOT NULL,
+        integrationConfigId TEXT NOT NULL,
+        eventType TEXT NOT NULL,
+        originalEventId TEXT NOT NULL,
+        gatewayId TEXT NOT NULL,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX scheduled_integrations_of_org ON scheduled_integrations (orgId, createdAt, id);
+    CREATE INDEX scheduled_integrations_of_status ON scheduled_integrations (orgId, status, createdAt, id);
+    CREATE INDEX scheduled_integrations_by_age ON scheduled_integrations (status, updatedAt);
+    CREATE TABLE commands (
+        id TEXT PRIMARY KEY,
+        orgId INTEGER NOT NULL,
+        gatewayId TEXT NOT NULL,
+        bulkId TEXT,
+        createdAt INTEGER NOT NULL,
+        sentAt INTEGER,
+        doneAt INTEGER,
+        -- How many objects it was carried out on, and how many not.
+        done INTEGER,
+        failed INTEGER,
+        document TEXT NOT NULL,
+        result TEXT
+    );
+    CREATE INDEX commands_of_gateway ON commands (gatewayId, id) WHERE doneAt IS NULL;
+    CREATE INDEX commands_of_bulk ON commands (bulkId) WHERE bulkId IS NOT NULL;
+    CREATE INDEX commands_by_age ON commands (createdAt);
+    CREATE TABLE bulk_retries (
+        id TEXT PRIMARY KEY,
+        orgId INTEGER NOT NULL,
+        createdAt INTEGER NOT NULL,
+        queuedAt INTEGER,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX bulk_retries_open ON bulk_retries (id) WHERE queuedAt IS NULL;
+    CREATE INDEX bulk_retries_by_age ON bulk_retries (createdAt);
+",
 ];
 
 #[cfg(test)]
@@ -94,7 +187,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         let refused = migrate(&mut connection).unwrap_err();
         assert!(
-            matches!(refused, MigrateError::Newer { found: 99, known: 2 }),
+            matches!(refused, MigrateError::Newer { found: 99, known: 3 }),
             "{refused:?}"
         );
     }

@@ -125,7 +125,7 @@ fn read(mut rows: Rows<'_>) -> Result<Vec<ExecutionRecord>, StoreError> {
 }
 
 /// What contains `text`, literally.
-fn pattern(text: &str) -> String {
+pub(super) fn pattern(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }

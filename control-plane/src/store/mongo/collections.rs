@@ -1,0 +1,158 @@
+//! The collections and their indexes.
+
+use filters::model::push::ObjectKind;
+use mongodb::bson::{Document, doc};
+use mongodb::{Collection, Database};
+
+use super::super::kept::Place;
+
+/// The collections. The names of those of objects, and of the last, are those of the product's source documents.
+#[derive(Debug)]
+pub(super) struct Collections {
+    pub(super) integrations: Collection<Document>,
+    pub(super) organizations: Collection<Document>,
+    pub(super) units: Collection<Document>,
+    pub(super) event_types: Collection<Document>,
+    pub(super) producer_keys: Collection<Document>,
+    pub(super) settings: Collection<Document>,
+    pub(super) versions: Collection<Document>,
+    pub(super) changes: Collection<Document>,
+    pub(super) gateways: Collection<Document>,
+    pub(super) execution_logs: Collection<Document>,
+    delivery_logs: Collection<Document>,
+    dead_letters: Collection<Document>,
+    dead_letters_gone: Collection<Document>,
+    scheduled: Collection<Document>,
+    commands: Collection<Document>,
+    bulk_retries: Collection<Document>,
+}
+
+impl Collections {
+    pub(super) fn of(database: &Database) -> Self {
+        Self {
+            integrations: database.collection("integration_configs"),
+            organizations: database.collection("organizations"),
+            units: database.collection("org_units"),
+            event_types: database.collection("event_types"),
+            producer_keys: database.collection("producer_keys"),
+            settings: database.collection("settings"),
+            versions: database.collection("version_history"),
+            changes: database.collection("version_changes"),
+            gateways: database.collection("gateways"),
+            execution_logs: database.collection("execution_logs"),
+            delivery_logs: database.collection(Place::DeliveryLogs.name()),
+            dead_letters: database.collection(Place::DeadLetters.name()),
+            dead_letters_gone: database.collection(Place::DeadLettersGone.name()),
+            scheduled: database.collection(Place::Scheduled.name()),
+            commands: database.collection(Place::Commands.name()),
+            bulk_retries: database.collection(Place::BulkRetries.name()),
+        }
+    }
+
+    /// The collection of the objects of one kind.
+    pub(super) fn objects(&self, kind: ObjectKind) -> &Collection<Document> {
+        match kind {
+            ObjectKind::Security => &self.settings,
+            ObjectKind::Organization => &self.organizations,
+            ObjectKind::Integration | ObjectKind::Outbound => &self.integrations,
+            ObjectKind::Unit => &self.units,
+            ObjectKind::EventType => &self.event_types,
+            ObjectKind::ProducerKey => &self.producer_keys,
+        }
+    }
+
+    /// The collection of what is told of deliveries.
+    pub(super) fn place(&self, place: Place) -> &Collection<Document> {
+        match place {
+            Place::DeliveryLogs => &self.delivery_logs,
+            Place::DeadLetters => &self.dead_letters,
+            Place::DeadLettersGone => &self.dead_letters_gone,
+            Place::Scheduled => &self.scheduled,
+            Place::Commands => &self.commands,
+            Place::BulkRetries => &self.bulk_retries,
+        }
+    }
+
+    /// Which index each of them has, and whether it is unique. Making one that is there already changes nothing.
+    pub(super) fn indexes(&self) -> Vec<(&Collection<Document>, Document, bool)> {
+        let mut indexes = vec![
+            (
+                &self.integrations,
+                doc! {"tenantId": 1, "direction": 1, "isActive": 1},
+                false,
+            ),
+            (
+                &self.integrations,
+                doc! {"tenantId": 1, "eventType": 1, "isActive": 1},
+                false,
+            ),
+            (
+                &self.integrations,
+                doc! {"orgId": 1, "direction": 1, "isActive": 1},
+                false,
+            ),
+            (&self.integrations, doc! {"rateLimits.enabled": 1}, false),
+            (&self.organizations, doc! {"orgId": 1}, true),
+            (&self.units, doc! {"rid": 1}, true),
+            (&self.units, doc! {"orgId": 1}, false),
+            (&self.event_types, doc! {"orgId": 1, "eventType": 1}, false),
+            (&self.event_types, doc! {"orgId": 1, "actionId": 1}, false),
+            (&self.producer_keys, doc! {"orgId": 1, "isActive": 1}, false),
+            (&self.producer_keys, doc! {"orgId": 1, "name": 1}, false),
+            (&self.versions, doc! {"at": 1}, false),
+            (&self.changes, doc! {"version": 1}, false),
+            (&self.gateways, doc! {"lastSeenAt": 1}, false),
+            (&self.execution_logs, doc! {"orgId": 1, "createdAt": -1}, false),
+            (
+                &self.execution_logs,
+                doc! {"status": 1, "orgId": 1, "createdAt": -1},
+                false,
+            ),
+            (
+                &self.execution_logs,
+                doc! {"integrationConfigId": 1, "createdAt": -1},
+                false,
+            ),
+            (&self.execution_logs, doc! {"traceId": 1}, false),
+            (&self.execution_logs, doc! {"createdAt": 1}, false),
+        ];
+        let not_unique = |(place, keys)| (self.place(place), keys, false);
+        indexes.extend(deliveries().into_iter().map(not_unique));
+        indexes
+    }
+}
+
+/// Indexes of what is told of deliveries: those of the product's source documents, and those that lists and old age ask
+/// for.
+fn deliveries() -> [(Place, Document); 25] {
+    [
+        (Place::DeliveryLogs, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
+        (
+            Place::DeliveryLogs,
+            doc! {"status": 1, "orgId": 1, "createdAt": -1, "_id": -1},
+        ),
+        (Place::DeliveryLogs, doc! {"integrationConfigId": 1, "createdAt": -1}),
+        (Place::DeliveryLogs, doc! {"correlationId": 1}),
+        (Place::DeliveryLogs, doc! {"traceId": 1}),
+        (Place::DeliveryLogs, doc! {"eventId": 1}),
+        (Place::DeliveryLogs, doc! {"messageId": 1}),
+        (Place::DeliveryLogs, doc! {"createdAt": 1}),
+        (Place::DeadLetters, doc! {"status": 1, "nextRetryAt": 1}),
+        (Place::DeadLetters, doc! {"orgId": 1, "status": 1}),
+        (Place::DeadLetters, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
+        (Place::DeadLetters, doc! {"integrationConfigId": 1, "createdAt": -1}),
+        (Place::DeadLetters, doc! {"status": 1, "updatedAt": 1}),
+        (Place::DeadLettersGone, doc! {"goneAt": 1}),
+        (Place::Scheduled, doc! {"scheduledFor": 1, "status": 1}),
+        (Place::Scheduled, doc! {"orgId": 1, "status": 1}),
+        (Place::Scheduled, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
+        (Place::Scheduled, doc! {"status": 1, "updatedAt": 1}),
+        (Place::Commands, doc! {"gatewayId": 1, "doneAt": 1, "_id": 1}),
+        (Place::Commands, doc! {"bulkId": 1}),
+        (Place::Commands, doc! {"orgId": 1, "createdAt": -1}),
+        (Place::Commands, doc! {"createdAt": 1}),
+        (Place::BulkRetries, doc! {"queuedAt": 1}),
+        (Place::BulkRetries, doc! {"orgId": 1, "createdAt": -1}),
+        (Place::BulkRetries, doc! {"createdAt": 1}),
+    ]
+}

@@ -1,0 +1,138 @@
+//! A batch of what gateways tell of deliveries, sorted by what becomes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use filters::model::command::CommandResult;
+use filters::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
+use jiff::Timestamp;
+
+use super::kept::{Kept, Query, Row, moment};
+use super::{Implementation, Store, StoreError};
+
+/// What a gateway told. Of an object that it told of several times, the last counts.
+#[derive(Debug)]
+pub struct Outcomes {
+    pub(super) gateway_id: Arc<str>,
+    /// Attempts; those that are there already stay as they are.
+    pub(super) logs: Vec<Row>,
+    /// Dead letters with when they changed, which take the place of older ones.
+    pub(super) letters: Vec<(Row, Timestamp)>,
+    /// Dead letters that are none any more, and never will be again.
+    pub(super) gone: Vec<String>,
+    /// Scheduled deliveries with when they changed, which take the place of older ones.
+    pub(super) scheduled: Vec<(Row, Timestamp)>,
+    /// Commands of this gateway, with what became of them; the first result stays.
+    pub(super) results: Vec<(String, CommandResult)>,
+}
+
+impl Outcomes {
+    /// Sorts the records of a gateway. Under whatever name they come, they are of the gateway that sends them.
+    ///
+    /// # Errors
+    /// If one of them cannot be written as JSON.
+    pub fn sort(gateway_id: &Arc<str>, records: Vec<DeliveryRecord>) -> Result<Self, StoreError> {
+        let mut logs: Vec<DeliveryLog> = Vec::new();
+        let mut letters: BTreeMap<String, DeadLetter> = BTreeMap::new();
+        let mut gone = BTreeSet::new();
+        let mut scheduled: BTreeMap<String, ScheduledDelivery> = BTreeMap::new();
+        let mut results: BTreeMap<String, CommandResult> = BTreeMap::new();
+        for record in records {
+            match record {
+                DeliveryRecord::Log(mut log) => {
+                    log.gateway_id = Arc::clone(gateway_id);
+                    logs.push(*log);
+                }
+                DeliveryRecord::DeadLetter(mut letter) => {
+                    letter.gateway_id = Arc::clone(gateway_id);
+                    letters.insert(letter.id.clone(), *letter);
+                }
+                DeliveryRecord::DeadLetterGone(id) => {
+                    letters.remove(&id);
+                    gone.insert(id);
+                }
+                DeliveryRecord::Scheduled(mut delivery) => {
+                    delivery.gateway_id = Arc::clone(gateway_id);
+                    scheduled.insert(delivery.id.clone(), *delivery);
+                }
+                DeliveryRecord::Commanded { id, result } => {
+                    results.entry(id).or_insert(result);
+                }
+            }
+        }
+        let dated = |updated_at: &str, row: Result<Row, StoreError>| Ok((row?, moment(updated_at)));
+        Ok(Self {
+            gateway_id: Arc::clone(gateway_id),
+            logs: logs.into_iter().map(DeliveryLog::into_row).collect::<Result<_, _>>()?,
+            letters: letters
+                .into_values()
+                .filter(|letter| !gone.contains(&letter.id))
+                .map(|letter| dated(&letter.updated_at.clone(), letter.into_row()))
+                .collect::<Result<_, StoreError>>()?,
+            gone: gone.into_iter().collect(),
+            scheduled: scheduled
+                .into_values()
+                .map(|delivery| dated(&delivery.updated_at.clone(), delivery.into_row()))
+                .collect::<Result<_, StoreError>>()?,
+            results: results.into_iter().collect(),
+        })
+    }
+}
+
+impl Store {
+    /// Keeps what a gateway told of deliveries and commands, so that a repeat of it changes nothing.
+    ///
+    /// # Errors
+    /// If the store does not work. Some of it may be kept.
+    pub async fn keep_outcomes(&self, outcomes: Outcomes) -> Result<(), StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.keep_outcomes(outcomes).await,
+            Implementation::Mongo(store) => store.keep_outcomes(outcomes).await,
+        }
+    }
+
+    /// The records that `query` asks for, newest first, without their large parts.
+    ///
+    /// # Errors
+    /// If the store does not work, or a record cannot be read.
+    pub async fn list<K: Kept>(&self, query: &Query) -> Result<Vec<K>, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.list(query).await,
+            Implementation::Mongo(store) => store.list(query).await,
+        }
+    }
+
+    /// How many records fit `query`, on all pages.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn count<K: Kept>(&self, query: &Query) -> Result<u64, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.count::<K>(query).await,
+            Implementation::Mongo(store) => store.count::<K>(query).await,
+        }
+    }
+
+    /// The record `id`, whole.
+    ///
+    /// # Errors
+    /// If the store does not work, or the record cannot be read.
+    pub async fn find<K: Kept>(&self, id: &str) -> Result<Option<K>, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.find(id).await,
+            Implementation::Mongo(store) => store.find(id).await,
+        }
+    }
+
+    /// Deletes what is told of deliveries and is over since before `before`, commands from before then, and attempts
+    /// beyond the newest `most`: at most `step` of each kind. Returns how many.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn prune_outcomes(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.prune_outcomes(before, most, step).await,
+            Implementation::Mongo(store) => store.prune_outcomes(before, most, step).await,
+        }
+    }
+}
