@@ -20,6 +20,7 @@ mod limited;
 mod needed;
 mod prepare;
 mod state;
+mod unique;
 
 use prepare::Prepared;
 pub use prepare::{Action, Outcome};
@@ -317,6 +318,10 @@ impl Draft {
         let number = base.snapshot.version + 1;
         let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
         needed::check(&snapshot, &change.delete).map_err(Refusal::Conflict)?;
+        let twice = unique::check(&snapshot, &change);
+        if !twice.is_empty() {
+            return Err(Refusal::Problems(places.relocate(twice)));
+        }
         let plan = filters::compile(&snapshot, base.plan.as_deref())
             .map_err(|problems| Refusal::Problems(limited::visible(places.relocate(problems), author)))?;
         let version = Version {

@@ -290,3 +290,88 @@ async fn an_export_of_every_kind_applied_again_changes_nothing() {
     let restarted = bench.restart().await;
     assert_eq!(restarted.get("/api/v1/export?orgId=648").await.is(200).body, export);
 }
+
+#[tokio::test]
+async fn what_only_one_may_have_is_refused_where_it_was_sent() {
+    let bench = Bench::start().await;
+    bench.send(Method::POST, ORGANIZATIONS, &clinic()).await.is(201);
+    bench.send(Method::POST, UNITS, &unit(84, 648)).await.is(201);
+    // Whether the other one comes before or after in the order of identifiers.
+    for (at, name) in [("m", "bill.paid"), ("a", "bill.paid"), ("z", "bill.paid")] {
+        let mut value = event_type(name);
+        value["id"] = json!(at);
+        let reply = bench.send(Method::POST, EVENT_TYPES, &value).await;
+        if at == "m" {
+            reply.is(201);
+            continue;
+        }
+        let refused = reply.is(400);
+        assert_eq!(refused.problems(), ["eventType", "actionId"]);
+        assert!(refused.text.contains("event type \\\"m\\\""), "{}", refused.text);
+    }
+    let mut other_organization = event_type("bill.paid");
+    other_organization["orgId"] = json!(7);
+    bench.send(Method::POST, EVENT_TYPES, &other_organization).await.is(201);
+
+    let key = |id: &str| json!({"id": id, "orgId": 648, "name": "his"});
+    bench
+        .send(Method::POST, "/api/v1/producer-keys", &key("m"))
+        .await
+        .is(201);
+    for id in ["a", "z"] {
+        let refused = bench
+            .send(Method::POST, "/api/v1/producer-keys", &key(id))
+            .await
+            .is(400);
+        assert_eq!(refused.problems(), ["name"]);
+    }
+    let number = bench.send(Method::POST, UNITS, &unit(648, 648)).await.is(400);
+    assert_eq!(number.problems(), ["rid"]);
+    let number = json!({"orgId": 84});
+    assert_eq!(
+        bench
+            .send(Method::POST, ORGANIZATIONS, &number)
+            .await
+            .is(400)
+            .problems(),
+        ["orgId"]
+    );
+}
+
+#[tokio::test]
+async fn problems_of_the_compiler_name_the_field_of_the_body() {
+    let bench = Bench::start().await;
+    let mut wrong = event_type("bill..paid");
+    wrong["schema"] = json!({"type": "objekt"});
+    let refused = bench.send(Method::POST, EVENT_TYPES, &wrong).await.is(400);
+    let paths = refused.problems();
+    assert!(paths.contains(&"eventType"), "{}", refused.text);
+    assert!(paths.iter().any(|path| path.starts_with("schema")), "{}", refused.text);
+    let verdict = bench
+        .send(Method::POST, &format!("{EVENT_TYPES}/validate"), &wrong)
+        .await
+        .is(200);
+    assert_eq!(verdict.body["valid"], false);
+
+    let mut wrong = outbound("Bills");
+    wrong["actionId"] = json!(43);
+    wrong["retry"] = json!({"type": "list", "delaysMs": []});
+    wrong["filter"] = json!({"field": "a"});
+    let refused = bench
+        .send(Method::POST, "/api/v1/outbound-integrations", &wrong)
+        .await
+        .is(400);
+    for path in ["actionId", "retry", "filter"] {
+        assert!(
+            refused.problems().iter().any(|found| found.starts_with(path)),
+            "{path}: {}",
+            refused.text
+        );
+    }
+    let mut zone = unit(84, 648);
+    zone["timezone"] = json!("Mars/Phobos");
+    assert_eq!(
+        bench.send(Method::POST, UNITS, &zone).await.is(400).problems(),
+        ["timezone"]
+    );
+}
