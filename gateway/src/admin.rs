@@ -4,6 +4,7 @@
 
 mod fault;
 mod listener;
+mod queue;
 mod routes;
 
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use filters::model::{InboundIntegration, Organization, Security};
 use serde::{Deserialize, Serialize};
 
 use self::fault::{AdminFault, Query};
+use crate::events::EventFlow;
 use crate::live::{Live, Shared};
 use crate::metrics::Metrics;
 use crate::sync::state::{Report, State as SyncState};
@@ -25,7 +27,7 @@ use crate::sync::state::{Report, State as SyncState};
 pub use self::listener::serve;
 
 /// What the admin listener tells about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     /// The live version.
     pub shared: Arc<Shared>,
@@ -35,6 +37,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// True once the process is to stop: it is not ready any more.
     pub stopping: Arc<AtomicBool>,
+    /// The event flow; `None` at a gateway that only proxies.
+    pub events: Option<Arc<EventFlow>>,
 }
 
 /// Every address of the admin listener.
@@ -45,6 +49,11 @@ fn router(context: Context) -> Router {
         .route("/metrics", get(metrics))
         .route("/config", get(config))
         .route("/routes", get(routes::list))
+        .route("/queue", get(queue::show))
+        .route("/queue/endpoints/{id}/pause", post(queue::pause))
+        .route("/queue/endpoints/{id}/resume", post(queue::resume))
+        .route("/queue/drain", post(queue::drain).delete(queue::undrain))
+        .route("/queue/events/{org}/{id}", get(queue::event))
         .fallback(fault::not_found)
         .method_not_allowed_fallback(fault::method_not_allowed)
         .with_state(context)
@@ -67,7 +76,10 @@ async fn readiness(State(context): State<Context>) -> Result<Json<Health>, Admin
 }
 
 async fn metrics(State(context): State<Context>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], context.metrics.render())
+    let depths = context.events.as_ref().map(|events| events.depths());
+    let metrics = &context.metrics;
+    let text = metrics.events.shown(depths.unwrap_or_default(), || metrics.render());
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], text)
 }
 
 #[derive(Deserialize)]

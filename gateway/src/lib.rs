@@ -7,6 +7,8 @@ pub mod config;
 pub mod data_dir;
 pub mod delivery;
 pub mod edge;
+pub mod events;
+pub mod ingest;
 pub mod limiter;
 pub mod live;
 pub mod metrics;

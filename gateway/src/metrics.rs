@@ -1,6 +1,7 @@
 //! What Prometheus scrapes: few series however many integrations there are, and handles that are bound before a
 //! request needs them.
 
+mod events;
 mod integration;
 mod labels;
 
@@ -10,9 +11,11 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
+pub use self::events::{Depth, EventMetrics};
 pub use self::integration::IntegrationMetrics;
 use self::integration::Integrations;
-pub use self::labels::{Failure, Outcome, Refusal, StatusClass};
+pub use self::labels::{Failure, Outcome, Pause, Refusal, StatusClass, Taken};
+use crate::queue::QueueMetrics;
 
 /// All metrics of one gateway.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ pub struct Metrics {
     pub records_waiting: IntGauge,
     /// Records of calls that were lost, as there was no room for them.
     pub records_dropped: IntCounter,
+    /// The event flow.
+    pub events: Arc<EventMetrics>,
+    /// The queue.
+    pub queue: QueueMetrics,
 }
 
 impl Metrics {
@@ -100,6 +107,8 @@ impl Metrics {
                 "Records of calls on their way to the control plane.",
             )?,
             records_dropped: counter("gateway_records_dropped_total", "Records of calls lost.")?,
+            events: Arc::new(EventMetrics::new(&registry, own_series)?),
+            queue: QueueMetrics::new(&registry)?,
             registry,
         })
     }

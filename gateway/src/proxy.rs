@@ -1,7 +1,9 @@
 //! The request flow, in the order of pingora's phases: each phase says what happens in it and leaves the how to its room.
 
 mod admit;
+mod body;
 mod call;
+mod events;
 mod exchange;
 mod fault;
 mod forward;
@@ -27,6 +29,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::access_log::AccessLog;
 use crate::edge::Guard;
+use crate::ingest::Ingest;
 use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
 use crate::records::Records;
@@ -45,7 +48,7 @@ pub struct Proxy {
     /// One line for each request.
     pub access_log: Arc<AccessLog>,
     /// Threads that run scripts.
-    pub scripts: ScriptPool,
+    pub scripts: Arc<ScriptPool>,
     /// True once the process is to stop: connections are not kept any more.
     pub stopping: Arc<AtomicBool>,
     /// How long an idle client connection is kept, in seconds.
@@ -56,6 +59,8 @@ pub struct Proxy {
     pub ticket: AtomicU64,
     /// Records of calls; `None` where no control plane takes them.
     pub records: Option<Arc<Records>>,
+    /// Takes events in; `None` at a gateway that only proxies.
+    pub ingest: Option<Arc<Ingest>>,
 }
 
 #[async_trait]
@@ -207,28 +212,37 @@ impl Proxy {
         let peer = peer_of(session);
         call.client = self.client(session, peer);
         call.ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
-        let route = admit::admit(&live, session.req_header(), call)?;
+        let Some(route) = admit::admit(&live, session.req_header(), call)? else {
+            Box::pin(events::run(self, &live, session, call)).await?;
+            return Ok(true);
+        };
         let total = Duration::from_millis(route.integration.timeouts.total_ms);
         if let Some(guard) = &call.guard {
             guard.client_within(total);
         }
         let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
         call.route = Some(route);
-        let waits = session.req_header().version == Version::HTTP_11
-            && session.req_header().headers.contains_key(header::EXPECT);
-        if waits && !session.is_body_done() {
-            // The body is wanted: what is known of the request was checked. The partner is not asked.
-            session
-                .write_continue_response()
-                .await
-                .map_err(|error| stream::client_fault(error, call))?;
-        }
+        self.welcome_body(session, call).await?;
         if exchange {
             let seen = self.seen(session);
             // Boxed, so that the future of a streamed request stays small: it is made and moved for each.
             Box::pin(exchange::run(self, session, call, &seen)).await?;
         }
         Ok(exchange)
+    }
+
+    /// Tells a client that waits for it to send its body. What is known of the request was checked; the partner is not
+    /// asked.
+    async fn welcome_body(&self, session: &mut Session, call: &Call) -> Result<(), Fault> {
+        let waits = session.req_header().version == Version::HTTP_11
+            && session.req_header().headers.contains_key(header::EXPECT);
+        if waits && !session.is_body_done() {
+            session
+                .write_continue_response()
+                .await
+                .map_err(|error| stream::client_fault(error, call))?;
+        }
+        Ok(())
     }
 
     /// Says `Connection: close` in the answer if the process is to stop: the connection will not be there for another.

@@ -1,5 +1,6 @@
 //! The process: builds everything, listens, and stops without losing what is in flight.
 
+mod end;
 mod front;
 mod listener;
 
@@ -18,21 +19,23 @@ use pingora::server::Fds;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::access_log::{self, AccessLog};
 use crate::admin;
 use crate::config::ProcessConfig;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::delivery::Attempts;
 use crate::edge::EdgeLimits;
 use crate::edge::head::{HeadLimits, MOST_HEADERS};
+use crate::events::EventFlow;
 use crate::live::{Deps, Shared};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
+use crate::queue::QueueError;
 use crate::scripts::{ScriptLimits, ScriptPool};
 use crate::sync::{self, SyncError};
 use front::{Front, Reports};
@@ -56,6 +59,9 @@ pub enum ServerError {
     /// The config flow cannot start.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// The queue cannot be opened.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} (listen.{name}): {source}")]
     Bind {
@@ -93,8 +99,6 @@ pub enum ServerError {
 /// Bytes of a connection's read and write buffers. An answer that fits into the second leaves in one system call.
 const READ_BUFFER: usize = 4 * 1024;
 const WRITE_BUFFER: usize = 8 * 1024;
-/// How long idle connections are kept after the listeners went to a new process, so that each can be told to close.
-const UPGRADE_LINGER: Duration = Duration::from_secs(5);
 /// How long a new process waits for its configuration before it takes the listeners over.
 const PLAN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -121,9 +125,12 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         source,
     })?;
     let admin_address = admin_listener.local_addr().map_err(ServerError::Signals)?;
+    let deps = Deps::new(&config, Arc::clone(&metrics))?;
+    let scripts = Arc::new(ScriptPool::new(config.scripts.threads, script_limits(&config)));
+    let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
     let context = sync::Context {
         shared: Arc::clone(&shared),
-        deps: Deps::new(&config, Arc::clone(&metrics))?,
+        deps,
         data_dir,
     };
     let config_flow = sync::start(&config, context, &stop, &tasks)?;
@@ -132,6 +139,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         state: config_flow.state,
         metrics: Arc::clone(&metrics),
         stopping: Arc::clone(&stopping),
+        events: events.clone(),
     };
     tasks.spawn(admin::serve(admin_listener, admin, stop.clone()));
     let listener = listen(&config, &shared, take_over).await?;
@@ -139,20 +147,21 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         shared,
         metrics: Arc::clone(&metrics),
         access_log: Arc::clone(&access_log),
-        scripts: ScriptPool::new(config.scripts.threads, script_limits(&config)),
+        scripts,
         stopping: Arc::clone(&stopping),
         keep_alive_seconds: config.edge.keep_alive_seconds,
         trusted_proxies: config.edge.trusted_proxies.clone(),
         ticket: AtomicU64::new(0),
         records: config_flow.records,
+        ingest: events.as_ref().map(|events| events.ingest()),
     };
     let trusted = trusted_file(&config)?;
     let mut service = Serving::start(&config, proxy, &listener, trusted, &tasks);
     report(&config, listener.address, admin_address)?;
-    wait_for_the_end(&config, &listener, &access_log, &mut service).await?;
+    let end = end::wait(&config, &listener, &access_log, &mut service).await?;
     stopping.store(true, Ordering::Relaxed);
     service.close();
-    drain(&metrics, config.shutdown.grace()).await;
+    end::wind_down(&config, &metrics, events.as_deref(), end).await;
     stop.cancel();
     tasks.close();
     if tokio::time::timeout(TASKS_PATIENCE, tasks.wait()).await.is_err() {
@@ -172,6 +181,28 @@ fn open_access_log(config: &ProcessConfig, metrics: &Metrics) -> Result<AccessLo
         errors: metrics.access_log_errors.clone(),
     };
     AccessLog::open(&config.access_log.output, counters)
+}
+
+/// Opens the queue and begins to deliver, unless the gateway is only to proxy.
+async fn open_events(
+    config: &ProcessConfig,
+    shared: &Shared,
+    metrics: &Arc<Metrics>,
+    scripts: &Arc<ScriptPool>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Option<Arc<EventFlow>>, ServerError> {
+    if !config.ingest.enabled {
+        return Ok(None);
+    }
+    let attempts = Arc::new(Attempts::new(
+        Arc::clone(scripts),
+        config.gateway_id().into(),
+        &config.data_dir.0.join("attempts"),
+        config.delivery.content_bytes,
+    ));
+    let flow = EventFlow::start(config, shared, Arc::clone(metrics), attempts, stop, tasks).await?;
+    Ok(Some(flow))
 }
 
 fn script_limits(config: &ProcessConfig) -> ScriptLimits {
@@ -311,69 +342,4 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     std::fs::write(&beside, text)?;
     std::fs::rename(&beside, path)
-}
-
-/// Returns when the process is to end: told to stop, or relieved by a new process.
-async fn wait_for_the_end(
-    config: &ProcessConfig,
-    listener: &Listener,
-    access_log: &AccessLog,
-    service: &mut Serving,
-) -> Result<(), ServerError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Signals)?;
-    let mut quit = signal(SignalKind::quit()).map_err(ServerError::Signals)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(ServerError::Signals)?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => info!("told to stop by SIGTERM"),
-            _ = interrupt.recv() => info!("told to stop by SIGINT"),
-            _ = hang_up.recv() => {
-                access_log.reopen();
-                continue;
-            }
-            _ = quit.recv() => {
-                if !hand_over(config, listener).await {
-                    continue;
-                }
-                service.linger.send_replace(UPGRADE_LINGER);
-            }
-        }
-        return Ok(());
-    }
-}
-
-/// Hands the listeners to a new process. False if there is none; this one then goes on.
-async fn hand_over(config: &ProcessConfig, listener: &Listener) -> bool {
-    let path = config.upgrade_socket();
-    let listener = Listener { ..*listener };
-    let sent = {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || listener.hand_over(&path)).await
-    };
-    match sent.unwrap_or_else(|error| Err(io::Error::other(error))) {
-        Ok(()) => {
-            info!("the listeners went to a new process");
-            true
-        }
-        Err(error) => {
-            error!(socket = %path.display(), %error, "no process takes the listeners over; start one with --upgrade first");
-            false
-        }
-    }
-}
-
-/// Waits until nothing is in flight, at most for `grace`.
-async fn drain(metrics: &Metrics, grace: Duration) {
-    let idle = async {
-        while metrics.in_flight.get() > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    if tokio::time::timeout(grace, idle).await.is_err() {
-        warn!(
-            in_flight = metrics.in_flight.get(),
-            "requests were still in flight at the end of the grace time"
-        );
-    }
 }

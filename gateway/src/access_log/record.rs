@@ -32,7 +32,7 @@ pub struct AccessRecord<'a> {
     pub integration: Option<&'a str>,
     /// Organization of that integration.
     pub org_id: Option<u64>,
-    /// Name of the credential that the client showed.
+    /// Name of the credential that the client showed, or of the producer.
     pub consumer: Option<&'a str>,
     /// How the request was carried.
     pub mode: Option<RouteMode>,
@@ -48,13 +48,15 @@ pub struct AccessRecord<'a> {
     pub fault_reason: Option<&'a str>,
 }
 
-/// How a request is carried to the partner.
+/// How a request is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RouteMode {
     /// Passed on as it comes.
     Stream,
     /// Read as a whole, then passed on.
     Exchange,
+    /// Not at all: it handed over events, which are kept.
+    Ingest,
 }
 
 impl RouteMode {
@@ -63,6 +65,7 @@ impl RouteMode {
         match self {
             Self::Stream => "stream",
             Self::Exchange => "exchange",
+            Self::Ingest => "ingest",
         }
     }
 }

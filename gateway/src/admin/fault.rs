@@ -38,6 +38,16 @@ impl AdminFault {
         )
     }
 
+    pub(super) fn unknown(error: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", error)
+    }
+
+    pub(super) fn invalid(field: &str, message: String) -> Self {
+        let mut fault = Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "the query is wrong");
+        fault.problems = vec![Problem::new(field, message)];
+        fault
+    }
+
     fn new(status: StatusCode, code: &'static str, error: impl Into<String>) -> Self {
         Self {
             status,
@@ -80,15 +90,33 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The parameters of a path; those that cannot be read are answered in the shape of errors.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = AdminFault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => {
+                let mut fault = AdminFault::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "the path is wrong");
+                fault.problems = vec![Problem::new("path", rejection.body_text())];
+                Err(fault)
+            }
+        }
+    }
+}
+
 pub(super) async fn not_found(uri: Uri) -> AdminFault {
     let error = format!(
-        "there is nothing at {}; ask /healthz, /readyz, /metrics, /config or /routes",
+        "there is nothing at {}; ask /healthz, /readyz, /metrics, /config, /routes or /queue",
         uri.path()
     );
     AdminFault::new(StatusCode::NOT_FOUND, "NOT_FOUND", error)
 }
 
 pub(super) async fn method_not_allowed(method: Method) -> AdminFault {
-    let error = format!("{method} is not allowed here; everything is asked for with GET");
+    let error = format!("{method} is not allowed here; the field Allow says what is");
     AdminFault::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", error)
 }

@@ -29,6 +29,7 @@ impl Served {
             state: Arc::clone(&rig.state),
             metrics: rig.metrics(),
             stopping: Arc::clone(&stopping),
+            events: None,
         };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, context, stop.clone()));
@@ -192,6 +193,11 @@ async fn errors_have_the_one_shape() {
         ("POST", "/config", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/config?ful=true", 400, "VALIDATION_ERROR"),
         ("GET", "/routes?limit=many", 400, "VALIDATION_ERROR"),
+        ("GET", "/queue?limit=many", 400, "VALIDATION_ERROR"),
+        ("GET", "/queue", 404, "NOT_FOUND"),
+        ("PUT", "/queue/drain", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/queue/endpoints/x/pause", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/queue/events/one/B-1", 400, "VALIDATION_ERROR"),
     ] {
         let (found, body) = served.ask(method, path).await;
         let body: filters::fault::ErrorBody = serde_json::from_str(&body).unwrap();

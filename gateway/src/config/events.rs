@@ -147,6 +147,8 @@ pub struct Delivery {
     pub organization_percent: u8,
     /// Bytes of payloads that wait in memory for their delivery; those of others are read again when they are due.
     pub memory_bytes: u64,
+    /// Bytes of content that attempts keep in temporary files at a time, where an enrichment fetches much.
+    pub content_bytes: u64,
     /// Milliseconds that a process waits for its attempts when it hands the queue to a new one; those that are not done
     /// by then are made again by the new one.
     pub hand_over_ms: u64,
@@ -162,6 +164,7 @@ impl Delivery {
         found.range("delivery.maxInFlight", self.max_in_flight, 1..=100_000);
         found.range("delivery.organizationPercent", self.organization_percent, 1..=100);
         found.range("delivery.memoryBytes", self.memory_bytes, 1 << 20..=1 << 40);
+        found.range("delivery.contentBytes", self.content_bytes, 1 << 20..=1 << 50);
         found.range("delivery.handOverMs", self.hand_over_ms, 0..=60_000);
     }
 }
@@ -172,6 +175,7 @@ impl Default for Delivery {
             max_in_flight: 2_048,
             organization_percent: 50,
             memory_bytes: 128 << 20,
+            content_bytes: 2 << 30,
             hand_over_ms: 1_500,
         }
     }

@@ -28,7 +28,7 @@ macro_rules! labels {
 labels! {
     /// How a request ended.
     Outcome {
-        /// The partner answered, and the client got it all.
+        /// The partner answered, or events were taken in, and the client got it all.
         Answered = "answered",
         /// The gateway refused it before the partner was called; see [`Refusal`].
         Refused = "refused",
@@ -72,6 +72,12 @@ labels! {
         RateLimitedOrganization = "rate_limited_organization",
         /// The request cannot be mapped to the partner's form (422).
         Unmappable = "unmappable",
+        /// Events that were handed over are wrong (400, 413, 415, 422).
+        InvalidEvent = "invalid_event",
+        /// The organization has too many open deliveries (429).
+        OrganizationShare = "organization_share",
+        /// No events can be taken in now (503).
+        Overloaded = "overloaded",
         /// Too many connections (the connection is closed, or 503).
         TooManyConnections = "too_many_connections",
         /// There is no configuration yet, or the gateway is stopping (503).
@@ -94,6 +100,34 @@ labels! {
         Transform = "transform",
         /// A fault of the gateway.
         Internal = "internal",
+    }
+}
+
+labels! {
+    /// What became of an event that was handed over.
+    Taken {
+        /// It is on disk.
+        New = "new",
+        /// It was there already.
+        Repeat = "repeat",
+        /// It was refused.
+        Refused = "refused",
+    }
+}
+
+labels! {
+    /// Why no events are taken in for a while.
+    Pause {
+        /// Somebody said so, or the gateway is stopping.
+        Draining = "draining",
+        /// Too many deliveries are open.
+        OpenDeliveries = "open_deliveries",
+        /// The queue's files are as large as they may be.
+        QueueBytes = "queue_bytes",
+        /// The disk is almost full.
+        DiskSpace = "disk_space",
+        /// The control plane does not take the records.
+        SpoolBytes = "spool_bytes",
     }
 }
 

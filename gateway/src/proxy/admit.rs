@@ -20,19 +20,24 @@ use crate::live::{IntegrationRuntime, Live};
 
 /// Where the runtime addresses of integrations start: `/api/v1/integrations/{type}?orgId=N`.
 const RUNTIME_ADDRESS: &str = "/api/v1/integrations/";
-/// Other paths that integrations cannot have on the gateway's own hosts.
-const RESERVED: [&str; 3] = ["/api/v1/integrations", "/api/v1/events", "/webhook"];
+/// Where events are handed over.
+const EVENTS: &str = "/api/v1/events";
+/// Paths that integrations cannot have on the gateway's own hosts.
+const RESERVED: [&str; 3] = ["/api/v1/integrations", EVENTS, "/webhook"];
 
-/// Decides where a request goes, and notes whose it is.
+/// Decides where a request goes, and notes whose it is. `None` for one that hands over events: it goes nowhere.
 ///
 /// # Errors
 /// Why it does not go anywhere.
-pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call) -> Result<Route, Fault> {
+pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call) -> Result<Option<Route>, Fault> {
     let authority = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = authority.and_then(host::of_authority).ok_or(Fault::NotFound)?;
     let path = path::canonical(request.uri.path()).map_err(Fault::Path)?;
     let query = request.uri.query();
     let found = if is_own(live, &host, &path) {
+        if path == EVENTS {
+            return Ok(None);
+        }
         runtime_address(live, &path, query, request)?
     } else {
         route(live, &host, &path, request)?
@@ -44,7 +49,7 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call) -> Re
     let credential = authenticate(found.integration, &request.headers, query)?;
     let limits = within_limits(runtime, credential, call.client)?;
     let integration = found.integration;
-    check_length(integration, &request.headers)?;
+    check_length(integration.body_limits.request_bytes, &request.headers)?;
     let target = runtime
         .targets
         .get(integration.pick(call.ticket))
@@ -67,7 +72,7 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call) -> Re
     );
     let path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(path_and_query))
         .map_err(|error| Fault::Internal(format!("the partner's path is not valid: {error}")))?;
-    Ok(Route {
+    Ok(Some(Route {
         integration: Arc::clone(integration),
         group_key: runtime.group_key,
         target: Arc::clone(target),
@@ -82,7 +87,7 @@ pub(super) fn admit(live: &Live, request: &RequestHeader, call: &mut Call) -> Re
             .and_then(|index| integration.inbound.names().get(index))
             .cloned(),
         limits,
-    })
+    }))
 }
 
 /// An integration, and what its rule made of the path.
@@ -151,7 +156,7 @@ fn authenticate(integration: &Integration, headers: &HeaderMap, query: Option<&s
         .map_err(|refusal| Fault::Unauthorized(refusal, integration.inbound.challenge()))
 }
 
-type LimitFields = (http::HeaderValue, http::HeaderValue);
+pub(super) type LimitFields = (http::HeaderValue, http::HeaderValue);
 
 fn within_limits(
     runtime: &IntegrationRuntime,
@@ -165,7 +170,7 @@ fn within_limits(
     }
 }
 
-fn exceeded(verdict: &Verdict<'_>) -> Exceeded {
+pub(super) fn exceeded(verdict: &Verdict<'_>) -> Exceeded {
     Exceeded {
         scope: verdict.policy.scope(),
         policy: verdict.policy_value(),
@@ -174,16 +179,15 @@ fn exceeded(verdict: &Verdict<'_>) -> Exceeded {
     }
 }
 
-/// Refuses a body that says itself that it is too large, before any of it is read.
-fn check_length(integration: &Integration, headers: &HeaderMap) -> Result<(), Fault> {
+/// Refuses a body that says itself that it is too large, before any of it is read. Returns the length, if it is said.
+pub(super) fn check_length(most: u64, headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let most = integration.body_limits.request_bytes;
     if length.is_some_and(|length| length > most) {
         Err(Fault::BodyTooLarge(most))
     } else {
-        Ok(())
+        Ok(length)
     }
 }
 

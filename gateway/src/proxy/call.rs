@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
+use filters::plan::events::Producer;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 
@@ -27,6 +28,8 @@ pub struct Call {
     pub(crate) ticket: u64,
     /// The integration that answers to host and path, whatever becomes of the request then.
     pub(crate) runtime: Option<Arc<IntegrationRuntime>>,
+    /// Set where the request hands over events; the producer once it is known.
+    pub(crate) events: Option<Events>,
     /// Set once the request is admitted.
     pub(crate) route: Option<Route>,
     pub(crate) fault: Option<Fault>,
@@ -59,6 +62,13 @@ impl Identity {
             trace,
         }
     }
+}
+
+/// A request that hands over events.
+#[derive(Default)]
+pub(crate) struct Events {
+    /// Who does.
+    pub(crate) producer: Option<Arc<Producer>>,
 }
 
 /// Where the request goes.
@@ -99,6 +109,7 @@ impl Call {
             client: None,
             ticket: 0,
             runtime: None,
+            events: None,
             route: None,
             fault: None,
             upstream: Upstream::default(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use egress::Answer;
 use filters::plan::{Integration, Mode, Transform};
 use filters::script::ScriptContext;
@@ -15,48 +15,21 @@ use super::Proxy;
 use super::call::{Call, Route};
 use super::fault::Fault;
 use super::forward::{self, Seen};
-use super::{respond, stream};
+use super::{body, respond, stream};
 
 /// Carries one request to its end.
 ///
 /// # Errors
 /// Why the client has to be told of a fault; nothing was written to it then.
 pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, seen: &Seen) -> Result<(), Fault> {
-    let body = read_body(session, call).await?;
-    let request = request(proxy, session, call, seen, body).await?;
-    let answer = call_partner(session, call, request).await?;
-    deliver(proxy, session, call, answer).await
-}
-
-/// Reads the client's body up to its limit.
-async fn read_body(session: &mut Session, call: &mut Call) -> Result<Bytes, Fault> {
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
     let most = route.integration.body_limits.request_bytes;
-    let mut whole = BytesMut::new();
-    let mut first = None;
-    loop {
-        let chunk = session
-            .read_request_body()
-            .await
-            .map_err(|error| stream::client_fault(error, call))?;
-        let Some(chunk) = chunk else { break };
-        call.request_bytes += chunk.len() as u64;
-        if call.request_bytes > most {
-            return Err(Fault::BodyTooLarge(most));
-        }
-        // A body that came in one piece is not copied.
-        match first.take() {
-            None if whole.is_empty() => first = Some(chunk),
-            Some(earlier) => {
-                whole.extend_from_slice(&earlier);
-                whole.extend_from_slice(&chunk);
-            }
-            None => whole.extend_from_slice(&chunk),
-        }
-    }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    let body = body::read(session, call, most, |_| Ok(())).await?;
+    let request = request(proxy, session, call, seen, body).await?;
+    let answer = call_partner(session, call, request).await?;
+    deliver(proxy, session, call, answer).await
 }
 
 /// Makes the partner's request.

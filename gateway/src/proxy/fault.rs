@@ -4,6 +4,7 @@ use std::fmt;
 
 use egress::EgressError;
 use filters::auth::AuthRefusal;
+use filters::event::EventFault;
 use filters::fault::ErrorBody;
 use filters::model::Problem;
 use filters::path::PathRefusal;
@@ -13,6 +14,7 @@ use filters::transform::MappingFault;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::clock;
+use crate::ingest::pressure::Overload;
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY, Scope};
 use crate::metrics::{Failure, Refusal};
 
@@ -55,6 +57,12 @@ pub(crate) enum Fault {
     Egress(EgressError),
     /// The same on the streaming path.
     Stream(StreamFailure),
+    /// Events cannot be taken in now.
+    Overloaded(Overload),
+    /// The events that were handed over are wrong.
+    Event(Box<EventFault>),
+    /// A parameter of the query is wrong.
+    Query(Problem),
     /// The client went away.
     ClientGone,
     /// A fault of the gateway.
@@ -96,14 +104,21 @@ impl Fault {
     /// The HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Path(_) | Self::OrgId | Self::BadHeaders | Self::BodyBroken | Self::RequestMapping(_) => 400,
+            Self::Path(_)
+            | Self::OrgId
+            | Self::BadHeaders
+            | Self::BodyBroken
+            | Self::RequestMapping(_)
+            | Self::Query(_) => 400,
             Self::Unauthorized(..) => 401,
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge(_) => 413,
             Self::BodyEncoded => 415,
-            Self::RateLimited(_) => 429,
+            Self::RateLimited(_) | Self::Overloaded(Overload::OrganizationShare) => 429,
+            Self::Overloaded(_) => 503,
+            Self::Event(fault) => fault.status().as_u16(),
             Self::ClientGone => 499,
             Self::Internal(_) => 500,
             Self::Script(_, ScriptFault::Busy) => 503,
@@ -123,12 +138,15 @@ impl Fault {
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Self::Path(_) | Self::BadHeaders | Self::BodyBroken => "BAD_REQUEST",
-            Self::OrgId | Self::RequestMapping(_) | Self::Script("request", ScriptFault::BadInput { .. }) => {
-                "VALIDATION_ERROR"
-            }
+            Self::OrgId
+            | Self::RequestMapping(_)
+            | Self::Query(_)
+            | Self::Script("request", ScriptFault::BadInput { .. }) => "VALIDATION_ERROR",
             Self::Script(_, ScriptFault::Busy) => "SERVICE_UNAVAILABLE",
             Self::Unauthorized(..) => "UNAUTHORIZED",
-            Self::RateLimited(_) => "RATE_LIMITED",
+            Self::RateLimited(_) | Self::Overloaded(Overload::OrganizationShare) => "RATE_LIMITED",
+            Self::Overloaded(_) => "SERVICE_UNAVAILABLE",
+            Self::Event(fault) => fault.code(),
             Self::BodyTooLarge(_) => "PAYLOAD_TOO_LARGE",
             Self::BodyTimeout => "REQUEST_TIMEOUT",
             Self::BodyEncoded => "UNSUPPORTED_MEDIA_TYPE",
@@ -176,6 +194,11 @@ impl Fault {
                 "the partner cannot be reached".to_owned()
             }
             Self::Egress(_) | Self::Stream(_) => "the partner gave no valid answer".to_owned(),
+            Self::Overloaded(overload) => {
+                format!("{}; try again after the time in Retry-After", overload.message())
+            }
+            Self::Event(fault) => fault.to_string(),
+            Self::Query(problem) => format!("the query is wrong: {problem}"),
             Self::ClientGone => "the client went away".to_owned(),
             Self::Internal(_) => "the gateway failed; the request id names the log line".to_owned(),
         }
@@ -185,6 +208,8 @@ impl Fault {
     fn problems(&self) -> Vec<Problem> {
         match self {
             Self::RequestMapping(fault) => vec![problem_of(fault)],
+            Self::Event(fault) => fault.problems.clone(),
+            Self::Query(problem) => vec![problem.clone()],
             Self::OrgId => vec![Problem::new("orgId", "must be there once, as a number")],
             _ => Vec::new(),
         }
@@ -204,6 +229,10 @@ impl Fault {
                     (RATELIMIT.clone(), exceeded.limit.clone()),
                 ];
                 limits.into_iter().chain(retry).collect()
+            }
+            Self::Overloaded(overload) => {
+                let seconds = HeaderValue::from(overload.retry_after_seconds());
+                vec![(header::RETRY_AFTER, seconds)]
             }
             Self::NotReady | Self::Script(_, ScriptFault::Busy) => {
                 vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
@@ -231,7 +260,10 @@ impl Fault {
             Self::NotFound => Counted::Refused(Refusal::NotFound),
             Self::MethodNotAllowed(_) => Counted::Refused(Refusal::MethodNotAllowed),
             Self::Path(_) => Counted::Refused(Refusal::AmbiguousPath),
-            Self::OrgId | Self::BadHeaders => Counted::Refused(Refusal::BadRequest),
+            Self::OrgId | Self::BadHeaders | Self::Query(_) => Counted::Refused(Refusal::BadRequest),
+            Self::Overloaded(Overload::OrganizationShare) => Counted::Refused(Refusal::OrganizationShare),
+            Self::Overloaded(_) => Counted::Refused(Refusal::Overloaded),
+            Self::Event(_) => Counted::Refused(Refusal::InvalidEvent),
             Self::Unauthorized(..) => Counted::Refused(Refusal::Unauthorized),
             Self::RateLimited(exceeded) => Counted::Refused(exceeded.scope.into()),
             Self::BodyTooLarge(_) => Counted::Refused(Refusal::BodyTooLarge),
@@ -276,6 +308,11 @@ impl fmt::Display for Fault {
             Self::Script(side, ScriptFault::Runtime { line, .. }) => match line {
                 Some(line) => write!(f, "the {side} script failed at line {line}"),
                 None => write!(f, "the {side} script failed"),
+            },
+            // Its problems say where, and no value.
+            Self::Event(fault) => match fault.problems.first() {
+                Some(problem) if !problem.path.is_empty() => write!(f, "{fault} ({})", problem.path),
+                _ => fault.fmt(f),
             },
             other => f.write_str(&other.message()),
         }

@@ -64,10 +64,14 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
     let integration = call.runtime.as_ref().map(|runtime| &runtime.integration);
     let duration = call.started.elapsed();
     let reason = call.fault.as_ref().map(ToString::to_string);
-    let mode = integration.map(|integration| match integration.mode {
-        filters::plan::Mode::Stream => RouteMode::Stream,
-        filters::plan::Mode::Exchange { .. } => RouteMode::Exchange,
-    });
+    let producer = call.events.as_ref().and_then(|events| events.producer.as_deref());
+    let mode = match (&call.events, integration) {
+        (Some(_), _) => Some(RouteMode::Ingest),
+        (None, integration) => integration.map(|integration| match integration.mode {
+            filters::plan::Mode::Stream => RouteMode::Stream,
+            filters::plan::Mode::Exchange { .. } => RouteMode::Exchange,
+        }),
+    };
     proxy.access_log.write(&AccessRecord {
         at: SystemTime::now()
             .checked_sub(duration)
@@ -85,8 +89,14 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
         status,
         code: call.fault.as_ref().map(Fault::code),
         integration: integration.map(|integration| &*integration.id),
-        org_id: integration.map(|integration| integration.source.org_id),
-        consumer: call.route.as_ref().and_then(|route| route.consumer.as_deref()),
+        org_id: integration
+            .map(|integration| integration.source.org_id)
+            .or(producer.map(|producer| producer.org_id)),
+        consumer: call
+            .route
+            .as_ref()
+            .and_then(|route| route.consumer.as_deref())
+            .or(producer.map(|producer| &*producer.name)),
         mode,
         request_bytes: call.request_bytes,
         response_bytes: call.response_bytes,
