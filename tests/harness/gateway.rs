@@ -108,7 +108,17 @@ impl Setup {
     }
 
     /// Starts it and waits until it listens, whether or not it has a plan.
+    ///
+    /// # Panics
+    /// If it ends before.
     pub async fn start_listening(self) -> Gateway {
+        self.try_start_listening()
+            .await
+            .expect("the gateway ended before it listened")
+    }
+
+    /// The same, but `None` if it is killed before it listens.
+    pub async fn try_start_listening(self) -> Option<Gateway> {
         let settings = self.settings_file();
         let ports_file = settings.with_extension("ports");
         let mut command = Command::new(binaries::find("gateway"));
@@ -121,14 +131,14 @@ impl Setup {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("RUST_LOG");
         let mut process = Process::start("gateway", command, self.folder.path());
-        let ports = process.ports(&ports_file).await;
-        Gateway {
+        let ports = process.ports_unless_killed(&ports_file).await?;
+        Some(Gateway {
             http: ports.address("http"),
             ports,
             process,
             setup: self,
             client: client(),
-        }
+        })
     }
 
     /// Starts it and waits until it is ready to serve.
@@ -210,6 +220,11 @@ impl Gateway {
     /// A GET on the admin listener.
     pub async fn admin_get(&self, path: &str) -> Reply {
         Reply::of(self.client.get(format!("http://{}{path}", self.admin()))).await
+    }
+
+    /// Another call on the admin listener.
+    pub async fn admin_call(&self, method: Method, path: &str) -> Reply {
+        Reply::of(self.client.request(method, format!("http://{}{path}", self.admin()))).await
     }
 
     /// Waits until `/readyz` says yes.
