@@ -6,6 +6,7 @@
 
 pub mod framing;
 pub mod head;
+mod idle;
 pub mod refusal;
 mod transport;
 
@@ -187,7 +188,7 @@ impl Guard {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(false)),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                // Between requests the keep-alive timeout of the server rules; within a head this one does.
+                // Between requests the time to be idle rules; within a head this one does.
                 Poll::Pending if self.held.is_empty() => return Poll::Pending,
                 Poll::Pending => {
                     ready!(self.poll_deadline(cx, self.limits.head_timeout));

@@ -280,6 +280,8 @@ impl Serving {
             sink,
             max_connections: config.edge.max_connections,
             linger: lingering,
+            keep_alive: Duration::from_secs(config.edge.keep_alive_seconds),
+            end_idle: watch::Sender::new(false),
         };
         let address = listener.address.to_string();
         let mut sockets = Fds::new();
