@@ -76,6 +76,7 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, call: &mut Call) -> pingora::Result<()> {
         call.in_flight = Some(Held::new(&self.metrics.in_flight));
+        stream::forget_case(session.req_header_mut());
         if self.stopping.load(Ordering::Relaxed) || session.is_upgrade_req() {
             session.set_keepalive(None);
         } else if session.get_keepalive().is_some() {

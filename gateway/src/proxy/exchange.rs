@@ -6,7 +6,7 @@ use bytes::Bytes;
 use egress::Answer;
 use filters::plan::{Integration, Mode, Transform};
 use filters::script::ScriptContext;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use http_body_util::Full;
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
@@ -127,7 +127,7 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
         _ => return pass_on(proxy, session, call, answer).await,
     };
     proxy.close_if_stopping(session);
-    let mut head = answer_head(&answer, call).map_err(internal)?;
+    let mut head = answer_head(&answer, call);
     if session.req_header().method == Method::HEAD || respond::has_no_body(answer.status) {
         return respond::send(session, call, head, Bytes::new())
             .await
@@ -155,7 +155,7 @@ async fn deliver(proxy: &Proxy, session: &mut Session, call: &mut Call, answer: 
 
 async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
     proxy.close_if_stopping(session);
-    let mut head = answer_head(&answer, call).map_err(internal)?;
+    let mut head = answer_head(&answer, call);
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
     // Where both are there, the coding says where the body ends (RFC 9112 section 6.3).
     let is_chunked = answer.headers.contains_key(header::TRANSFER_ENCODING);
@@ -197,17 +197,19 @@ fn internal(error: Box<pingora::Error>) -> Fault {
 }
 
 /// The head of the client's answer: the partner's fields without those of its connection.
-fn answer_head(answer: &Answer, call: &Call) -> pingora::Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 6))?;
+fn answer_head(answer: &Answer, call: &Call) -> ResponseHeader {
+    let mut head = Response::new(()).into_parts().0;
+    head.status = answer.status;
+    head.headers.reserve(answer.headers.len() + 6);
     let drops = [header::CONTENT_LENGTH, header::SERVER];
     for (name, value) in &answer.headers {
         if !drops.contains(name) && !forward::is_hop_by_hop(name, &answer.headers) {
-            head.append_header(name, value.clone())?;
+            head.headers.append(name, value.clone());
         }
     }
-    respond::stamp(&mut head, call.identity.as_ref())?;
-    stream::add_limits(&mut head, call)?;
-    Ok(head)
+    respond::stamp(&mut head.headers, call.identity.as_ref());
+    stream::add_limits(&mut head.headers, call);
+    ResponseHeader::from(head)
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
 
@@ -47,13 +47,14 @@ async fn write(
     status: u16,
     body: Vec<u8>,
 ) -> pingora::Result<()> {
-    let mut head = ResponseHeader::build(status, Some(8))?;
-    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
-    for (name, value) in fault.headers() {
-        head.insert_header(name, value)?;
-    }
-    stamp(&mut head, call.identity.as_ref())?;
+    let mut head = Response::new(()).into_parts().0;
+    head.status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let fields = &mut head.headers;
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    fields.extend(fault.headers());
+    stamp(fields, call.identity.as_ref());
+    let head = ResponseHeader::from(head);
     send(session, call, head, body.into()).await?;
     // The connection may be dropped next, and with it what is only buffered.
     session.downstream_session.finish_body().await
@@ -107,12 +108,11 @@ pub(super) async fn send(
 }
 
 /// Names the request in its answer.
-pub(super) fn stamp(head: &mut ResponseHeader, identity: Option<&Identity>) -> pingora::Result<()> {
+pub(super) fn stamp(fields: &mut HeaderMap, identity: Option<&Identity>) {
     if let Some(identity) = identity {
-        head.insert_header(X_REQUEST_ID.clone(), identity.request_id_field.clone())?;
-        head.insert_header(TRACEPARENT.clone(), identity.trace_field.clone())?;
+        fields.insert(&X_REQUEST_ID, identity.request_id_field.clone());
+        fields.insert(&TRACEPARENT, identity.trace_field.clone());
     }
-    Ok(())
 }
 
 /// True for answers that never have a body (RFC 9110 section 6.4.1).

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::request::Parts;
-use http::{HeaderName, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header, request, response};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -89,17 +88,30 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 /// How long an unused connection to a partner is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Makes the partner's request of the client's.
-///
-/// pingora keeps the case of names in a second map and parses a name again at each edit, so the head is edited as plain
-/// parts. Its names go out in lower case.
-pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) {
+/// Takes the case of its names off the client's head. pingora keeps it in a second map, copies that for the partner and
+/// parses a name again at each edit; without it, names go out in the usual case.
+pub(super) fn forget_case(head: &mut RequestHeader) {
+    *head = RequestHeader::from(request_parts(head));
+}
+
+fn request_parts(head: &mut RequestHeader) -> request::Parts {
     let nothing = RequestHeader::from(Request::new(()).into_parts().0);
-    let mut parts = Parts::from(std::mem::replace(head, nothing));
+    request::Parts::from(std::mem::replace(head, nothing))
+}
+
+/// Fields that are added to a head, those of the integration aside.
+const MOST_ADDED: usize = 6;
+
+/// Makes the partner's request of the client's.
+pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) {
+    let mut parts = request_parts(head);
     parts.uri = Uri::from(route.path_and_query.clone());
     if let Some(method) = &route.integration.target_method {
         parts.method = method.clone();
     }
+    parts
+        .headers
+        .reserve(MOST_ADDED + route.integration.outgoing.headers.len());
     parts.headers.remove(header::EXPECT);
     let authority = route.target.upstream.target().authority();
     forward::to_partner(&mut parts.headers, &route.integration, authority, identity, seen);
@@ -115,57 +127,61 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
         )));
     }
     call.endless = switches || is_event_stream(head);
-    tidy_length(head);
+    let phrase = own_phrase(head);
+    let nothing = ResponseHeader::from(Response::new(()).into_parts().0);
+    // As plain parts, for the same reason as the request's head.
+    let mut parts = response::Parts::from(std::mem::replace(head, nothing));
+    tidy_length(parts.status, &mut parts.headers);
     if !switches {
-        strip_hop_by_hop(head);
+        strip_hop_by_hop(&mut parts.headers);
     }
-    if head.headers.contains_key(header::SERVER) {
-        head.remove_header(&header::SERVER);
-    }
-    let stamped = respond::stamp(head, call.identity.as_ref()).and_then(|()| add_limits(head, call));
-    stamped.map_err(|error| Fault::Internal(error.to_string()))
+    parts.headers.remove(header::SERVER);
+    parts.headers.reserve(MOST_ADDED);
+    respond::stamp(&mut parts.headers, call.identity.as_ref());
+    add_limits(&mut parts.headers, call);
+    *head = ResponseHeader::from(parts);
+    let kept = head.set_reason_phrase(phrase.as_deref());
+    kept.map_err(|error| Fault::Internal(error.to_string()))
+}
+
+/// The words beside the status, where they are not the usual ones.
+fn own_phrase(head: &ResponseHeader) -> Option<String> {
+    let usual = head.status.canonical_reason();
+    let phrase = head.get_reason_phrase().filter(|phrase| Some(*phrase) != usual);
+    phrase.map(str::to_owned)
 }
 
 /// Takes out a length that belongs to no body, and all but one of equal lengths (pingora refuses unequal ones).
-fn tidy_length(head: &mut ResponseHeader) {
-    let status = head.status;
+fn tidy_length(status: StatusCode, fields: &mut HeaderMap) {
     if status == StatusCode::NO_CONTENT {
-        head.remove_header(&header::CONTENT_LENGTH);
+        fields.remove(header::CONTENT_LENGTH);
     }
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
     if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
-        // Setting a field takes the place of all of its name; there was room for more of them before.
-        let _ = head.insert_header(header::CONTENT_LENGTH, length);
+        fields.insert(header::CONTENT_LENGTH, length);
     }
 }
 
 /// Takes out what belongs to the connection with the partner, except for the framing, which pingora sees to.
-fn strip_hop_by_hop(head: &mut ResponseHeader) {
-    let listed = |name: &HeaderName| *name != header::TRANSFER_ENCODING && forward::HOP_BY_HOP.contains(name);
-    // Most answers have none of them, and looking costs less than removing.
-    if !head.headers.keys().any(listed) {
-        return;
-    }
-    let nominated: Vec<HeaderName> = forward::nominated(&head.headers)
+fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    // Most answers nominate nothing that is there.
+    let nominated: Vec<HeaderName> = forward::nominated(fields)
+        .filter(|name| fields.contains_key(*name))
         .filter_map(|name| name.parse().ok())
         .collect();
-    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    let names = nominated
-        .iter()
-        .chain(&forward::HOP_BY_HOP)
-        .filter(|name| !framing.contains(name));
-    for name in names {
-        head.remove_header(name);
+    let names = nominated.iter().chain(&forward::HOP_BY_HOP);
+    for name in names.filter(|name| !framing.contains(name)) {
+        fields.remove(name);
     }
 }
 
 /// Adds the `RateLimit` fields of a limited route.
-pub(super) fn add_limits(head: &mut ResponseHeader, call: &Call) -> pingora::Result<()> {
+pub(super) fn add_limits(fields: &mut HeaderMap, call: &Call) {
     if let Some((policy, limit)) = call.route.as_ref().and_then(|route| route.limits.clone()) {
-        head.insert_header(RATELIMIT_POLICY.clone(), policy)?;
-        head.insert_header(RATELIMIT.clone(), limit)?;
+        fields.insert(&RATELIMIT_POLICY, policy);
+        fields.insert(&RATELIMIT, limit);
     }
-    Ok(())
 }
 
 fn is_event_stream(head: &ResponseHeader) -> bool {
