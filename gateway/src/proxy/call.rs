@@ -136,6 +136,12 @@ impl Call {
 
     /// What is left of the total time; zero when it is over.
     pub(crate) fn time_left(&self) -> Duration {
-        Duration::from_millis(self.timeouts().total_ms).saturating_sub(self.started.elapsed())
+        self.time_left_at(Instant::now())
+    }
+
+    /// What is left of it at `now`.
+    pub(crate) fn time_left_at(&self, now: Instant) -> Duration {
+        let gone = now.saturating_duration_since(self.started);
+        Duration::from_millis(self.timeouts().total_ms).saturating_sub(gone)
     }
 }

@@ -29,12 +29,13 @@ pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, cal
     }
     let written = session.response_written().map(|head| head.status.as_u16());
     let status = written.filter(|status| !(100..=199).contains(status) || *status == 101);
-    count(proxy, call, status);
-    line(proxy, session, call, status);
-    keep(proxy, session, call, status);
+    let duration = call.started.elapsed();
+    count(proxy, call, status, duration);
+    line(proxy, session, call, status, duration);
+    keep(proxy, session, call, status, duration);
 }
 
-fn count(proxy: &Proxy, call: &Call, status: Option<u16>) {
+fn count(proxy: &Proxy, call: &Call, status: Option<u16>, duration: Duration) {
     let integration = call.runtime.as_ref().map(|runtime| &runtime.metrics);
     let counted = call.fault.as_ref().map(Fault::counted);
     proxy.metrics.finished(match counted {
@@ -55,14 +56,13 @@ fn count(proxy: &Proxy, call: &Call, status: Option<u16>) {
         proxy.metrics.upstream_answered(after);
     }
     if let (Some(integration), Some(status)) = (integration, status) {
-        integration.answered(status, call.started.elapsed());
+        integration.answered(status, duration);
     }
 }
 
-fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
+fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, duration: Duration) {
     let request = session.req_header();
     let integration = call.runtime.as_ref().map(|runtime| &runtime.integration);
-    let duration = call.started.elapsed();
     let reason = call.fault.as_ref().map(ToString::to_string);
     let producer = call.events.as_ref().and_then(|events| events.producer.as_deref());
     let mode = match (&call.events, integration) {
@@ -110,14 +110,15 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
     });
 }
 
-fn keep(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>) {
+fn keep(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, duration: Duration) {
     let (Some(records), Some(runtime)) = (&proxy.records, &call.runtime) else {
         return;
     };
     let failed = call.fault.is_some() || status.is_some_and(|status| status >= 400);
     if runtime.integration.records.takes(call.ticket, failed) {
         let gateway_id = Arc::clone(records.gateway_id());
-        records.put(record(gateway_id, &runtime.integration, session, call, status));
+        let record = record(gateway_id, &runtime.integration, session, call, status, duration);
+        records.put(record);
     }
 }
 
@@ -127,8 +128,8 @@ fn record(
     session: &Session,
     call: &Call,
     response_status: Option<u16>,
+    duration: Duration,
 ) -> ExecutionRecord {
-    let duration = call.started.elapsed();
     let began = SystemTime::now().checked_sub(duration);
     let failed = call.fault.is_some() || response_status.is_some_and(|status| status >= 400);
     let upstream = call

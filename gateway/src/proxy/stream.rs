@@ -39,14 +39,16 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     );
     peer.group_key = route.group_key;
     let endless = may_be_endless(session);
+    let now = Instant::now();
+    let left = call.time_left_at(now);
     if let Some(guard) = &call.guard {
         // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.
-        guard.answer_within(Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(call.time_left()));
+        guard.answer_within(Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(left));
     }
-    limit(&mut peer, timeouts, call.time_left(), endless);
+    limit(&mut peer, timeouts, left, endless);
     call.upstream.address = Some(address);
     call.upstream.attempts += 1;
-    call.upstream.called.get_or_insert_with(Instant::now);
+    call.upstream.called.get_or_insert(now);
     Ok(Box::new(peer))
 }
 
