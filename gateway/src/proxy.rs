@@ -65,16 +65,17 @@ pub struct Proxy {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Call;
+    // Boxed, so that pingora's futures stay small: they are made and moved for each request.
+    type CTX = Box<Call>;
 
-    fn new_ctx(&self) -> Call {
-        Call::new()
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(Call::new())
     }
 
     /// No modules: nothing is compressed here, and the default one costs every request.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, call: &mut Call) -> pingora::Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<()> {
         call.in_flight = Some(Held::new(&self.metrics.in_flight));
         stream::forget_case(session.req_header_mut());
         if self.stopping.load(Ordering::Relaxed) || session.is_upgrade_req() {
@@ -91,7 +92,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, call: &mut Call) -> pingora::Result<bool> {
+    async fn request_filter(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<bool> {
         match self.take_in(session, call).await {
             Ok(answered) => Ok(answered),
             // An answer that broke off must not be made to look whole: pingora drops the connection.
@@ -103,7 +104,7 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, call: &mut Call) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<Box<HttpPeer>> {
         match stream::peer(session, call).await {
             Ok(peer) => Ok(peer),
             Err(fault) => Err(self.stop(session, call, fault)),
@@ -114,7 +115,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         head: &mut RequestHeader,
-        call: &mut Call,
+        call: &mut Self::CTX,
     ) -> pingora::Result<()> {
         let (Some(route), Some(identity)) = (&call.route, &call.identity) else {
             return Err(Error::new(ErrorType::InternalError));
@@ -131,7 +132,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
-        call: &mut Call,
+        call: &mut Self::CTX,
     ) -> pingora::Result<()> {
         call.request_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
         let most = call
@@ -148,7 +149,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        call: &mut Call,
+        call: &mut Self::CTX,
     ) -> pingora::Result<()> {
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(guard) = &call.guard {
@@ -168,7 +169,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        call: &mut Call,
+        call: &mut Self::CTX,
     ) -> pingora::Result<Option<Duration>> {
         call.response_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
         if !end && !call.endless && call.time_left().is_zero() {
@@ -177,7 +178,7 @@ impl ProxyHttp for Proxy {
         Ok(None)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, call: &mut Call) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, call: &mut Self::CTX) -> FailToProxy {
         let fault = match call.fault.take().unwrap_or_else(|| stream::fault_of(error, call)) {
             // The partner waited for a body that the client did not send.
             Fault::Stream(StreamFailure::Timeout) if !session.is_body_done() => Fault::BodyTimeout,
@@ -193,12 +194,12 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    fn suppress_error_log(&self, _session: &Session, _call: &Call, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _call: &Self::CTX, _error: &Error) -> bool {
         // The access log has a line for each request, with the fault in it.
         true
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, call: &mut Call) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, call: &mut Self::CTX) {
         record::write(self, session, error, call);
         if let Some(guard) = &call.guard {
             guard.finish();
