@@ -124,6 +124,7 @@ impl ProxyHttp for Proxy {
         call.request_bytes = 0;
         let seen = self.seen(session);
         stream::request(head, route, identity, &seen);
+        behind_the_others(session).await;
         Ok(())
     }
 
@@ -159,7 +160,10 @@ impl ProxyHttp for Proxy {
         }
         self.close_if_stopping(session);
         match stream::response(session, head, call) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                behind_the_others(session).await;
+                Ok(())
+            }
             Err(fault) => Err(self.stop(session, call, fault)),
         }
     }
@@ -200,6 +204,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, call: &mut Self::CTX) {
+        behind_the_others(session).await;
         record::write(self, session, error, call);
         if let Some(guard) = &call.guard {
             guard.finish();
@@ -280,6 +285,17 @@ impl Proxy {
             .map(|hop| hop.to_canonical())
             .find(|hop| !self.trusts(Some(*hop)))
             .or(peer)
+    }
+}
+
+/// Steps back once behind the requests that are ready, before a write and after the last one.
+///
+/// Requests that are served at the same time then write right after each other, and whoever receives is awake: to wake it
+/// for each write costs more than all that is done here. A request that is alone goes on at once.
+async fn behind_the_others(session: &Session) {
+    // pingora takes an upgrade that is answered before it has noted the end of the request for the end of the connection.
+    if !session.is_upgrade_req() {
+        tokio::task::yield_now().await;
     }
 }
 
