@@ -5,48 +5,52 @@
 //!     -> course (again, next step, undo, dead letter, settled) -> records -> Outcome
 //! ```
 
+mod callback;
 mod content;
 mod course;
 mod enrich;
 mod fault;
+mod judged;
 mod memory;
 mod payload;
 mod record;
 mod request;
 mod send;
+mod telling;
+mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use filters::delivery::{Answer, AttemptResult, Classified, Health, Meaning, advice};
-use filters::event::Event;
-use filters::model::EventHead;
+use filters::delivery::{Classified, Meaning};
 use filters::model::delivery::{DeliveryLog, DeliveryStatus, ErrorCategory, TriggerType};
 use filters::model::outbound::RecordBodies;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::job::{Job, Outcome, Verdict};
 use crate::clock::now_ms;
 use crate::live::subscription::{CallRuntime, SubscriptionRuntime};
-use crate::queue::{DeliveryKey, DeliveryState, Next, Record, Settlement, Step};
+use crate::queue::{DeliveryKey, Next, Record, Settlement, Step};
 use crate::scripts::ScriptPool;
+use callback::Callbacks;
 use content::Spool;
-use course::{Course, Ended, course};
+use course::Course;
 use fault::Fault;
-use memory::{Memory, StepAnswer};
+use judged::{Attempt, judge, told};
+use memory::Memory;
 use payload::{Prepared, prepare};
 use record::{Facts, Shown};
 use request::{Draft, Trace};
 use send::{Reply, send};
+use trial::test_job;
 
 /// Makes attempts. One for the process; it holds what all attempts share.
 #[derive(Debug)]
 pub struct Attempts {
     scripts: Arc<ScriptPool>,
     spool: Spool,
+    callbacks: Callbacks,
     gateway_id: Arc<str>,
 }
 
@@ -57,6 +61,7 @@ impl Attempts {
         Self {
             scripts,
             spool: Spool::new(folder, spool_bytes),
+            callbacks: Callbacks::default(),
             gateway_id,
         }
     }
@@ -77,9 +82,20 @@ impl Attempts {
             );
             return self.without_call(&job, subscription, memory, fault);
         };
+        if memory.owed.is_some() {
+            return self.told_late(&job, subscription, call, memory).await;
+        }
         let record_bodies = subscription.subscription.record_bodies;
-        let attempt = self.attempt(&job, subscription, call, &memory, record_bodies).await;
-        self.settled(&job, subscription, call, memory, attempt)
+        let attempt = self.attempt(&job, subscription, call, &memory, record_bodies);
+        if job.event.head.status_callback.is_none() {
+            let attempt = attempt.await;
+            let course = attempt.course(&job, subscription, memory.clone());
+            return self.settled(&job, subscription, call, &memory, &attempt, course);
+        }
+        let (attempt, ()) = tokio::join!(attempt, self.told_queued(&job, subscription));
+        let course = attempt.course(&job, subscription, memory.clone());
+        let course = self.told(&job, subscription, &attempt, course).await;
+        self.settled(&job, subscription, call, &memory, &attempt, course)
     }
 
     /// What is committed of an attempt that failed by a fault of the gateway (`why`): it is repeated by the schedule.
@@ -171,23 +187,20 @@ impl Attempts {
         job: &Job,
         subscription: &Arc<SubscriptionRuntime>,
         call: &CallRuntime,
-        memory: Memory,
-        attempt: Attempt,
+        memory: &Memory,
+        attempt: &Attempt,
+        course: Course,
     ) -> Outcome {
-        let plan = &*subscription.subscription;
-        let ended = attempt.ended(plan.steps.len() > 1);
         let is_delivered = attempt.judged.meaning == Meaning::Delivered;
-        let bodies = match plan.record_bodies {
+        let bodies = match subscription.subscription.record_bodies {
             RecordBodies::All => true,
             RecordBodies::Errors => !is_delivered,
             RecordBodies::None => false,
         };
         let shown = (bodies || !is_delivered).then(|| attempt.shown(call, bodies));
-        let facts = self.facts(job, subscription, call, &memory, &attempt, shown);
-        let random = if is_delivered { 0.0 } else { rand::random() };
-        let course = course(plan, &job.state, memory.clone(), &ended, random);
+        let facts = self.facts(job, subscription, call, memory, attempt, shown);
         let records = facts.records(&course);
-        outcome(job.key, course, records, &attempt.judged, ended.now_ms)
+        outcome(job.key, course, records, &attempt.judged, attempt.ended_ms)
     }
 
     /// An attempt that never came to a call.
@@ -218,7 +231,11 @@ impl Attempts {
             sent: None,
             result,
         };
-        self.settled(job, subscription, call, memory, attempt)
+        if memory.owed.is_some() {
+            return self.after_telling(job, subscription, call, memory, Err(attempt.error.unwrap_or_default()));
+        }
+        let course = attempt.course(job, subscription, memory.clone());
+        self.settled(job, subscription, call, &memory, &attempt, course)
     }
 
     fn facts<'a>(
@@ -252,95 +269,6 @@ impl Attempts {
     }
 }
 
-/// What was done, and what came of it.
-struct Attempt {
-    /// Identifier of the delivery, as the endpoint saw it.
-    id: Uuid,
-    started_ms: i64,
-    ended_ms: i64,
-    elapsed_ms: u64,
-    judged: Classified,
-    unwanted: bool,
-    error: Option<String>,
-    /// Where the record shows them.
-    request_headers: Option<http::HeaderMap>,
-    sent: Option<Prepared>,
-    result: Result<Reply, Fault>,
-}
-
-impl Attempt {
-    fn ended(&self, has_steps: bool) -> Ended {
-        let reply = self.result.as_ref().ok();
-        Ended {
-            now_ms: self.ended_ms,
-            judged: self.judged,
-            status: reply.map(|reply| reply.status.as_u16()),
-            error: self.error.clone().unwrap_or_default(),
-            answer: reply
-                .filter(|_| has_steps)
-                .map(|reply| StepAnswer::of(reply.status.as_u16(), &reply.body, reply.is_whole)),
-            unwanted: self.unwanted,
-        }
-    }
-
-    fn shown(&self, call: &CallRuntime, bodies: bool) -> Shown {
-        let reply = self.result.as_ref().ok();
-        Shown {
-            request_headers: self.request_headers.clone().unwrap_or_default(),
-            request: self.sent.as_ref().filter(|_| bodies).map(|sent| sent.content.shown()),
-            response_headers: reply.map(|reply| reply.headers.clone()).unwrap_or_default(),
-            response: reply
-                .filter(|_| bodies)
-                .map(|reply| (reply.body.clone(), reply.is_whole)),
-            secret: call.sign_in.iter().map(|(name, _)| name.clone()).collect(),
-        }
-    }
-}
-
-/// What an attempt means, and whether the endpoint asked not to be sent this again.
-fn judge(plan: &filters::subscription::Subscription, result: &Result<Reply, Fault>, now_ms: i64) -> (Classified, bool) {
-    let reply = match result {
-        Ok(reply) => reply,
-        Err(fault) => {
-            let mut judged = plan.statuses.classify(AttemptResult::Failure(fault.category));
-            if !fault.is_endpoints {
-                judged.health = Health::Unknown;
-            }
-            return (judged, false);
-        }
-    };
-    let answer = Answer::read(reply.status, &reply.headers, now_ms);
-    let judged = plan.statuses.classify(AttemptResult::Answer(answer));
-    match &reply.broken {
-        // Half an answer is no answer, unless its status says more than that the endpoint tried.
-        Some(fault) if judged.meaning == Meaning::Delivered => {
-            (plan.statuses.classify(AttemptResult::Failure(fault.category)), false)
-        }
-        _ => {
-            let unwanted = answer.control.is_some() || judged.category == Some(ErrorCategory::Gone);
-            (judged, unwanted)
-        }
-    }
-}
-
-/// What went wrong, for people.
-fn told(result: &Result<Reply, Fault>, judged: &Classified) -> String {
-    let (what, status) = match result {
-        Err(fault) => (fault.message.clone(), None),
-        Ok(Reply {
-            broken: Some(fault), ..
-        }) => (fault.message.clone(), None),
-        Ok(reply) => {
-            let status = reply.status.as_u16();
-            (format!("the endpoint answered with status {status}"), Some(status))
-        }
-    };
-    match judged.category {
-        Some(category) => format!("{what}; {}", advice(category, status)),
-        None => what,
-    }
-}
-
 fn outcome(key: DeliveryKey, course: Course, records: Vec<Record>, judged: &Classified, now_ms: i64) -> Outcome {
     let due_ms = match &course {
         Course::Again(state) => Some(state.due_ms),
@@ -348,9 +276,11 @@ fn outcome(key: DeliveryKey, course: Course, records: Vec<Record>, judged: &Clas
     };
     let next = match course {
         Course::Done => Next::Settled,
-        Course::Occurrence(state) | Course::Step(state) | Course::Again(state) | Course::Undo(state) => {
-            Next::Again(state)
-        }
+        Course::Occurrence(state)
+        | Course::Step(state)
+        | Course::Again(state)
+        | Course::Undo(state)
+        | Course::Owing(state, _) => Next::Again(state),
         Course::Dead(dead) => Next::Dead {
             state: dead.state,
             retry_ms: dead.retry_ms,
@@ -378,45 +308,6 @@ fn check_schedule(job: &Job, subscription: &SubscriptionRuntime) -> Result<(), F
     first
         .map(|_| ())
         .map_err(|fault| Fault::ours(ErrorCategory::Transformation, fault.to_string()))
-}
-
-fn test_job(org_id: u64, event_type: &str, payload: &Value) -> Job {
-    let now_ms = now_ms();
-    let head = EventHead {
-        org_id,
-        id: Uuid::now_v7().to_string(),
-        source: "test".to_owned(),
-        event_type: event_type.to_owned(),
-        action_id: None,
-        entity_rid: None,
-        subject: None,
-        time: None,
-        data_content_type: None,
-        correlation_id: None,
-        trace_id: Uuid::new_v4().simple().to_string(),
-        status_callback: None,
-        extensions: Default::default(),
-    };
-    Job {
-        key: DeliveryKey { seq: 0, number: 0 },
-        accepted_ms: now_ms,
-        event: Arc::new(Event {
-            head,
-            payload: Bytes::from(payload.to_string()),
-        }),
-        state: DeliveryState {
-            id: Uuid::now_v7(),
-            trigger: TriggerType::Manual,
-            due_ms: now_ms,
-            attempts: 0,
-            order_key: None,
-            step: Step::Forward(0),
-            answers: None,
-            occurrences: 0,
-            dead_retries: None,
-            payload: None,
-        },
-    }
 }
 
 #[cfg(test)]

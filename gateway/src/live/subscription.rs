@@ -24,6 +24,7 @@ pub struct SubscriptionRuntime {
     pub enrichments: Vec<EnrichmentRuntime>,
     /// Timeouts of each call.
     pub timeouts: egress::Timeouts,
+    deps: Deps,
 }
 
 /// A step of a subscription.
@@ -88,6 +89,7 @@ impl SubscriptionRuntime {
             enrichments: enrichments.collect(),
             steps,
             timeouts: subscription.timeouts.into(),
+            deps: deps.clone(),
             subscription: Arc::clone(subscription),
         }
     }
@@ -103,6 +105,11 @@ impl SubscriptionRuntime {
             Step::Forward(step) => Some(&self.steps.get(usize::from(step))?.call),
             Step::Back(step) => self.steps.get(usize::from(step))?.compensate.as_ref(),
         }
+    }
+
+    /// Another endpoint, under the same policy.
+    pub fn endpoint(&self, url: &TargetUrl) -> TargetRuntime {
+        TargetRuntime::of_endpoint(url, &self.subscription.egress, &self.deps)
     }
 
     /// The longest that one attempt can take: each of its calls in full, and its script.
@@ -207,5 +214,5 @@ fn enrichment_headers(plan: &EnrichmentPlan) -> HeaderMap {
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static("integration-gateway");
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
-/// For the wait for a script's thread and its run, or the file of large content.
+/// For the wait for a script's thread and its run, the file of large content, and the producer's callback.
 const LONGEST_PREPARATION: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@ use filters::model::push::Object;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::queue::Step;
 
 impl Deps {
     /// Without a name server and without series of integrations.
@@ -179,4 +180,49 @@ fn an_integration_in_the_slot_of_a_deleted_one_inherits_nothing() {
     let new = runtime(&second, "b");
     assert_eq!(remaining(&new), 4);
     assert!(!Arc::ptr_eq(&old.targets[0], &new.targets[0]));
+}
+
+fn outbound(id: &str, change: &Value) -> Object {
+    let mut value = json!({"id": id, "name": id, "orgId": 1, "direction": "OUTBOUND", "eventType": "bill.generated",
+        "targetUrl": "https://partner.example/hook"});
+    let (Some(fields), Some(change)) = (value.as_object_mut(), change.as_object()) else {
+        panic!("{change} is no object");
+    };
+    fields.extend(change.clone());
+    Object::Outbound(Arc::new(serde_json::from_value(value).unwrap()))
+}
+
+#[test]
+fn a_subscription_keeps_its_connections_while_its_endpoint_and_policy_are_the_same() {
+    let mut versions = Versions::new();
+    let first = versions.put(vec![
+        organization(&json!({})),
+        outbound("a", &json!({})),
+        outbound("b", &json!({})),
+    ]);
+    let of = |live: &Live, id: &str| Arc::clone(live.subscription(id).unwrap());
+    let target = |live: &Live, id: &str| Arc::clone(&of(live, id).steps[0].call.target);
+    let second = versions.put(vec![outbound("b", &json!({"targetUrl": "https://partner.example/other"}))]);
+    assert!(Arc::ptr_eq(&of(&first, "a"), &of(&second, "a")));
+    assert!(!Arc::ptr_eq(&of(&first, "b"), &of(&second, "b")));
+    assert!(Arc::ptr_eq(&target(&first, "b"), &target(&second, "b")));
+    assert_eq!(&*of(&second, "b").steps[0].call.url, "https://partner.example/other");
+    assert!(!Arc::ptr_eq(&target(&first, "a"), &target(&first, "b")));
+    let third = versions.put(vec![organization(&json!({"allowedNetworks": ["10.1.0.0/16"]}))]);
+    assert!(!Arc::ptr_eq(&target(&second, "a"), &target(&third, "a")));
+}
+
+#[test]
+fn steps_at_one_origin_share_connections() {
+    let actions = json!({"targetUrl": null, "actions": [
+        {"name": "one", "targetUrl": "https://partner.example/one", "compensate": {"targetUrl": "https://partner.example/undo"}},
+        {"name": "two", "targetUrl": "https://partner.example:444/two"},
+    ]});
+    let mut versions = Versions::new();
+    let live = versions.put(vec![outbound("a", &actions)]);
+    let runtime = live.subscription("a").unwrap();
+    let target = |step| &runtime.call(step).unwrap().target;
+    assert!(Arc::ptr_eq(target(Step::Forward(0)), target(Step::Back(0))));
+    assert!(!Arc::ptr_eq(target(Step::Forward(0)), target(Step::Forward(1))));
+    assert!(runtime.call(Step::Back(1)).is_none() && runtime.call(Step::Forward(2)).is_none());
 }

@@ -14,7 +14,7 @@ use filters::model::outbound::handling::OnBlocked;
 use filters::subscription::Subscription;
 use uuid::Uuid;
 
-use super::memory::{Failed, Memory, StepAnswer};
+use super::memory::{Failed, Memory, Owed, StepAnswer, Then};
 use crate::queue::{DeliveryState, Step};
 
 /// How an attempt ended.
@@ -47,6 +47,8 @@ pub(super) enum Course {
     Undo(DeliveryState),
     /// It failed for good, and nothing is left to undo.
     Dead(Dead),
+    /// It is over, and stays open until its producer is told: in the first state. The second is what it is then.
+    Owing(DeliveryState, Box<Self>),
 }
 
 /// A dead letter.
@@ -87,6 +89,85 @@ pub(super) fn course(
             Some(due_ms) => Course::Again(delivery.repeated(due_ms, memory)),
             None => delivery.not_undone(step, memory),
         },
+    }
+}
+
+/// `course`, which is over, put off until the producer was told `message`.
+pub(super) fn owing(state: &DeliveryState, course: Course, message: Box<str>, due_ms: i64) -> Course {
+    let (then, mut memory) = match &course {
+        Course::Done => (Then::Done, Memory::default()),
+        Course::Occurrence(next) => {
+            let then = Then::Occurrence {
+                due_ms: next.due_ms,
+                occurrences: next.occurrences,
+            };
+            (then, Memory::default())
+        }
+        Course::Dead(dead) => {
+            let then = Then::Dead {
+                retry_ms: dead.retry_ms,
+                from_first: dead.failed.undone,
+            };
+            (then, Memory::of(dead.state.answers.as_deref()))
+        }
+        Course::Step(_) | Course::Again(_) | Course::Undo(_) | Course::Owing(..) => return course,
+    };
+    memory.owed = Some(Owed {
+        message,
+        tries: 1,
+        then,
+    });
+    let state = DeliveryState {
+        due_ms,
+        attempts: 0,
+        // Nobody waits for that.
+        order_key: None,
+        dead_retries: None,
+        answers: memory.text(),
+        ..state.clone()
+    };
+    Course::Owing(state, Box::new(course))
+}
+
+/// How a delivery goes on whose producer was told, or is told no more.
+pub(super) fn no_longer_owing(state: &DeliveryState, mut memory: Memory, now_ms: i64) -> Course {
+    let Some(owed) = memory.owed.take() else {
+        return Course::Done;
+    };
+    let state = DeliveryState {
+        attempts: 0,
+        ..state.clone()
+    };
+    match owed.then {
+        Then::Done => Course::Done,
+        Then::Occurrence { due_ms, occurrences } => Course::Occurrence(DeliveryState {
+            id: Uuid::now_v7(),
+            trigger: TriggerType::Scheduled,
+            step: Step::Forward(0),
+            due_ms,
+            answers: None,
+            occurrences,
+            ..state
+        }),
+        Then::Dead { retry_ms, from_first } => {
+            let Some(failed) = memory.failed.clone() else {
+                return Course::Done;
+            };
+            Course::Dead(Dead {
+                state: DeliveryState {
+                    id: failed.id,
+                    trigger: TriggerType::Scheduled,
+                    step: Step::Forward(if from_first { 0 } else { failed.step }),
+                    due_ms: retry_ms.unwrap_or(now_ms),
+                    answers: memory.text(),
+                    dead_retries: Some(0),
+                    ..state
+                },
+                retry_ms,
+                failed,
+                abandoned: false,
+            })
+        }
     }
 }
 

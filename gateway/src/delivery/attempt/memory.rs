@@ -23,6 +23,33 @@ pub(super) struct Memory {
     /// When a recurring delivery was due by its schedule, where the time of the next attempt is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scheduled_ms: Option<i64>,
+    /// What the event's producer has not been told yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owed: Option<Owed>,
+}
+
+/// An outcome that the producer could not be told of yet. The delivery itself is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Owed {
+    /// What is to be sent, as JSON.
+    pub(super) message: Box<str>,
+    /// How often that was tried.
+    pub(super) tries: u32,
+    /// How the delivery goes on after that.
+    pub(super) then: Then,
+}
+
+/// How a delivery goes on after its producer was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum Then {
+    /// It is done.
+    Done,
+    /// It is due again by its schedule.
+    Occurrence { due_ms: i64, occurrences: u32 },
+    /// It is a dead letter, to be retried then.
+    Dead { retry_ms: Option<i64>, from_first: bool },
 }
 
 /// The answer to a step, as later steps see it.
@@ -145,6 +172,14 @@ mod tests {
                 error: "gone".to_owned(),
                 unwanted: true,
                 undone: false,
+            }),
+            owed: Some(Owed {
+                message: "{}".into(),
+                tries: 2,
+                then: Then::Occurrence {
+                    due_ms: 5,
+                    occurrences: 1,
+                },
             }),
             ..Memory::default()
         };

@@ -53,6 +53,11 @@ impl Facts<'_> {
     pub(super) fn records(mut self, course: &Course) -> Vec<Record> {
         let mut records = Vec::with_capacity(1);
         let state = &self.job.state;
+        // What is put off until the producer was told is recorded now, but for the dead letter, which is none yet.
+        let course = match course {
+            Course::Owing(_, course) if !matches!(**course, Course::Dead(_)) => course,
+            course => course,
+        };
         let goes_on = matches!(course, Course::Done | Course::Occurrence(_) | Course::Step(_));
         if goes_on && state.dead_retries.is_some() {
             records.push(Record::DeadLetterGone(state.id.to_string()));
@@ -68,13 +73,28 @@ impl Facts<'_> {
             _ if self.category.is_none() => (DeliveryStatus::Success, None),
             Course::Again(state) => (DeliveryStatus::Retrying, Some(state.due_ms)),
             Course::Dead(dead) if dead.abandoned => (DeliveryStatus::Abandoned, None),
-            Course::Dead(_) | Course::Undo(_) | Course::Done | Course::Occurrence(_) | Course::Step(_) => {
-                (DeliveryStatus::Failed, None)
-            }
+            Course::Dead(_)
+            | Course::Undo(_)
+            | Course::Done
+            | Course::Occurrence(_)
+            | Course::Step(_)
+            | Course::Owing(..) => (DeliveryStatus::Failed, None),
         };
         let log = self.log(status, next_ms);
         records.insert(0, Record::Log(Box::new(log)));
         records
+    }
+
+    /// The records of a delivery that was put off until its producer was told.
+    pub(super) fn late_records(&self, course: &Course) -> Vec<Record> {
+        let Course::Dead(dead) = course else {
+            return Vec::new();
+        };
+        let scheduled = self
+            .scheduled(course)
+            .map(|scheduled| Record::Scheduled(Box::new(scheduled)));
+        let letter = Record::DeadLetter(Box::new(self.dead_letter(dead)));
+        std::iter::once(letter).chain(scheduled).collect()
     }
 
     /// The record of the attempt itself.
@@ -184,7 +204,7 @@ impl Facts<'_> {
             Course::Done => (ScheduledStatus::Completed, state),
             Course::Occurrence(next) => (ScheduledStatus::Pending, next),
             Course::Dead(_) => (ScheduledStatus::Failed, state),
-            Course::Again(_) | Course::Step(_) | Course::Undo(_) => return None,
+            Course::Again(_) | Course::Step(_) | Course::Undo(_) | Course::Owing(..) => return None,
         };
         let head = &self.job.event.head;
         let key = self.job.key;
