@@ -8,18 +8,48 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::auth::{self, InboundAuth, OutgoingAuth};
+use crate::model::command::{Command, CommandResult};
+use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
 use crate::model::limits::{BodyLimits, RateLimit, RateLimits, Timeouts};
 use crate::model::mapping::{Condition, FieldMapping, Transformer};
-use crate::model::push::{FromControlPlane, FromGateway};
+use crate::model::outbound::signing::{HmacSigning, Signing, SigningSecrets};
+use crate::model::outbound::{
+    Action, Breaker, DeadLetterRetry, DeliveryLimits, Enrichment, Filter, Ordering, Retry, ScheduleConfig, StatusRule,
+};
+use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
-use crate::model::{ExecutionRecord, InboundIntegration, Organization, Security, Snapshot, decode};
+use crate::model::{
+    EventHead, EventType, ExecutionRecord, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey,
+    Security, Snapshot, decode,
+};
 use crate::script::{Script, ScriptContext};
 
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 43] = [
     "integration",
+    "outbound",
+    "filter",
+    "action",
+    "enrichment",
+    "signing",
+    "schedule",
+    "retry",
+    "statusRule",
+    "ordering",
+    "breaker",
+    "deadLetterRetry",
+    "deliveryLimits",
+    "eventType",
+    "unit",
+    "producerKey",
+    "eventHead",
+    "deliveryLog",
+    "deadLetter",
+    "scheduledDelivery",
+    "command",
+    "commandResult",
     "inboundAuth",
     "outgoingAuth",
     "path",
@@ -63,6 +93,18 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<Organization>(&mut words);
     collect::<Security>(&mut words);
     collect::<ExecutionRecord>(&mut words);
+    collect::<OutboundIntegration>(&mut words);
+    collect::<SigningSecrets>(&mut words);
+    collect::<HmacSigning>(&mut words);
+    collect::<EventType>(&mut words);
+    collect::<OrgUnit>(&mut words);
+    collect::<ProducerKey>(&mut words);
+    collect::<EventHead>(&mut words);
+    collect::<DeliveryRecord>(&mut words);
+    collect::<Command>(&mut words);
+    collect::<CommandResult>(&mut words);
+    collect::<EndpointStatus>(&mut words);
+    collect::<ObjectKind>(&mut words);
     collect::<auth::ApiKeyAuth>(&mut words);
     collect::<auth::BearerAuth>(&mut words);
     collect::<auth::BasicAuth>(&mut words);
@@ -70,7 +112,7 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<auth::OutgoingBearer>(&mut words);
     collect::<auth::OutgoingBasic>(&mut words);
     collect::<auth::OutgoingHeaders>(&mut words);
-    assert!(words.len() > 80, "{words:?}");
+    assert!(words.len() > 250, "{words:?}");
     let missing: Vec<_> = words
         .iter()
         .filter(|word| !PAGE.contains(&format!("`{word}`")) && !PAGE.contains(&format!("\"{word}\"")))
@@ -82,7 +124,11 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
 fn every_example_of_an_integration_compiles() {
     for block in blocks() {
         let document = match block.kind {
-            "integration" => format!(r#"{{"integrations": [{}]}}"#, block.text),
+            "integration" | "outbound" => format!(r#"{{"integrations": [{}]}}"#, block.text),
+            "eventType" => format!(r#"{{"eventTypes": [{}]}}"#, block.text),
+            "unit" => format!(r#"{{"units": [{}]}}"#, block.text),
+            "producerKey" => format!(r#"{{"producerKeys": [{}]}}"#, block.text),
+            "organization" => format!(r#"{{"organizations": [{}]}}"#, block.text),
             "snapshot" => block.text.clone(),
             _ => continue,
         };
@@ -110,12 +156,29 @@ impl Block {
         let value: Value = serde_json::from_str(&self.text).map_err(|error| error.to_string())?;
         match self.kind {
             "integration" => same::<InboundIntegration>(&value),
-            "inboundAuth" => pair(&value, "inbound", |kind, config, problems| {
-                InboundAuth::read(kind, config, problems)
-            }),
-            "outgoingAuth" => pair(&value, "outgoing", |kind, config, problems| {
-                OutgoingAuth::read(kind, config, problems)
-            }),
+            "inboundAuth" => typed(&value, ["inboundAuthType", "inboundAuthConfig"], InboundAuth::read),
+            "outgoingAuth" => typed(&value, ["outgoingAuthType", "outgoingAuthConfig"], OutgoingAuth::read),
+            "outbound" => same::<OutboundIntegration>(&value),
+            "signing" => typed(&value, ["signingType", "signingConfig"], Signing::read),
+            "filter" => same::<Filter>(&value),
+            "action" => same::<Action>(&value),
+            "enrichment" => same::<Enrichment>(&value),
+            "schedule" => same::<ScheduleConfig>(&value),
+            "retry" => same::<Retry>(&value),
+            "statusRule" => same::<StatusRule>(&value),
+            "ordering" => same::<Ordering>(&value),
+            "breaker" => same::<Breaker>(&value),
+            "deadLetterRetry" => same::<DeadLetterRetry>(&value),
+            "deliveryLimits" => same::<DeliveryLimits>(&value),
+            "eventType" => same::<EventType>(&value),
+            "unit" => same::<OrgUnit>(&value),
+            "producerKey" => same::<ProducerKey>(&value),
+            "eventHead" => same::<EventHead>(&value),
+            "deliveryLog" => same::<DeliveryLog>(&value),
+            "deadLetter" => same::<DeadLetter>(&value),
+            "scheduledDelivery" => same::<ScheduledDelivery>(&value),
+            "command" => same::<Command>(&value),
+            "commandResult" => same::<CommandResult>(&value),
             "path" => same::<PathMatch>(&value),
             "pathRewrite" => same::<PathRewrite>(&value),
             "target" => same::<Target>(&value),
@@ -196,20 +259,19 @@ fn lost(given: &Value, written: &Value, place: &str) -> Option<String> {
     }
 }
 
-/// Decodes an auth kind with its configuration.
-fn pair<K: DeserializeOwned, A>(
+/// Decodes a kind with its configuration, which are the two fields of `value`.
+fn typed<K: DeserializeOwned, A>(
     value: &Value,
-    side: &str,
+    [kind, config]: [&str; 2],
     read: impl FnOnce(K, Option<&Value>, &mut Vec<crate::model::Problem>) -> Option<A>,
 ) -> Result<(), String> {
-    let (kind, config) = (format!("{side}AuthType"), format!("{side}AuthConfig"));
     let fields = value.as_object().ok_or("not an object")?;
-    if let Some(other) = fields.keys().find(|name| **name != kind && **name != config) {
+    if let Some(other) = fields.keys().find(|name| *name != kind && *name != config) {
         return Err(format!("{other} does not belong here"));
     }
-    let kind = serde_json::from_value(value[&kind].clone()).map_err(|error| error.to_string())?;
+    let kind = serde_json::from_value(value[kind].clone()).map_err(|error| error.to_string())?;
     let mut problems = Vec::new();
-    match read(kind, value.get(&config), &mut problems) {
+    match read(kind, value.get(config), &mut problems) {
         Some(_) if problems.is_empty() => Ok(()),
         _ => Err(format!("{problems:?}")),
     }
