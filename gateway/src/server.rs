@@ -19,6 +19,7 @@ use pingora::server::Fds;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -119,12 +120,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let metrics = Arc::new(Metrics::new(config.metrics.integrations)?);
     let access_log = Arc::new(open_access_log(&config, &metrics)?);
     let shared = Arc::new(Shared::default());
-    let admin_listener = listener::bind_admin(config.listen.admin).map_err(|source| ServerError::Bind {
-        name: "admin",
-        address: config.listen.admin,
-        source,
-    })?;
-    let admin_address = admin_listener.local_addr().map_err(ServerError::Signals)?;
+    let (admin_listener, admin_address) = bind_admin(&config)?;
     let deps = Deps::new(&config, Arc::clone(&metrics))?;
     let scripts = Arc::new(ScriptPool::new(config.scripts.threads, script_limits(&config)));
     let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
@@ -162,18 +158,22 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     stopping.store(true, Ordering::Relaxed);
     service.close();
     end::wind_down(&config, &metrics, events.as_deref(), end).await;
-    stop.cancel();
-    tasks.close();
-    if tokio::time::timeout(TASKS_PATIENCE, tasks.wait()).await.is_err() {
-        warn!("background tasks did not end in time");
-    }
-    access_log.flush(TASKS_PATIENCE);
+    end::stop_tasks(&stop, &tasks, &access_log).await;
     info!("stopped");
     Ok(())
 }
 
-/// How long background tasks get to end.
-const TASKS_PATIENCE: Duration = Duration::from_secs(10);
+fn bind_admin(config: &ProcessConfig) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let bound = listener::bind_admin(config.listen.admin).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|source| ServerError::Bind {
+        name: "admin",
+        address: config.listen.admin,
+        source,
+    })
+}
 
 fn open_access_log(config: &ProcessConfig, metrics: &Metrics) -> Result<AccessLog, access_log::AccessLogError> {
     let counters = access_log::Counters {

@@ -235,8 +235,8 @@ impl EndpointBody {
             name: known.map(|subscription| Arc::clone(&subscription.name)),
             org_id: known
                 .map(|subscription| subscription.org_id)
-                .or(depth.map(|depth| depth.org_id))
-                .or(stats.map(|stats| stats.org_id))
+                .or_else(|| depth.map(|depth| depth.org_id))
+                .or_else(|| stats.map(|stats| stats.org_id))
                 .unwrap_or_default(),
             step,
             compensation,

@@ -7,7 +7,7 @@ use filters::model::Problem;
 use filters::model::route::HttpMethod;
 use filters::plan::events::{EventPlan, Producer};
 use filters::route::MethodSet;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, Response, header};
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
 
@@ -67,7 +67,7 @@ pub(super) async fn run(proxy: &Proxy, live: &Live, session: &mut Session, call:
             Refused::Wrong(fault) => Fault::Event(fault),
         })?;
     proxy.close_if_stopping(session);
-    let head = answer_head(&answer, limits, call).map_err(|error| Fault::Internal(error.to_string()))?;
+    let head = answer_head(&answer, limits, call);
     respond::send(session, call, head, answer.body)
         .await
         .map_err(|error| stream::client_fault(error, call))
@@ -107,16 +107,18 @@ fn is_atomic(query: Option<&str>) -> Result<bool, Fault> {
     }
 }
 
-fn answer_head(answer: &Answer, limits: Option<LimitFields>, call: &Call) -> pingora::Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(answer.status, Some(6))?;
-    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()))?;
+fn answer_head(answer: &Answer, limits: Option<LimitFields>, call: &Call) -> ResponseHeader {
+    let mut head = Response::new(()).into_parts().0;
+    head.status = answer.status;
+    let fields = &mut head.headers;
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
     if let Some((policy, limit)) = limits {
-        head.insert_header(RATELIMIT_POLICY.clone(), policy)?;
-        head.insert_header(RATELIMIT.clone(), limit)?;
+        fields.insert(&RATELIMIT_POLICY, policy);
+        fields.insert(&RATELIMIT, limit);
     }
-    respond::stamp(&mut head, call.identity.as_ref())?;
-    Ok(head)
+    respond::stamp(fields, call.identity.as_ref());
+    ResponseHeader::from(head)
 }
 
 /// What a producer without a good key is told to show.

@@ -91,12 +91,12 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
         integration: integration.map(|integration| &*integration.id),
         org_id: integration
             .map(|integration| integration.source.org_id)
-            .or(producer.map(|producer| producer.org_id)),
+            .or_else(|| producer.map(|producer| producer.org_id)),
         consumer: call
             .route
             .as_ref()
             .and_then(|route| route.consumer.as_deref())
-            .or(producer.map(|producer| &*producer.name)),
+            .or_else(|| producer.map(|producer| &*producer.name)),
         mode,
         request_bytes: call.request_bytes,
         response_bytes: call.response_bytes,

@@ -4,6 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::listener::Listener;
@@ -109,5 +111,17 @@ async fn drain(metrics: &Metrics, grace: Duration) {
     }
 }
 
+/// Ends what runs in the background, and writes the last lines of the access log.
+pub(super) async fn stop_tasks(stop: &CancellationToken, tasks: &TaskTracker, access_log: &AccessLog) {
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(TASKS_PATIENCE, tasks.wait()).await.is_err() {
+        warn!("background tasks did not end in time");
+    }
+    access_log.flush(TASKS_PATIENCE);
+}
+
+/// How long background tasks get to end.
+const TASKS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long idle connections are kept after the listeners went to a new process, so that each can be told to close.
 const UPGRADE_LINGER: Duration = Duration::from_secs(5);
