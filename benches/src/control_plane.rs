@@ -8,15 +8,23 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 
-/// Starts a control plane, and gives it all `integrations` in one request.
+/// Starts a control plane, and gives it all inbound `integrations` in one request.
 ///
 /// # Errors
 /// If it refuses them.
 pub async fn holding(integrations: impl IntoIterator<Item = Value>) -> Result<ControlPlane, Error> {
+    holding_objects(integrations.into_iter().map(|integration| ("integration", integration))).await
+}
+
+/// Starts a control plane, and gives it all `objects`, each with its kind, in one request.
+///
+/// # Errors
+/// If it refuses them.
+pub async fn holding_objects(objects: impl IntoIterator<Item = (&'static str, Value)>) -> Result<ControlPlane, Error> {
     let control_plane = ControlPlane::start().await;
-    let put: Vec<Value> = integrations
+    let put: Vec<Value> = objects
         .into_iter()
-        .map(|integration| json!({"kind": "integration", "value": integration}))
+        .map(|(kind, value)| json!({"kind": kind, "value": value}))
         .collect();
     let request = Client::new()
         .post(format!("{}/api/v1/apply", control_plane.url()))

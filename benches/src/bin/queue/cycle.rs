@@ -26,9 +26,8 @@ pub(crate) async fn measure(report: &mut Report, fan_out: u64) -> anyhow::Result
             &receiver.url(&format!("/ok/{number}")),
         )
     });
-    let gateway = setup(std::slice::from_ref(&kind), subscriptions.collect())
-        .start()
-        .await;
+    let (_control_plane, setup) = setup(std::slice::from_ref(&kind), subscriptions.collect()).await?;
+    let gateway = setup.start().await;
     let mut load = Load {
         address: gateway.http().parse().context("the gateway's address")?,
         connections: CONNECTIONS,

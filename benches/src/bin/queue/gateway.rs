@@ -1,10 +1,11 @@
 //! The gateway under measurement, with subscriptions to the receiver.
 
+use benches::control_plane::holding_objects;
 use benches::error::Error;
 use benches::usage::CpuTime;
-use harness::documents::{ORG, organization};
+use harness::documents::ORG;
 use harness::gateway::{Gateway, Setup};
-use harness::wait;
+use harness::{ControlPlane, wait};
 use serde_json::{Value, json};
 
 /// What the producers' key is.
@@ -25,19 +26,22 @@ pub(crate) fn subscription(id: &str, event_type: &str, url: &str) -> Value {
     })
 }
 
-/// The settings: the defaults, but for the addresses and the folder.
-pub(crate) fn setup(event_types: &[String], subscriptions: Vec<Value>) -> Setup {
-    let types: Vec<Value> = event_types
+/// A control plane, which takes the records of all attempts, and the settings of a gateway that it feeds: the defaults,
+/// but for the addresses and the folder.
+///
+/// # Errors
+/// If the control plane refuses the configuration.
+pub(crate) async fn setup(event_types: &[String], subscriptions: Vec<Value>) -> Result<(ControlPlane, Setup), Error> {
+    let types = event_types
         .iter()
-        .map(|name| json!({"orgId": ORG, "eventType": name}))
-        .collect();
-    Setup::new().file(&json!({
-        "security": {"blockPrivateNetworks": true, "enforceHttps": false},
-        "organizations": [organization()],
-        "eventTypes": types,
-        "producerKeys": [{"orgId": ORG, "name": "bench", "value": KEY}],
-        "integrations": subscriptions,
-    }))
+        .map(|name| json!({"id": name, "orgId": ORG, "eventType": name}))
+        .map(|value| ("eventType", value));
+    let key = json!({"id": "bench", "orgId": ORG, "name": "bench", "value": KEY});
+    let subscriptions = subscriptions.into_iter().map(|value| ("outbound", value));
+    let objects = types.chain([("producerKey", key)]).chain(subscriptions);
+    let control_plane = holding_objects(objects).await?;
+    let setup = Setup::new().control_plane(&control_plane);
+    Ok((control_plane, setup))
 }
 
 /// What the gateway has used so far.

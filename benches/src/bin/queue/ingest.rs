@@ -16,7 +16,8 @@ use crate::report::Report;
 /// If one of them is not acknowledged.
 pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let kind = "bench.nobody".to_owned();
-    let gateway = setup(std::slice::from_ref(&kind), Vec::new()).start().await;
+    let (_control_plane, setup) = setup(std::slice::from_ref(&kind), Vec::new()).await?;
+    let gateway = setup.start().await;
     report.idle_mib = Some(rounded(settled_resident_mib(gateway.process.id())?));
     let mut load = Load {
         address: gateway.http().parse().context("the gateway's address")?,

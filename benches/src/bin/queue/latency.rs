@@ -20,7 +20,8 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let receiver = Receiver::start(SocketAddr::from(([127, 0, 0, 1], 0)), epoch)?;
     let kind = "bench.event".to_owned();
     let one = subscription("endpoint", &kind, &receiver.url("/ok/0"));
-    let gateway = setup(std::slice::from_ref(&kind), vec![one]).start().await;
+    let (_control_plane, setup) = setup(std::slice::from_ref(&kind), vec![one]).await?;
+    let gateway = setup.start().await;
     let mut load = Load {
         address: gateway.http().parse().context("the gateway's address")?,
         connections: CONNECTIONS,

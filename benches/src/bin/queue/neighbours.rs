@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use benches::statistics::{median, percentile, rounded};
-use harness::gateway::Gateway;
+use serde_json::Value;
 
 use crate::gateway::{setup, subscription};
 use crate::producer::{Load, finished, send, start};
@@ -38,22 +38,8 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     }
     let types: Vec<String> = good.iter().chain(&bad).cloned().collect();
     for pair in 0..PAIRS {
-        let alone = round(
-            &setup(&types, subscriptions.clone()).start().await,
-            &receiver,
-            &good,
-            &[],
-            epoch,
-        )
-        .await?;
-        let beside = round(
-            &setup(&types, subscriptions.clone()).start().await,
-            &receiver,
-            &good,
-            &bad,
-            epoch,
-        )
-        .await?;
+        let alone = round(&types, &subscriptions, &receiver, (&good, &[]), epoch).await?;
+        let beside = round(&types, &subscriptions, &receiver, (&good, &bad), epoch).await?;
         println!("  pair {pair}: p99 {alone:.2} ms alone, {beside:.2} ms beside the bad ones");
         report.neighbour_pairs_ms.push((rounded(alone), rounded(beside)));
     }
@@ -68,12 +54,14 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
 
 /// One round: the 99th percentile of the good endpoints' delays in milliseconds.
 async fn round(
-    gateway: &Gateway,
+    types: &[String],
+    subscriptions: &[Value],
     receiver: &Receiver,
-    good: &[String],
-    bad: &[String],
+    (good, bad): (&[String], &[String]),
     epoch: Instant,
 ) -> anyhow::Result<f64> {
+    let (_control_plane, setup) = setup(types, subscriptions.to_vec()).await?;
+    let gateway = setup.start().await;
     let load = |types: &[String], events, rate, name| {
         let address = gateway.http().parse().context("the gateway's address");
         address.map(|address| Load {

@@ -20,7 +20,7 @@ pub(crate) async fn measure(report: &mut Report, pending: u64) -> anyhow::Result
     let address: SocketAddr = free_address()?;
     let kind = "bench.event".to_owned();
     let one = subscription("endpoint", &kind, &format!("http://{address}/ok/0"));
-    let setup = setup(std::slice::from_ref(&kind), vec![one]);
+    let (_control_plane, setup) = setup(std::slice::from_ref(&kind), vec![one]).await?;
     let mut gateway = setup.clone().start().await;
     let epoch = Instant::now();
     send(Load {
