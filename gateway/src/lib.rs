@@ -18,4 +18,5 @@ pub mod records;
 pub mod scripts;
 pub mod server;
 pub mod sync;
+pub mod tool;
 pub mod trace;

@@ -1,11 +1,14 @@
-//! The gateway process: reads its settings, starts the log and the runtime, and runs until it is told to stop.
+//! The gateway process: reads its settings, starts the log and the runtime, and runs until it is told to stop. With a
+//! subcommand it works on the queue instead.
 
+use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 use gateway::config::{Log, ProcessConfig};
+use gateway::tool::Tool;
 use tracing_log::{LogTracer, log};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -26,11 +29,14 @@ struct Arguments {
     /// Take the listeners of the running gateway over, which then ends.
     #[arg(long)]
     upgrade: bool,
+    #[command(subcommand)]
+    tool: Option<Tool>,
 }
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("gateway: {}", filters::fault::told(error.as_ref()));
             ExitCode::FAILURE
@@ -38,12 +44,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+/// False if a tool found something wrong.
+fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let environment = std::env::vars_os().filter_map(|(name, value)| {
         // A variable that is no text is none of ours.
         Some((name.into_string().ok()?, value.into_string().ok()?))
     });
     let mut config = ProcessConfig::load(arguments.config.as_deref(), environment)?;
+    if let Some(tool) = arguments.tool {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let found = gateway::tool::run(tool, &config, &mut out)?;
+        out.flush().context("cannot write the result")?;
+        return Ok(found);
+    }
     config.ports_file = arguments.ports_file.or(config.ports_file);
     config.upgrade.take_over = arguments.upgrade;
     start_log(&config.log)?;
@@ -56,7 +69,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ended = runtime.block_on(gateway::server::run(config));
     // What still runs after the grace time is cut off, rather than keeping the process.
     runtime.shutdown_background();
-    Ok(ended?)
+    ended?;
+    Ok(true)
 }
 
 /// JSON lines on standard error, of this program and of the libraries that log the older way. What pingora says at

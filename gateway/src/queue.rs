@@ -6,6 +6,7 @@ mod dead;
 mod dedupe;
 pub mod delivery;
 mod error;
+mod export;
 mod group;
 mod listing;
 mod metrics;
@@ -19,6 +20,7 @@ mod schema;
 mod settings;
 mod spool;
 mod stats;
+mod verify;
 mod writer;
 
 use std::path::Path;
@@ -36,6 +38,7 @@ pub use delivery::{
     Skipped, Step,
 };
 pub use error::QueueError;
+pub use export::{ExportError, export};
 pub use listing::{
     Cancellation, DeadEntry, DeadFilter, DeliveryAudit, EventAudit, History, HistoryRange, Hold, KeptEvent, OpenEntry,
     OpenFilter, Replay, Spooled,
@@ -43,6 +46,7 @@ pub use listing::{
 pub use metrics::QueueMetrics;
 pub use settings::QueueSettings;
 pub use stats::{Levels, QueueStats, SubscriptionDepth};
+pub use verify::{Verified, verify};
 
 use self::operation::{Action, Command, Incoming, Operation, Settling, Task};
 use self::reader::Readers;
@@ -52,6 +56,22 @@ use self::writer::Shared;
 /// `None`), of dead letters whose time has come. The calls come from one thread, and events come in the order of their
 /// places; only deliveries of dead letters and replays come later than their event's place says. It must be quick.
 pub type HandOff = Box<dyn Fn(Vec<Handed>) + Send>;
+
+/// A page of the dead letters of the queue in `dir`, without their payloads, also while a gateway works with it.
+///
+/// # Errors
+/// If there is no queue, or it cannot be read.
+pub fn dead_letters(dir: &Path, filter: &DeadFilter) -> Result<Vec<DeadEntry>, QueueError> {
+    dead::page(&schema::open_reader(&schema::file_in(dir))?, filter)
+}
+
+/// The dead letter `id` of the queue in `dir`, with its payload.
+///
+/// # Errors
+/// If there is no queue, or it cannot be read.
+pub fn dead_letter(dir: &Path, id: Uuid) -> Result<Option<DeadEntry>, QueueError> {
+    dead::whole(&schema::open_reader(&schema::file_in(dir))?, id)
+}
 
 /// The queue. Clones are the same queue.
 #[derive(Clone, Debug)]

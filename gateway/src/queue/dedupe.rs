@@ -240,7 +240,7 @@ impl Filter {
 
 /// Recent digests before they become a slice: about 8 MB.
 pub(super) const MOST_RECENT: usize = 131_072;
-const ENTRY_BYTES: usize = 32;
+pub(super) const ENTRY_BYTES: usize = 32;
 /// Entries of a row of a slice: half a page.
 const CHUNK: usize = 120;
 const BITS_PER_DIGEST: usize = 12;

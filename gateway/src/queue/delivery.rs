@@ -22,6 +22,7 @@ pub struct DeliveryKey {
 
 /// A delivery that is not settled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OpenDelivery {
     /// Number among the event's deliveries.
     pub number: u16,
@@ -33,6 +34,7 @@ pub struct OpenDelivery {
 
 /// How far a delivery is. It is written down when it changes, not when an attempt begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeliveryState {
     /// Identifier of the delivery of the current step, stable over its attempts.
     pub id: Uuid,
@@ -58,6 +60,7 @@ pub struct DeliveryState {
 
 /// A step of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Step {
     /// The step itself.
     Forward(u16),

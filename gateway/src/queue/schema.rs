@@ -1,6 +1,6 @@
 //! The queue's file: how it is opened, and its tables.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,8 @@ pub(super) fn open_writer(path: &Path, max_bytes: u64) -> Result<Connection, Que
 
 /// Opens the queue's file for reading, also while a gateway writes to it.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, QueueError> {
+    // The engine would say less.
+    fs::metadata(path).map_err(failed("open", path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let store = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
     store

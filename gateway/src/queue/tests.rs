@@ -3,6 +3,7 @@
 mod accepting;
 mod dead_letters;
 mod keeping;
+mod offline;
 mod settling;
 mod starting;
 

@@ -271,7 +271,7 @@ async fn subscriptions_stay_held_over_a_restart() {
 }
 
 /// A dead letter of an event of its own.
-async fn dead(opened: &Opened, event: &str, retry_ms: Option<i64>) -> (DeliveryKey, Uuid) {
+pub(super) async fn dead(opened: &Opened, event: &str, retry_ms: Option<i64>) -> (DeliveryKey, Uuid) {
     let seq = opened.accept(arrival(event, &["a"])).await;
     let (_, delivery) = opened.handed(1).remove(0);
     let key = DeliveryKey { seq, number: 0 };
