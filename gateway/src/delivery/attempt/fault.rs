@@ -89,3 +89,96 @@ fn category(error: &EgressError) -> ErrorCategory {
         EgressError::UnexpectedUpgrade { .. } | EgressError::BodyTooLarge { .. } => ErrorCategory::Protocol,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use filters::address::EgressPolicy;
+
+    use super::*;
+
+    fn refused() -> EgressError {
+        let policy = EgressPolicy {
+            block_private_networks: true,
+            allowed_networks: Vec::new(),
+        };
+        EgressError::Refused {
+            host: "metadata.example".to_owned(),
+            refused: policy.check("169.254.169.254".parse().unwrap()).unwrap_err(),
+        }
+    }
+
+    #[test]
+    fn each_way_to_get_no_answer_has_its_category() {
+        let host = || "partner.example".to_owned();
+        let address = "192.0.2.1:443".parse().unwrap();
+        let after = Duration::from_secs(1);
+        for (error, category) in [
+            (refused(), ErrorCategory::BlockedAddress),
+            (
+                EgressError::Resolve(ResolveError::NotFound { host: host() }),
+                ErrorCategory::Dns,
+            ),
+            (
+                EgressError::Connect {
+                    host: host(),
+                    address,
+                    source: io::ErrorKind::ConnectionRefused.into(),
+                },
+                ErrorCategory::Network,
+            ),
+            (
+                EgressError::Tls {
+                    host: host(),
+                    address,
+                    source: io::ErrorKind::InvalidData.into(),
+                },
+                ErrorCategory::Tls,
+            ),
+            (
+                EgressError::ConnectTimeout { host: host(), after },
+                ErrorCategory::Timeout,
+            ),
+            (
+                EgressError::FirstByteTimeout { host: host(), after },
+                ErrorCategory::Timeout,
+            ),
+            (
+                EgressError::TotalTimeout { host: host(), after },
+                ErrorCategory::Timeout,
+            ),
+            (
+                EgressError::UnexpectedUpgrade {
+                    host: host(),
+                    status: 101,
+                },
+                ErrorCategory::Protocol,
+            ),
+        ] {
+            let fault = Fault::of_endpoint(&error);
+            assert_eq!((fault.category, fault.is_endpoints), (category, true), "{error}");
+            let fault = Fault::of_enrichment("bill", &error);
+            assert!(
+                !fault.is_endpoints && fault.message.starts_with("enrichment `bill`: "),
+                "{fault:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_enrichment_at_a_forbidden_address_is_not_tried_again() {
+        let fault = Fault::of_enrichment("bill", &refused());
+        assert_eq!(fault.category, ErrorCategory::BlockedAddress);
+    }
+
+    #[test]
+    fn only_a_busy_script_is_tried_again() {
+        assert_eq!(Fault::of_script(&ScriptFault::Busy).category, ErrorCategory::Internal);
+        assert_eq!(
+            Fault::of_script(&ScriptFault::Crashed).category,
+            ErrorCategory::Transformation
+        );
+    }
+}
