@@ -1,16 +1,20 @@
 //! JSON Schema (2020-12) of the payloads of an event type, compiled once.
 //!
 //! Nothing is fetched: a `$ref` leads into the same document. Patterns run on an engine whose time grows with the text and
-//! not faster. `format` describes and refuses nothing, as 2020-12 has it by default.
+//! not faster, and a schema that would cost too much is refused. `format` describes and refuses nothing, as 2020-12 has it
+//! by default.
+
+mod shape;
 
 use std::fmt;
 
 use jsonschema::paths::{Location, LocationSegment};
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::model::Problem;
 use crate::model::problem::join;
+use shape::Shape;
 
 /// The most violations that are told of one payload.
 pub const MOST_VIOLATIONS: usize = 20;
@@ -20,6 +24,7 @@ pub const MAX_BYTES: usize = 256 * 1_024;
 /// A compiled schema.
 pub struct Schema {
     validator: Validator,
+    shape: Shape,
 }
 
 impl fmt::Debug for Schema {
@@ -43,17 +48,20 @@ impl Schema {
             return None;
         }
         check_dialect(schema, path, problems);
-        Survey { problems }.references(schema, path);
+        Survey { problems }.references(schema, path, true);
         if problems.len() > before {
             return None;
         }
+        let shape = Shape::of(schema)
+            .map_err(|excess| problems.push(Problem::new(path, excess.to_string())))
+            .ok()?;
         let built = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
             .build(schema);
         match built {
-            Ok(validator) => Some(Self { validator }),
+            Ok(validator) => Some(Self { validator, shape }),
             Err(error) => {
                 let place = below(path, error.instance_path());
                 problems.push(Problem::new(place, format!("is no JSON Schema 2020-12: {error}")));
@@ -62,16 +70,27 @@ impl Schema {
         }
     }
 
-    /// What is wrong with `payload`, which stands at `path` of its document: at most [`MOST_VIOLATIONS`]. The messages name
-    /// fields and limits, and show nothing of the values.
-    pub fn check(&self, payload: &Value, path: &str) -> Vec<Problem> {
+    /// What is wrong with `payload`, which stands at `path` of its document and is `bytes` long as text: at most
+    /// [`MOST_VIOLATIONS`]; of a large payload the first. The messages name fields and limits, and show nothing of the values.
+    pub fn check(&self, payload: &Value, bytes: usize, path: &str) -> Vec<Problem> {
         if self.validator.is_valid(payload) {
             return Vec::new();
         }
+        let told =
+            |error: ValidationError<'_>| Problem::new(below(path, error.instance_path()), error.masked().to_string());
+        // The verdict remembers what it has seen, and finding the places does not: there the work may double with each level.
+        if self.shape.is_tangled {
+            let message =
+                "does not fit the schema; where cannot be told, as the schema refers to itself several times over";
+            return vec![Problem::new(path, message)];
+        }
+        // All violations are found before the first is told.
+        let cost = self.shape.weight.saturating_mul(bytes as u64);
+        if cost > MOST_WORK {
+            return self.validator.validate(payload).err().map(told).into_iter().collect();
+        }
         let violations = self.validator.iter_errors(payload).take(MOST_VIOLATIONS);
-        violations
-            .map(|error| Problem::new(below(path, error.instance_path()), error.masked().to_string()))
-            .collect()
+        violations.map(told).collect()
     }
 }
 
@@ -94,7 +113,7 @@ struct Survey<'p> {
 }
 
 impl Survey<'_> {
-    fn references(&mut self, part: &Value, path: &str) {
+    fn references(&mut self, part: &Value, path: &str, is_root: bool) {
         match part {
             Value::Object(fields) => {
                 for (name, value) in fields {
@@ -103,15 +122,19 @@ impl Survey<'_> {
                         Value::String(target) if matches!(name.as_str(), "$ref" | "$dynamicRef") => {
                             self.reference(target, place);
                         }
+                        Value::String(_) if name == "$id" && !is_root => {
+                            let message = "may stand at the top of the schema only, as references lead from there";
+                            self.problems.push(Problem::new(place, message));
+                        }
                         // Data, which may look like anything.
                         _ if matches!(name.as_str(), "const" | "enum" | "default" | "examples") => {}
-                        other => self.references(other, &place),
+                        other => self.references(other, &place, false),
                     }
                 }
             }
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.references(item, &format!("{path}[{index}]"));
+                    self.references(item, &format!("{path}[{index}]"), false);
                 }
             }
             _ => {}
@@ -136,6 +159,8 @@ fn below(path: &str, place: &Location) -> String {
     })
 }
 
+/// Subschemas times bytes of a payload up to which all violations are looked for.
+const MOST_WORK: u64 = 4_000_000;
 /// The most bytes of a compiled pattern.
 const PATTERN_BYTES: usize = 1 << 20;
 

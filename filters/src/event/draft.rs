@@ -215,7 +215,7 @@ fn check_schema(event_type: &TypePlan, event: &Event, names: &Names, faults: &mu
     }
     match serde_json::from_slice(&event.payload) {
         Ok(value) => {
-            let violations = schema.check(&value, names.payload);
+            let violations = schema.check(&value, event.payload.len(), names.payload);
             faults.add_all(FaultKind::Schema, violations);
             Some(value)
         }
