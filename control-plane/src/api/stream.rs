@@ -220,6 +220,8 @@ impl Talk {
                 self.session.nacked(version);
             }
             FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
+            // Nothing keeps them yet, and so nothing acknowledges them: the gateway keeps them.
+            FromGateway::Outcomes { .. } | FromGateway::Deliveries { .. } => {}
             FromGateway::Records {
                 batch,
                 dropped,

@@ -1,13 +1,22 @@
 //! The messages between control plane and gateway: JSON texts on one WebSocket that the gateway dials.
 
+use std::sync::Arc;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
+use super::delivery::DeliveryRecord;
 pub use super::object::{Object, ObjectId, ObjectKind};
 use super::problem::Problem;
 use super::record::ExecutionRecord;
 
 /// Reason in the close frame of a connection whose `gatewayId` has connected anew.
 pub const REPLACED: &str = "the same gatewayId connected anew";
+
+/// The most bytes of one message, in both directions: a snapshot of some hundred thousand integrations, or a dead letter
+/// with the largest body that a gateway takes in.
+pub const MOST_MESSAGE_BYTES: usize = 256 << 20;
 
 /// What a gateway says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +63,44 @@ pub enum FromGateway {
         /// The records, at most 500.
         records: Vec<ExecutionRecord>,
     },
+    /// What became of deliveries and commands, in the order in which it happened. The batch is sent again until it is
+    /// answered with `Settled`.
+    #[serde(rename_all = "camelCase")]
+    Outcomes {
+        /// The place of its last record in the gateway's spool.
+        up_to: i64,
+        /// The records.
+        records: Vec<DeliveryRecord>,
+    },
+    /// How deliveries stand, sent every few seconds.
+    Deliveries {
+        /// Endpoints with undelivered events, those with most first; at most 500.
+        endpoints: Vec<EndpointStatus>,
+    },
+}
+
+/// An endpoint with undelivered events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointStatus {
+    /// The subscription.
+    pub integration_config_id: Arc<str>,
+    /// Organization.
+    pub org_id: u64,
+    /// Deliveries that are not settled.
+    pub open: u64,
+    /// When the oldest of their events was accepted (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<String>,
+    /// Why they are not delivered yet: `working`, `circuitOpen`, `halfOpen`, `paused`, `disabled`, `deactivated`,
+    /// `inactive`, `missing`.
+    pub state: String,
+    /// The reason of that state, or the last failure, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the next attempt is due (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<String>,
 }
 
 /// What the control plane says.
@@ -82,6 +129,19 @@ pub enum FromControlPlane {
     Recorded {
         /// Its name.
         batch: String,
+    },
+    /// A batch of outcomes is on disk.
+    #[serde(rename_all = "camelCase")]
+    Settled {
+        /// Its last record.
+        up_to: i64,
+    },
+    /// Something to do. It is said again, at each connect, until an outcome `commanded` names it.
+    Command {
+        /// Identifier: a version 7 UUID.
+        id: String,
+        /// What to do.
+        command: Command,
     },
 }
 

@@ -178,8 +178,8 @@ fn next(message: FromControlPlane, base: &Snapshot, previous: Option<&Live>) -> 
             }
             Ok(base.changed(to, put, &delete))
         }
-        FromControlPlane::Recorded { .. } => {
-            let problem = Problem::new("message", "`recorded` is the answer to a batch, not a version");
+        FromControlPlane::Recorded { .. } | FromControlPlane::Settled { .. } | FromControlPlane::Command { .. } => {
+            let problem = Problem::new("message", "is no version");
             Err(Obstacle::Problems(None, vec![problem]))
         }
     }
