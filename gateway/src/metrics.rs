@@ -14,7 +14,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 pub use self::events::{Depth, EventMetrics};
 pub use self::integration::IntegrationMetrics;
 use self::integration::Integrations;
-pub use self::labels::{Failure, Outcome, Pause, Refusal, StatusClass, Taken};
+pub use self::labels::{Attempted, Failure, Outcome, Pause, Refusal, StatusClass, Taken};
 use crate::queue::QueueMetrics;
 
 /// All metrics of one gateway.

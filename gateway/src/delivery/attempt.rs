@@ -21,7 +21,7 @@ mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use filters::delivery::{Classified, Meaning};
 use filters::model::delivery::{DeliveryLog, DeliveryStatus, ErrorCategory, TriggerType};
@@ -162,7 +162,7 @@ impl Attempts {
             id: draft.id,
             started_ms,
             ended_ms,
-            elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed: begun.elapsed(),
             error: (!is_delivered).then(|| told(&result, &judged)),
             judged,
             unwanted,
@@ -192,6 +192,7 @@ impl Attempts {
         course: Course,
     ) -> Outcome {
         let is_delivered = attempt.judged.meaning == Meaning::Delivered;
+        attempt.count(subscription, &course);
         let bodies = match subscription.subscription.record_bodies {
             RecordBodies::All => true,
             RecordBodies::Errors => !is_delivered,
@@ -223,7 +224,7 @@ impl Attempts {
             id: memory.sent_id(&job.state),
             started_ms: now_ms,
             ended_ms: now_ms,
-            elapsed_ms: 0,
+            elapsed: Duration::ZERO,
             error: Some(told(&result, &judged)),
             judged,
             unwanted,
@@ -256,7 +257,7 @@ impl Attempts {
             id: attempt.id,
             started_ms: attempt.started_ms,
             ended_ms: attempt.ended_ms,
-            elapsed_ms: attempt.elapsed_ms,
+            elapsed_ms: u64::try_from(attempt.elapsed.as_millis()).unwrap_or(u64::MAX),
             status: attempt.result.as_ref().ok().map(|reply| reply.status.as_u16()),
             category: attempt.judged.category,
             error: attempt.error.as_deref(),

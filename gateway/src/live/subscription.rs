@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::model::integration::MetricsDetail;
 use filters::outgoing::SignIn;
 use filters::plan::Transform;
 use filters::subscription::{CompensationPlan, EnrichmentPlan, StepPlan, Subscription};
@@ -11,6 +12,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use super::{Deps, TargetRuntime};
+use crate::metrics::{EventMetrics, IntegrationMetrics};
 use crate::queue::Step;
 
 /// What a subscription is at run time.
@@ -24,6 +26,8 @@ pub struct SubscriptionRuntime {
     pub enrichments: Vec<EnrichmentRuntime>,
     /// Timeouts of each call.
     pub timeouts: egress::Timeouts,
+    /// Its metrics.
+    pub metrics: Arc<IntegrationMetrics>,
     deps: Deps,
 }
 
@@ -89,6 +93,9 @@ impl SubscriptionRuntime {
             enrichments: enrichments.collect(),
             steps,
             timeouts: subscription.timeouts.into(),
+            metrics: deps
+                .metrics
+                .integration(&subscription.id, subscription.source.metrics == MetricsDetail::Detailed),
             deps: deps.clone(),
             subscription: Arc::clone(subscription),
         }
@@ -110,6 +117,11 @@ impl SubscriptionRuntime {
     /// Another endpoint, under the same policy.
     pub fn endpoint(&self, url: &TargetUrl) -> TargetRuntime {
         TargetRuntime::of_endpoint(url, &self.subscription.egress, &self.deps)
+    }
+
+    /// Metrics of the event flow.
+    pub fn event_metrics(&self) -> &EventMetrics {
+        &self.deps.metrics.events
     }
 
     /// The longest that one attempt can take: each of its calls in full, and its script.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
-use super::labels::{Pause, Taken};
+use super::labels::{Attempted, Pause, Taken};
 use super::{by_label, registered};
 
 /// Metrics of the event flow.
 #[derive(Debug)]
 pub struct EventMetrics {
     taken: [IntCounter; Taken::ALL.len()],
+    attempted: [IntCounter; Attempted::ALL.len()],
     paused: [IntGauge; Pause::ALL.len()],
     depths: Depths,
     own_series: usize,
@@ -52,6 +53,10 @@ impl EventMetrics {
             "gateway_ingest_events_total",
             "Events handed over, by what became of them.",
         );
+        let attempted = Opts::new(
+            "gateway_delivery_attempts_total",
+            "Attempts at deliveries, by what came of them.",
+        );
         let paused = Opts::new(
             "gateway_ingest_paused",
             "1 while no events are taken in for this reason.",
@@ -63,6 +68,7 @@ impl EventMetrics {
         );
         Ok(Self {
             taken: by_label(registry, taken, "outcome", Taken::ALL.map(Taken::label))?,
+            attempted: by_label(registry, attempted, "outcome", Attempted::ALL.map(Attempted::label))?,
             paused: {
                 let family = registered(registry, IntGaugeVec::new(paused, &["reason"])?)?;
                 Pause::ALL.map(|reason| family.with_label_values(&[reason.label()]))
@@ -100,6 +106,11 @@ impl EventMetrics {
         if events > 0 {
             self.taken[outcome as usize].inc_by(events);
         }
+    }
+
+    /// Counts an attempt at a delivery.
+    pub fn attempted(&self, outcome: Attempted) {
+        self.attempted[outcome as usize].inc();
     }
 
     /// Says for which reasons no events are taken in.

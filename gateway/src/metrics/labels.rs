@@ -116,6 +116,18 @@ labels! {
 }
 
 labels! {
+    /// What came of an attempt at a delivery.
+    Attempted {
+        /// The endpoint has it.
+        Delivered = "delivered",
+        /// It failed and is tried again.
+        Retried = "retried",
+        /// It failed for good.
+        Failed = "failed",
+    }
+}
+
+labels! {
     /// Why no events are taken in for a while.
     Pause {
         /// Somebody said so, or the gateway is stopping.

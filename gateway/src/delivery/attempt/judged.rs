@@ -1,5 +1,7 @@
 //! What came of an attempt, and what it means.
 
+use std::time::Duration;
+
 use filters::delivery::{Answer, AttemptResult, Classified, Health, Meaning, advice};
 use filters::model::delivery::ErrorCategory;
 use filters::subscription::Subscription;
@@ -14,6 +16,7 @@ use super::record::Shown;
 use super::send::Reply;
 use crate::delivery::Job;
 use crate::live::subscription::{CallRuntime, SubscriptionRuntime};
+use crate::metrics::{Attempted, Failure};
 use crate::queue::DeliveryState;
 
 /// What was done, and what came of it.
@@ -22,7 +25,7 @@ pub(super) struct Attempt {
     pub(super) id: Uuid,
     pub(super) started_ms: i64,
     pub(super) ended_ms: i64,
-    pub(super) elapsed_ms: u64,
+    pub(super) elapsed: Duration,
     pub(super) judged: Classified,
     pub(super) unwanted: bool,
     pub(super) error: Option<String>,
@@ -39,7 +42,7 @@ impl Attempt {
             id: state.id,
             started_ms: now_ms,
             ended_ms: now_ms,
-            elapsed_ms: 0,
+            elapsed: Duration::ZERO,
             judged: Classified {
                 meaning: Meaning::Retry,
                 category: Some(ErrorCategory::Internal),
@@ -54,6 +57,29 @@ impl Attempt {
             sent: None,
             result: Err(Fault::ours(ErrorCategory::Internal, "")),
         }
+    }
+
+    /// Counts it, as the metrics show it.
+    pub(super) fn count(&self, subscription: &SubscriptionRuntime, course: &Course) {
+        let metrics = &subscription.metrics;
+        if let Ok(reply) = &self.result {
+            metrics.answered(reply.status.as_u16(), self.elapsed);
+        }
+        if let Some(category) = self.judged.category
+            && let Some(kind) = kind(category)
+        {
+            metrics.failed(kind);
+        }
+        subscription.event_metrics().attempted(match course {
+            _ if self.judged.meaning == Meaning::Delivered => Attempted::Delivered,
+            Course::Again(_) => Attempted::Retried,
+            Course::Done
+            | Course::Occurrence(_)
+            | Course::Step(_)
+            | Course::Undo(_)
+            | Course::Dead(_)
+            | Course::Owing(..) => Attempted::Failed,
+        });
     }
 
     /// What becomes of the delivery.
@@ -90,6 +116,24 @@ impl Attempt {
                 .map(|reply| (reply.body.clone(), reply.is_whole)),
             secret: call.sign_in.iter().map(|(name, _)| name.clone()).collect(),
         }
+    }
+}
+
+/// The kind of failure that the metrics of an integration know; `None` where its status says it all.
+fn kind(category: ErrorCategory) -> Option<Failure> {
+    match category {
+        ErrorCategory::Dns | ErrorCategory::Network | ErrorCategory::Tls => Some(Failure::Connect),
+        ErrorCategory::BlockedAddress => Some(Failure::Address),
+        ErrorCategory::Timeout => Some(Failure::Timeout),
+        ErrorCategory::Protocol => Some(Failure::Answer),
+        ErrorCategory::Transformation | ErrorCategory::Enrichment => Some(Failure::Transform),
+        ErrorCategory::SignIn | ErrorCategory::Internal => Some(Failure::Internal),
+        ErrorCategory::RateLimited
+        | ErrorCategory::ServerError
+        | ErrorCategory::Auth
+        | ErrorCategory::ClientError
+        | ErrorCategory::Redirect
+        | ErrorCategory::Gone => None,
     }
 }
 

@@ -54,6 +54,10 @@ impl Rig {
 }
 
 fn subscription(change: &Value) -> Arc<SubscriptionRuntime> {
+    subscription_of(change, &Deps::for_tests())
+}
+
+fn subscription_of(change: &Value, deps: &Deps) -> Arc<SubscriptionRuntime> {
     let mut value = json!({"id": "s", "name": "Bills", "orgId": 1, "eventType": "bill.*", "direction": "OUTBOUND",
         "retry": {"type": "list", "delaysMs": [1_000], "jitter": 0.0}});
     let (Some(fields), Some(change)) = (value.as_object_mut(), change.as_object()) else {
@@ -73,7 +77,7 @@ fn subscription(change: &Value) -> Arc<SubscriptionRuntime> {
     ];
     let snapshot = Snapshot::default().changed(1, objects, &[]);
     let plan = filters::compile(&snapshot, None).unwrap();
-    let live = Live::build(plan, None, &Deps::for_tests());
+    let live = Live::build(plan, None, deps);
     Arc::clone(live.subscription("s").unwrap())
 }
 
@@ -235,6 +239,28 @@ async fn a_payload_that_cannot_be_mapped_is_a_dead_letter_and_no_fault_of_the_en
     };
     assert_eq!(letter.original_payload["bill"]["id"], 7);
     assert_eq!((&*letter.source, letter.max_retries), ("/his", 3));
+}
+
+#[tokio::test]
+async fn attempts_are_counted_by_what_came_of_them() {
+    let deps = Deps::for_tests();
+    let rig = Rig::new();
+    for (status, times) in [(200, 1), (500, 2), (400, 1)] {
+        let endpoint = Endpoint::status(status).await;
+        let subscription = subscription_of(&json!({"targetUrl": endpoint.url("/"), "metrics": "detailed"}), &deps);
+        for _ in 0..times {
+            rig.run_job(job(state()), &subscription).await;
+        }
+        let text = deps.metrics.render();
+        let class = status / 100;
+        let line = format!("integration_requests_total{{integration=\"s\",status_class=\"{class}xx\"}} {times}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+    let text = deps.metrics.render();
+    for (outcome, times) in [("delivered", 1), ("retried", 2), ("failed", 1)] {
+        let line = format!("gateway_delivery_attempts_total{{outcome=\"{outcome}\"}} {times}\n");
+        assert!(text.contains(&line), "{text}");
+    }
 }
 
 #[tokio::test]
