@@ -5,6 +5,7 @@
 mod accept;
 pub mod answer;
 pub mod pressure;
+pub mod scheduled;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use tracing::error;
 use uuid::Uuid;
 
-use self::accept::Windows;
+use self::accept::{Terms, Windows};
 use self::answer::Answer;
 use self::pressure::{Overload, Pressure, Room};
 use crate::clock;
@@ -32,6 +33,7 @@ pub type OpenQueue = watch::Receiver<Option<Queue>>;
 pub struct Ingest {
     settings: config::Ingest,
     windows: Windows,
+    gateway_id: Arc<str>,
     queue: OpenQueue,
     pressure: Arc<Pressure>,
     metrics: Arc<EventMetrics>,
@@ -79,6 +81,7 @@ impl Ingest {
         Self {
             settings: config.ingest.clone(),
             windows: Windows::of(config.queue.dedupe),
+            gateway_id: config.gateway_id().into(),
             queue,
             pressure,
             metrics,
@@ -117,12 +120,18 @@ impl Ingest {
             atomic: handed.atomic,
         };
         let batch = filters::event::decode(incoming, plan).map_err(|fault| self.wrong(fault))?;
+        let terms = Terms {
+            producer: handed.producer,
+            gateway_id: &self.gateway_id,
+            windows: self.windows,
+            now_ms,
+        };
         let mut arrivals = Vec::with_capacity(batch.items.len());
         let mut results = Vec::with_capacity(batch.items.len());
         for item in batch.items {
             match item {
                 Ok(decoded) => {
-                    let arrival = accept::arrival(plan, handed.producer, decoded, now_ms, self.windows);
+                    let arrival = accept::arrival(plan, decoded, &terms);
                     results.push(answer::Result::New {
                         id: arrival.event.head.id.clone(),
                         deliveries: arrival.deliveries.len(),

@@ -316,12 +316,17 @@ impl Queue {
         done.transpose()
     }
 
-    /// Remembers a command whose effect is elsewhere, with a record of its result.
+    /// Remembers a command whose effect is elsewhere, with a record of its result and with what else operators are told.
     ///
     /// # Errors
     /// If it is not written.
-    pub async fn command_finish(&self, id: String, result: CommandResult) -> Result<CommandResult, QueueError> {
-        self.act(Action::Remember(result), Some(id)).await
+    pub async fn command_finish(
+        &self,
+        id: String,
+        result: CommandResult,
+        records: Vec<Record>,
+    ) -> Result<CommandResult, QueueError> {
+        self.act(Action::Remember { result, records }, Some(id)).await
     }
 
     /// How much there is.

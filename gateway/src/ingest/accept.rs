@@ -10,6 +10,7 @@ use filters::plan::events::Producer;
 use filters::subscription::Subscription;
 use uuid::Uuid;
 
+use super::scheduled;
 use crate::config;
 use crate::queue::{Arrival, Dedupe, DeliveryState, OpenDelivery, Skipped, Step};
 
@@ -39,14 +40,18 @@ impl Windows {
     }
 }
 
-/// The arrival of an event that was accepted at `now_ms`.
-pub(super) fn arrival(
-    plan: &EventPlan,
-    producer: &Producer,
-    decoded: Decoded,
-    now_ms: i64,
-    windows: Windows,
-) -> Arrival {
+/// What the events of a request have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'r> {
+    pub(super) producer: &'r Producer,
+    pub(super) gateway_id: &'r Arc<str>,
+    pub(super) windows: Windows,
+    /// When they are accepted.
+    pub(super) now_ms: i64,
+}
+
+/// The arrival of an event.
+pub(super) fn arrival(plan: &EventPlan, decoded: Decoded, terms: &Terms<'_>) -> Arrival {
     let Decoded {
         event,
         parsed,
@@ -55,10 +60,23 @@ pub(super) fn arrival(
     } = decoded;
     let payload = Payload::with(&event, parsed);
     let matched = plan.matches(&event, &payload);
-    let deliveries = NUMBERS
+    let deliveries: Vec<OpenDelivery> = NUMBERS
         .zip(&matched.subscriptions)
-        .map(|(number, subscription)| delivery(number, subscription, &event, &payload, now_ms))
+        .map(|(number, subscription)| delivery(number, subscription, &event, &payload, terms.now_ms))
         .collect();
+    let pairs = deliveries.iter().zip(&matched.subscriptions);
+    let scheduled = pairs.filter(|(_, subscription)| !subscription.schedule.is_immediate());
+    let scheduled = scheduled.map(|(delivery, subscription)| {
+        let told = scheduled::told(
+            subscription,
+            &event.head,
+            &delivery.state,
+            terms.now_ms,
+            terms.gateway_id,
+        );
+        (delivery.number, told)
+    });
+    let scheduled = scheduled.collect();
     let beyond = matched.subscriptions.iter().skip(NUMBERS.len());
     let skipped = matched
         .skipped
@@ -68,16 +86,17 @@ pub(super) fn arrival(
     Arrival {
         dedupe: Dedupe {
             key: dedupe_key,
-            window_ms: windows.in_place_of(dedupe_window_ms),
+            window_ms: terms.windows.in_place_of(dedupe_window_ms),
         },
         deliveries,
+        scheduled,
         skipped: skipped
             .map(|(id, reason)| Skipped {
                 integration_config_id: Arc::clone(id),
                 reason,
             })
             .collect(),
-        producer: Arc::clone(&producer.name),
+        producer: Arc::clone(&terms.producer.name),
         event: Arc::new(event),
     }
 }

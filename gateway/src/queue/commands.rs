@@ -54,7 +54,12 @@ impl Group<'_> {
                     failed: Vec::new(),
                 })
             }
-            Action::Remember(result) => Ok(result.clone()),
+            Action::Remember { result, records } => {
+                for record in records {
+                    self.record(record)?;
+                }
+                Ok(result.clone())
+            }
         }
     }
 

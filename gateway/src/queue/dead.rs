@@ -87,23 +87,22 @@ impl Group<'_> {
     }
 
     /// Makes a dead letter an open delivery again, which is due now.
-    fn revive(&mut self, entry: DeadEntry, trigger: TriggerType, payload: Option<&str>) -> Result<(), Refusal> {
+    fn revive(&mut self, mut entry: DeadEntry, trigger: TriggerType, edited: Option<&str>) -> Result<(), Refusal> {
         let (key, now_ms) = (entry.key, self.now_ms);
-        let subscription = self.names.shared(&entry.letter.integration_config_id);
         let moved = moved(&entry, 1);
-        let mut state = entry.state;
+        let state = &mut entry.state;
         let retries = state.dead_retries.unwrap_or(0);
         state.dead_retries = Some(retries + u32::from(trigger == TriggerType::Scheduled));
         state.trigger = trigger;
         state.due_ms = now_ms;
-        if let Some(payload) = payload {
-            state.payload = Some(payload.into());
+        if let Some(edited) = edited {
+            state.payload = Some(edited.into());
         }
-        let encoded = encode_state(&state).map_err(unwritable)?;
+        let encoded = encode_state(state).map_err(unwritable)?;
         let delivery = OpenDelivery {
             number: key.number,
-            subscription,
-            state,
+            subscription: self.names.shared(&entry.letter.integration_config_id),
+            state: state.clone(),
         };
         let Some(row) = self.reopened(key.seq)? else {
             return Err(QueueError::NoEvent(key.seq).into());
@@ -124,7 +123,23 @@ impl Group<'_> {
             deliveries: vec![delivery],
         });
         self.staged.retries_changed = true;
-        Ok(())
+        self.tell_of_retry(entry)
+    }
+
+    /// Operators see that it is being tried again, and with which payload.
+    fn tell_of_retry(&mut self, entry: DeadEntry) -> Result<(), Refusal> {
+        if !self.records {
+            return Ok(());
+        }
+        let letter = DeadLetter {
+            status: DeadLetterStatus::Retrying,
+            retry_count: entry.state.dead_retries.unwrap_or(0),
+            next_retry_at: None,
+            updated_at: crate::clock::now_rfc3339(),
+            original_payload: payload(self.store, &entry)?,
+            ..entry.letter
+        };
+        self.record(&Record::DeadLetter(Box::new(letter)))
     }
 
     /// Adds a record of something that the queue did itself.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use filters::event::Event;
 pub use filters::model::delivery::DeliveryRecord as Record;
-use filters::model::delivery::TriggerType;
+use filters::model::delivery::{ScheduledDelivery, TriggerType};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -81,6 +81,9 @@ pub struct Arrival {
     pub deliveries: Vec<OpenDelivery>,
     /// Subscriptions whose type it has and that did not get it, with the reason.
     pub skipped: Vec<Skipped>,
+    /// What operators are told of its deliveries that wait for a time of their own, by number. The queue makes their
+    /// identifiers.
+    pub scheduled: Vec<(u16, ScheduledDelivery)>,
 }
 
 /// How a repeat of an event is known.
@@ -152,6 +155,20 @@ pub enum Next {
 }
 
 impl DeliveryKey {
+    /// The name that operators have for a delivery that waits for its time: after the gateway's.
+    pub fn scheduled_id(self, gateway_id: &str) -> String {
+        format!("{gateway_id}:{}-{}", self.seq, self.number)
+    }
+
+    /// What [`Self::scheduled_id`] named; `None` if `id` is none of this gateway's.
+    pub fn of_scheduled(id: &str, gateway_id: &str) -> Option<Self> {
+        let (seq, number) = id.strip_prefix(gateway_id)?.strip_prefix(':')?.split_once('-')?;
+        Some(Self {
+            seq: seq.parse().ok()?,
+            number: number.parse().ok()?,
+        })
+    }
+
     /// Both parts in one number, which sorts as they do.
     pub(super) fn packed(self) -> i64 {
         self.seq << NUMBER_BITS | i64::from(self.number)

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use filters::model::delivery::DeliveryStatus;
+use filters::model::delivery::{DeliveryStatus, ScheduledDelivery};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::dedupe::{self, Digest, Digests, Known};
@@ -12,7 +12,7 @@ use super::operation::{Dying, Goes, Incoming, Operation, Settling};
 use super::row::{Names, OpenRow, Outcome, decode_open, decode_outcomes, encode_open, encode_outcomes};
 use super::spool::{self, Gathered};
 use super::stats::Move;
-use super::{Accepted, DeliveryKey, Handed, QueueError, Seq};
+use super::{Accepted, DeliveryKey, Handed, QueueError, Record, Seq};
 
 /// A commit in the making. Nothing that it knows is the queue's before it is on disk.
 pub(super) struct Group<'w> {
@@ -165,7 +165,7 @@ impl<'w> Group<'w> {
         Ok(accepted)
     }
 
-    fn insert(&mut self, event: &Incoming) -> rusqlite::Result<Seq> {
+    fn insert(&mut self, event: &Incoming) -> Result<Seq, Refusal> {
         let seq = self.staged.next_seq;
         self.staged.next_seq += 1;
         let org = event.arrival.event.head.org_id.cast_signed();
@@ -185,6 +185,13 @@ impl<'w> Group<'w> {
             self.store
                 .prepare_cached("INSERT INTO open(seq, accepted_ms, org, state) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![seq, self.now_ms, org, &event.open])?;
+        }
+        for (number, delivery) in &event.arrival.scheduled {
+            let key = DeliveryKey { seq, number: *number };
+            self.record(&Record::Scheduled(Box::new(ScheduledDelivery {
+                id: key.scheduled_id(&delivery.gateway_id),
+                ..delivery.clone()
+            })))?;
         }
         Ok(seq)
     }

@@ -251,7 +251,11 @@ pub(super) enum Action {
         reason: Option<String>,
     },
     /// Its effect is elsewhere.
-    Remember(CommandResult),
+    Remember {
+        result: CommandResult,
+        /// What operators are told of it.
+        records: Vec<Record>,
+    },
 }
 
 impl Action {

@@ -127,6 +127,7 @@ fn arrival(id: &str, subscriptions: &[&str]) -> Arrival {
             payload: Bytes::from(format!(r#"{{"bill":"{id}"}}"#)),
         }),
         producer: "erp".into(),
+        scheduled: Vec::new(),
         dedupe: Dedupe {
             key,
             window_ms: 86_400_000,
