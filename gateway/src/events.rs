@@ -93,6 +93,11 @@ impl EventFlow {
         &self.dispatcher
     }
 
+    /// What makes attempts.
+    pub fn attempts(&self) -> &Arc<Attempts> {
+        &self.opening.attempts
+    }
+
     /// The queue, if it is open.
     pub fn queue(&self) -> Option<Queue> {
         self.queue.borrow().clone()

@@ -128,6 +128,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         shared: Arc::clone(&shared),
         deps,
         data_dir,
+        events: events.clone(),
     };
     let config_flow = sync::start(&config, context, &stop, &tasks)?;
     let admin = admin::Context {

@@ -22,6 +22,7 @@ use self::endpoint::{Endpoint, EndpointError};
 use self::state::State;
 use crate::config::{ConfigSource, ProcessConfig};
 use crate::data_dir::DataDir;
+use crate::events::EventFlow;
 use crate::live::{Deps, Shared};
 use crate::records::Records;
 
@@ -44,6 +45,8 @@ pub struct Context {
     pub deps: Deps,
     /// Where the last known good one is kept.
     pub data_dir: Arc<DataDir>,
+    /// The event flow, which the control plane hears of and has its say in.
+    pub events: Option<Arc<EventFlow>>,
 }
 
 /// The config flow as it runs.
@@ -68,6 +71,7 @@ pub fn start(
 ) -> Result<Running, SyncError> {
     let state = Arc::new(State::new(config.gateway_id()));
     let metrics = Arc::clone(&context.deps.metrics);
+    let shared = Arc::clone(&context.shared);
     let (applier, accepted) = Applier::new(context.shared, context.deps, Arc::clone(&state));
     let applier = Arc::new(applier);
     let records = match &config.config {
@@ -82,6 +86,9 @@ pub fn start(
                 tls: egress::client_config(control_plane.ca_file.as_deref())?,
                 metrics,
                 records: Arc::clone(&records),
+                events: context
+                    .events
+                    .map(|events| stream::Events::begin(events, shared, &config.gateway_id(), stop, tasks)),
                 pace: stream::Pace::default(),
             };
             let data_dir = Arc::clone(&context.data_dir);

@@ -1,27 +1,35 @@
 //! The push stream: one WebSocket that the gateway dials and keeps, whatever happens to it.
 
+mod commands;
 mod connect;
+mod endpoints;
+mod outcomes;
 mod shipping;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::MODEL_VERSION;
-use filters::model::push::{FromGateway, REPLACED};
+use filters::model::push::{FromControlPlane, FromGateway, REPLACED};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rand::Rng as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use self::commands::Commands;
 use self::connect::{ConnectError, Socket};
+use self::outcomes::Outcomes;
 use self::shipping::Shipping;
 use super::apply::{Applier, Outcome, Update};
 use super::endpoint::Endpoint;
 use super::state::State;
 use crate::config::ControlPlane;
+use crate::events::EventFlow;
+use crate::live::Shared;
 use crate::metrics::Metrics;
 use crate::records::Records;
 
@@ -56,7 +64,28 @@ pub(super) struct Stream {
     pub(super) tls: Arc<rustls::ClientConfig>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) records: Arc<Records>,
+    pub(super) events: Option<Events>,
     pub(super) pace: Pace,
+}
+
+/// The event flow as the control plane has to do with it.
+pub(super) struct Events {
+    flow: Arc<EventFlow>,
+    commands: Commands,
+}
+
+impl Events {
+    /// Begins to carry commands out, until `stop`.
+    pub(super) fn begin(
+        flow: Arc<EventFlow>,
+        shared: Arc<Shared>,
+        gateway_id: &str,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let commands = Commands::begin(Arc::clone(&flow), shared, gateway_id, stop, tasks);
+        Self { flow, commands }
+    }
 }
 
 /// How often and how long.
@@ -145,6 +174,8 @@ impl Stream {
             socket,
             asked: None,
             shipping: Shipping::new(Arc::clone(&self.records)),
+            outcomes: self.events.as_ref().map(|events| Outcomes::begin(events.flow.opened())),
+            told_of_endpoints: false,
         };
         let ended = conversation.run(messages, results, stop).await;
         drop(conversation);
@@ -172,6 +203,9 @@ struct Conversation<'a> {
     /// When `Hello` was said last, in answer to a change that does not fit.
     asked: Option<Instant>,
     shipping: Shipping,
+    outcomes: Option<Outcomes>,
+    /// True if the control plane was told last of endpoints that have something undelivered.
+    told_of_endpoints: bool,
 }
 
 impl Conversation<'_> {
@@ -199,7 +233,7 @@ impl Conversation<'_> {
                 frame = self.socket.next(), if waiting.is_none() => {
                     heard_at = Instant::now();
                     waiting = text_of(frame)?;
-                    if waiting.take_if(|text| self.shipping.hears(text)).is_some() && self.shipping.has_full_batch() {
+                    if waiting.take_if(|text| self.hears(text)).is_some() && self.shipping.has_full_batch() {
                         self.ship().await?;
                     }
                 }
@@ -209,7 +243,9 @@ impl Conversation<'_> {
                     let requests = metrics.requests_finished();
                     let in_flight = metrics.in_flight.get().try_into().unwrap_or(0);
                     self.say(&FromGateway::Status { requests, in_flight }).await?;
+                    self.tell_of_endpoints().await?;
                 }
+                batch = next_of(&mut self.outcomes) => self.send(Message::Text(batch)).await?,
                 _ = records.tick() => self.ship().await?,
                 () = self.shipping.filled() => self.ship().await?,
                 _ = ping.tick() => {
@@ -226,6 +262,38 @@ impl Conversation<'_> {
                 }
             }
         }
+    }
+
+    /// Takes in what is not about the configuration; false for what is.
+    fn hears(&mut self, text: &Utf8Bytes) -> bool {
+        match small_talk(text) {
+            Some(FromControlPlane::Recorded { batch }) => self.shipping.acknowledged(&batch),
+            Some(FromControlPlane::Settled { up_to }) => {
+                if let Some(outcomes) = &self.outcomes {
+                    outcomes.settled(up_to);
+                }
+            }
+            Some(FromControlPlane::Command { id, command }) => match &self.stream.events {
+                Some(events) => events.commands.take(id, command),
+                None => warn!(id, "a command came, and this gateway takes no events"),
+            },
+            Some(FromControlPlane::Snapshot { .. } | FromControlPlane::Change { .. }) | None => return false,
+        }
+        true
+    }
+
+    /// Says how deliveries stand; once more when there is nothing left to say.
+    async fn tell_of_endpoints(&mut self) -> Result<(), StreamError> {
+        let Some(events) = &self.stream.events else {
+            return Ok(());
+        };
+        let endpoints = endpoints::standing(&events.flow).await;
+        let has_some = !endpoints.is_empty();
+        if has_some || self.told_of_endpoints {
+            self.say(&FromGateway::Deliveries { endpoints }).await?;
+        }
+        self.told_of_endpoints = has_some;
+        Ok(())
     }
 
     async fn answer(&mut self, outcome: Outcome) -> Result<(), StreamError> {
@@ -270,7 +338,7 @@ impl Conversation<'_> {
                 return Ok(());
             }
             if let Some(text) = text_of(self.socket.next().await)? {
-                self.shipping.hears(&text);
+                self.hears(&text);
             }
         }
     }
@@ -312,6 +380,23 @@ fn text_of(frame: Option<Result<Message, tungstenite::Error>>) -> Result<Option<
     }
 }
 
+/// What the control plane says beside the configuration, which is read elsewhere: that takes its time. Only commands may be
+/// long, and say at their beginning that they are.
+fn small_talk(text: &str) -> Option<FromControlPlane> {
+    if text.len() > LONGEST_ANSWER && !text.starts_with(r#"{"message":"command","#) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// The next batch of outcomes; never without an event flow.
+async fn next_of(outcomes: &mut Option<Outcomes>) -> Utf8Bytes {
+    match outcomes {
+        Some(outcomes) => outcomes.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn every(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -332,6 +417,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the records that are left when the process is to stop.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+const LONGEST_ANSWER: usize = 256;
 
 #[cfg(test)]
 mod tests;

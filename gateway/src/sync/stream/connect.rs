@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::model::push::MOST_MESSAGE_BYTES;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, StatusCode};
 use tokio::net::TcpStream;
@@ -60,8 +61,8 @@ pub(super) async fn connect(
     let connecting = async {
         let tcp = dial(endpoint).await?;
         let limits = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE_BYTES))
-            .max_frame_size(Some(MESSAGE_BYTES));
+            .max_message_size(Some(MOST_MESSAGE_BYTES))
+            .max_frame_size(Some(MOST_MESSAGE_BYTES));
         let connector = Connector::Rustls(Arc::clone(tls));
         let (socket, _) = client_async_tls_with_config(request, tcp, Some(limits), Some(connector))
             .await
@@ -139,5 +140,3 @@ fn refused(error: Error) -> ConnectError {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes of one message; a snapshot of some hundred thousand integrations.
-const MESSAGE_BYTES: usize = 256 * 1024 * 1024;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use filters::model::push::FromControlPlane;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::warn;
@@ -45,19 +44,11 @@ impl Shipping {
         self.sent.is_some_and(|sent| sent.elapsed() < SEND_AGAIN)
     }
 
-    /// True if `text` acknowledges a batch; it is of no interest to anybody else then.
-    pub(super) fn hears(&mut self, text: &str) -> bool {
-        // Configuration is read elsewhere: that takes its time.
-        if text.len() > LONGEST_ANSWER {
-            return false;
-        }
-        let Ok(FromControlPlane::Recorded { batch }) = serde_json::from_str(text) else {
-            return false;
-        };
-        if self.records.acknowledged(&batch) {
+    /// The control plane has a batch.
+    pub(super) fn acknowledged(&mut self, batch: &str) {
+        if self.records.acknowledged(batch) {
             self.sent = None;
         }
-        true
     }
 
     /// True if the next batch need not wait for its time.
@@ -68,4 +59,3 @@ impl Shipping {
 
 /// Longer than the control plane waits for its store.
 const SEND_AGAIN: Duration = Duration::from_secs(15);
-const LONGEST_ANSWER: usize = 256;

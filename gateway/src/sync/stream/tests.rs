@@ -57,6 +57,7 @@ impl Dialled {
             tls: egress::client_config(None).unwrap(),
             metrics: rig.metrics(),
             records: Arc::clone(&records),
+            events: None,
             pace,
         };
         let stop = CancellationToken::new();
