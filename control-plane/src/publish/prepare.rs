@@ -163,37 +163,43 @@ fn settle(mut object: Object, previous: Option<&Object>, at: Timestamp, problems
         }
     }
     settle_secrets(&mut object, problems);
-    let kept = previous.cloned().and_then(|mut previous| {
-        let (created, updated) = times_of(&mut previous)?;
-        Some((created.take(), updated.take()))
-    });
-    if let Some((created, updated)) = times_of(&mut object) {
+    let kept = previous.and_then(times_of);
+    if let Some((created, updated)) = times_in(&mut object) {
         (*created, *updated) = kept.unwrap_or_else(|| (Some(time(at)), None));
     }
     if previous.is_none_or(|previous| *previous != object)
-        && let Some((_, updated)) = times_of(&mut object)
+        && let Some((_, updated)) = times_in(&mut object)
     {
         *updated = Some(time(at));
     }
     object
 }
 
+/// The times of an object, by what they are of its `$value`. The rules for connections have none.
+macro_rules! times {
+    ($object:ident, $value:ident => $times:expr) => {
+        match $object {
+            Object::Security(_) => None,
+            Object::Organization($value) => Some($times),
+            Object::Integration($value) => Some($times),
+            Object::Outbound($value) => Some($times),
+            Object::EventType($value) => Some($times),
+            Object::Unit($value) => Some($times),
+            Object::ProducerKey($value) => Some($times),
+        }
+    };
+}
+
 /// When an object was made, and when it was changed last.
-fn times_of(object: &mut Object) -> Option<(&mut Option<String>, &mut Option<String>)> {
-    macro_rules! times {
-        ($value:ident) => {{
-            let value = Arc::make_mut($value);
-            (&mut value.created_at, &mut value.updated_at)
-        }};
-    }
-    Some(match object {
-        Object::Security(_) => return None,
-        Object::Organization(value) => times!(value),
-        Object::Integration(value) => times!(value),
-        Object::Outbound(value) => times!(value),
-        Object::EventType(value) => times!(value),
-        Object::Unit(value) => times!(value),
-        Object::ProducerKey(value) => times!(value),
+fn times_of(object: &Object) -> Option<(Option<String>, Option<String>)> {
+    times!(object, value => (value.created_at.clone(), value.updated_at.clone()))
+}
+
+/// The same, to set them.
+fn times_in(object: &mut Object) -> Option<(&mut Option<String>, &mut Option<String>)> {
+    times!(object, value => {
+        let value = Arc::make_mut(value);
+        (&mut value.created_at, &mut value.updated_at)
     })
 }
 

@@ -11,7 +11,18 @@ fn sample(version: u64) -> Snapshot {
         let integration = Arc::get_mut(integration).unwrap();
         integration.outgoing_auth_config = Some(serde_json::json!({"token": "hunter2"}));
     }
-    Snapshot::from_objects(version, vec![object])
+    let mut objects = vec![object];
+    let others = serde_json::json!([
+        {"kind": "organization", "value": {"orgId": 648, "timezone": "Asia/Kolkata"}},
+        {"kind": "unit", "value": {"rid": 84, "orgId": 648, "name": "North"}},
+        {"kind": "eventType", "value": {"id": "b", "orgId": 648, "eventType": "bill.paid"}},
+        {"kind": "producerKey", "value": {"id": "k", "orgId": 648, "name": "his", "hash": "hunter2"}},
+        {"kind": "outbound", "value": {"id": "o", "orgId": 648, "name": "Bills", "eventType": "bill.*",
+            "targetUrl": "https://partner.example", "signingType": "GITHUB",
+            "signingConfig": {"secrets": [{"name": "s", "value": "hunter2"}]}}},
+    ]);
+    objects.extend(serde_json::from_value::<Vec<Object>>(others).unwrap());
+    Snapshot::from_objects(version, objects)
 }
 
 fn written() -> (TempDir, DataDir) {
