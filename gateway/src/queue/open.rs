@@ -85,6 +85,7 @@ fn writer(
         measured: None,
         pages: Pages::default(),
         behind: false,
+        moved_pages: 0,
     };
     writer.recount_dead()?;
     writer.measure()?;

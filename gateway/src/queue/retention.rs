@@ -52,6 +52,11 @@ impl Retention {
         })
     }
 
+    /// True if the queue has as much as it may.
+    pub(super) fn is_full(&self, pages: Pages) -> bool {
+        pages.used_bytes() >= self.max_bytes
+    }
+
     /// Throws a few settled events out if it is time; says how many, and `None` if there was nothing to do.
     ///
     /// The newest event always stays, so that no place is given twice.

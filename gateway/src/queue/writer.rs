@@ -58,6 +58,8 @@ pub(super) struct Writer {
     pub(super) pages: Pages,
     /// True while settled events wait to be thrown out.
     pub(super) behind: bool,
+    /// Pages that were in the log when it was moved into the file last.
+    pub(super) moved_pages: i64,
 }
 
 impl Writer {
@@ -109,22 +111,27 @@ impl Writer {
 
     /// Carries out a group of operations in one commit. If one of them makes it fail, the others get commits of their own.
     fn commit(&mut self, mut group: Vec<Operation>) {
+        if self.retention.is_full(self.pages) {
+            // The rest of the room is for settling what is there.
+            let (new, rest) = without_events(group);
+            new.into_iter().for_each(|operation| operation.fail(QueueError::Full));
+            group = rest;
+        }
+        if group.is_empty() {
+            return;
+        }
         let failure = match self.attempt(&mut group) {
             Ok(staged) => return self.committed(staged, group),
             Err(failure) => failure,
         };
         self.metrics.failed_commits.inc();
         match failure.sqlite_error_code() {
-            // What is settled needs next to no room, and makes some.
             Some(ErrorCode::DiskFull) => {
                 self.behind = true;
-                self.measured = None;
-                let (new, rest): (Vec<_>, Vec<_>) = group
-                    .into_iter()
-                    .partition(|operation| matches!(operation, Operation::Accept(_)));
-                let have_new = !new.is_empty();
+                let (new, rest) = without_events(group);
+                let may_fit = !new.is_empty();
                 self.refuse(new, &failure);
-                match have_new && !rest.is_empty() {
+                match may_fit {
                     true => self.commit(rest),
                     false => self.refuse(rest, &failure),
                 }
@@ -144,6 +151,10 @@ impl Writer {
     }
 
     fn attempt(&mut self, group: &mut [Operation]) -> rusqlite::Result<Staged> {
+        if !self.store.is_autocommit() {
+            // Taking the last one back failed.
+            self.store.execute_batch("ROLLBACK")?;
+        }
         self.store.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let written = self.write(group).and_then(|staged| {
             let started = Instant::now();
@@ -239,6 +250,12 @@ fn gather(
         }
         next = operations.try_recv().ok();
     }
+}
+
+/// Events that are to be kept, and everything else.
+fn without_events(group: Vec<Operation>) -> (Vec<Operation>, Vec<Operation>) {
+    let are_events = |operation: &Operation| matches!(operation, Operation::Accept(_));
+    group.into_iter().partition(are_events)
 }
 
 /// The same failure for another caller.

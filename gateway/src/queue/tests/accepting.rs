@@ -1,9 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::super::{Accepted, QueueError};
-use super::{Opened, arrival, copied, folder, settings};
+use super::super::{Accepted, DeliveryKey, Next, Queue, QueueError};
+use super::{Opened, arrival, copied, folder, record, settings, settlement};
 
 #[tokio::test]
 async fn an_event_is_handed_over_with_its_deliveries() {
@@ -45,7 +46,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
 #[tokio::test]
 async fn a_writer_that_breaks_down_loses_nothing_it_acknowledged() {
     let folder = folder();
-    let queue = super::Queue::open(
+    let queue = Queue::open(
         folder.path(),
         settings(),
         Box::new(|_| panic!("no room for deliveries")),
@@ -123,41 +124,105 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     let mut small = settings();
     small.max_bytes = 600 << 10;
     let opened = Opened::with(folder.path(), small.clone());
+    let (key, _) = opened.one("e1", "a").await;
+    // More than there is room for.
+    let mut large = arrival("large", &["a"]);
+    Arc::make_mut(&mut large.event).payload = vec![b' '; 1 << 20].into();
+    let refused = opened
+        .queue
+        .accept(vec![arrival("e2", &["a"]), large])
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, QueueError::Full), "{refused}");
+    assert!(opened.queue.levels().failing);
+    assert_eq!(opened.queue.levels().open, 1);
+    // What was refused is no repeat, and has no place.
+    assert_eq!(opened.accept(arrival("e2", &["a"])).await, 2);
+    assert!(!opened.queue.levels().failing);
+    opened.settle(key, Next::Settled, vec![record("r")]).await;
+    opened.queue.close().await;
+    let again = Opened::with(folder.path(), small);
+    assert_eq!(again.handed(1)[0].0, 2);
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_nothing_in_until_enough_is_settled() {
+    let folder = folder();
+    let mut small = settings();
+    small.max_bytes = 600 << 10;
+    let opened = Opened::with(folder.path(), small.clone());
+    let batch = |first: u64| {
+        (first..first + 20)
+            .map(|number| arrival(&format!("e{number}"), &["a"]))
+            .collect()
+    };
     let mut kept = 0;
     let refused = loop {
-        match opened.queue.accept(vec![arrival(&format!("e{kept}"), &["a"])]).await {
-            Ok(_) => kept += 1,
+        match opened.queue.accept(batch(kept)).await {
+            Ok(_) => kept += 20,
             Err(error) => break error,
         }
         assert!(kept < 100_000, "it never fills");
     };
     assert!(matches!(refused, QueueError::Full), "{refused}");
-    assert!(opened.queue.levels().failing);
     assert_eq!(opened.queue.levels().open, kept);
-    // What was refused is no repeat, and settling goes on.
+    assert!(opened.queue.levels().used_bytes >= small.max_bytes);
     let handed = opened.handed(usize::try_from(kept).unwrap());
-    for (seq, delivery) in &handed {
-        let key = super::DeliveryKey {
+    let settling = handed.iter().map(|(seq, delivery)| {
+        let key = DeliveryKey {
             seq: *seq,
             number: delivery.number,
         };
-        opened.settle(key, super::Next::Settled, Vec::new()).await;
+        opened.queue.settle(settlement(key, Next::Settled, Vec::new()))
+    });
+    for settled in settling.collect::<Vec<_>>() {
+        settled.await.unwrap();
     }
     assert_eq!(opened.queue.levels().open, 0);
     // Settled events make room, by themselves.
-    let seq = loop {
-        match opened.queue.accept(vec![arrival(&format!("e{kept}"), &["a"])]).await {
-            Ok(accepted) => break accepted,
-            Err(error) => assert!(matches!(error, QueueError::Full), "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    assert!(matches!(seq[0], Accepted::New(_)), "{seq:?}");
-    assert!(!opened.queue.levels().failing);
+    opened.until(|queue| queue.levels().used_bytes < small.max_bytes).await;
+    opened.queue.accept(batch(kept)).await.unwrap();
     opened.queue.close().await;
     let again = Opened::with(folder.path(), small);
-    assert_eq!(again.handed(1).len(), 1);
-    assert_eq!(again.queue.levels().open, 1);
+    assert_eq!(again.handed(20).len(), 20);
+    assert_eq!(again.queue.levels().open, 20);
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_takes_no_other_with_it() {
+    let folder = folder();
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    let (sender, handed) = std::sync::mpsc::channel();
+    let hand_off = move |batch| {
+        drop(sender.send(batch));
+        // The writer stands still, so that what comes next makes one group.
+        _ = held.recv();
+    };
+    let queue = Queue::open(folder.path(), settings(), Box::new(hand_off)).unwrap();
+    queue.accept(vec![arrival("e1", &["a"])]).await.unwrap();
+    handed.recv().unwrap();
+    // Somebody else's row is in the way of the next event.
+    let store = Connection::open(folder.path().join("queue.db")).unwrap();
+    store
+        .execute("INSERT INTO events VALUES (2, 0, 0, x'', x'', x'')", [])
+        .unwrap();
+    let key = DeliveryKey { seq: 1, number: 0 };
+    let settling = queue.settle(settlement(key, Next::Settled, vec![record("r")]));
+    let accepting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.accept(vec![arrival("e2", &["a"])]).await }
+    });
+    while queue.levels().waiting < 2 {
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).unwrap();
+    settling.await.unwrap();
+    let refused = accepting.await.unwrap();
+    assert!(matches!(refused, Err(QueueError::Store { .. })), "{refused:?}");
+    assert_eq!(
+        queue.spooled(0, 1000).await.unwrap().unwrap().records().unwrap(),
+        [record("r")]
+    );
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ impl Writer {
 
     fn try_look_after(&mut self, is_idle: bool) -> rusqlite::Result<()> {
         self.checkpoint()?;
+        self.count_pages()?;
         let now_ms = now_ms();
         if self.digests.is_full() {
             self.digests.compact(&mut self.store, now_ms)?;
@@ -65,8 +66,7 @@ impl Writer {
         self.metrics.purged.inc_by(purged.unwrap_or(0));
         self.behind = purged.is_some();
         if self.behind {
-            self.pages = Pages::measure(&self.store)?;
-            return Ok(());
+            return self.count_pages();
         }
         self.behind = self.digests.expire(&mut self.store, now_ms)?;
         if self.retention.prune(&mut self.store, now_ms)? {
@@ -74,21 +74,27 @@ impl Writer {
         }
         if is_idle && shrink(&self.store, self.pages)? {
             self.behind = true;
-            self.pages = Pages::measure(&self.store)?;
+            self.count_pages()?;
         }
         Ok(())
     }
 
     /// Moves the log into the file when it is long. Callers have their answers by then.
-    fn checkpoint(&self) -> rusqlite::Result<()> {
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
         let pages: i64 = self
             .store
             .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
             .query_row([], |row| row.get(1))?;
-        if pages >= CHECKPOINT_PAGES {
+        if pages < self.moved_pages {
+            // It began anew.
+            self.moved_pages = 0;
+        }
+        // While somebody reads for long, it only grows; trying after each commit would not change that.
+        if pages >= self.moved_pages + CHECKPOINT_PAGES {
             self.store
                 .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
                 .query_row([], |_| Ok(()))?;
+            self.moved_pages = pages;
         }
         Ok(())
     }
@@ -96,14 +102,18 @@ impl Writer {
     /// How much room there is.
     pub(in crate::queue) fn measure(&mut self) -> rusqlite::Result<()> {
         self.measured = Some(Instant::now());
-        self.pages = Pages::measure(&self.store)?;
         let free = statvfs(&self.dir)
             .ok()
             .map(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()));
-        let mut levels = self.shared.levels.lock();
-        levels.used_bytes = self.pages.used_bytes();
-        levels.free_disk_bytes = free;
-        self.metrics.used_bytes.set(levels.used_bytes.cast_signed());
+        self.shared.levels.lock().free_disk_bytes = free;
+        self.metrics.used_bytes.set(self.pages.used_bytes().cast_signed());
+        self.count_pages()
+    }
+
+    /// How much of the file is in use.
+    fn count_pages(&mut self) -> rusqlite::Result<()> {
+        self.pages = Pages::measure(&self.store)?;
+        self.shared.levels.lock().used_bytes = self.pages.used_bytes();
         Ok(())
     }
 
