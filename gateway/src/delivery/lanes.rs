@@ -13,7 +13,7 @@ mod counting;
 use std::sync::Arc;
 use std::time::Duration;
 
-use filters::delivery::{Health, Pass};
+use filters::delivery::Pass;
 use filters::event::Event;
 
 use super::fair::Shares;
@@ -202,25 +202,14 @@ impl<E> Lanes<E> {
         }
     }
 
-    /// A burial is written: the lane may have another one. Called before [`Self::settled`].
+    /// A burial is over: the lane may have another one. [`Self::settled`] or [`Self::undone`] follows.
     pub(super) fn buried(&mut self, ticket: Ticket, now: Now) {
-        self.totals.buried += 1;
         self.book.buried(ticket.lane);
         self.refresh(Some(ticket.lane), now);
     }
 
-    /// Nothing was sent, as the event could not be read: the delivery is due again after `wait_ms`.
-    pub(super) fn unsent(&mut self, ticket: Ticket, pass: Option<Pass>, failure: Failure, wait_ms: i64, now: Now) {
-        match pass {
-            Some(pass) => {
-                let verdict = Verdict {
-                    health: Health::Unknown,
-                    ..Verdict::default()
-                };
-                self.book.answered(ticket.lane, pass, &verdict, Some(failure), now);
-            }
-            None => self.book.buried(ticket.lane),
-        }
+    /// Nothing came of working on the delivery: it is due again after `wait_ms`, in the same state.
+    pub(super) fn undone(&mut self, ticket: Ticket, wait_ms: i64, now: Now) {
         self.release(ticket);
         self.book.postpone(ticket.entry, ticket.lane, wait_ms, now);
         self.refresh(Some(ticket.lane), now);

@@ -15,10 +15,10 @@ use tokio::time::{sleep, timeout};
 use super::hold::Hold;
 use super::job::{Job, Outcome};
 use super::lanes::{Duty, Taken, Ticket};
-use super::scheduler::{Shared, Task};
+use super::scheduler::shared::{Shared, Task};
 use super::stats::Failure;
 use super::work::{Crash, Unread, Unsettled, Work};
-use crate::queue::{Record, Settlement};
+use crate::queue::{Next, Record, Settlement};
 
 /// What a worker did, to be taken in when it asks for the next delivery.
 pub(super) enum Done {
@@ -26,24 +26,35 @@ pub(super) enum Done {
     Settled {
         /// The delivery.
         ticket: Ticket,
-        /// What was written.
-        settlement: Arc<Settlement>,
+        /// How it goes on.
+        next: Next,
         /// Its event, for another attempt.
         event: Arc<Event>,
         /// True for that of a deleted subscription.
         is_burial: bool,
     },
-    /// The event could not be read.
-    Unsent {
+    /// It is not, and nothing comes of it.
+    Undone {
         /// The delivery.
         ticket: Ticket,
-        /// What the attempt would have been recorded with.
-        pass: Option<Pass>,
+        /// What the lane still counts.
+        counted: Counted,
         /// Why.
         failure: Failure,
         /// When to try again, in milliseconds.
         wait_ms: i64,
     },
+}
+
+/// What a lane counts of a delivery that is being worked on, besides that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// An attempt at the endpoint.
+    Attempt(Pass),
+    /// A burial.
+    Burial,
+    /// Nothing (any more).
+    Nothing,
 }
 
 /// Works until there is nothing to do and enough others rest.
@@ -55,10 +66,10 @@ pub(super) async fn work<W: Work>(shared: Arc<Shared<W>>) {
         match shared.next_task(&bell, done.take(), was_called) {
             Task::Delivery(taken, work) => {
                 was_called = false;
-                done = deliver(&shared, work, *taken).await;
-                if done.is_none() {
+                match guarded(&shared, work, *taken).await {
+                    Some(next) => done = Some(next),
                     // The queue is closed: what is in flight stays open in it.
-                    return;
+                    None => return,
                 }
             }
             Task::Rest => {
@@ -70,34 +81,57 @@ pub(super) async fn work<W: Work>(shared: Arc<Shared<W>>) {
     }
 }
 
-/// Does what is to be done with a delivery; `None` if the queue is closed.
-async fn deliver<W: Work>(shared: &Arc<Shared<W>>, work: &W, taken: Taken<W::Endpoint>) -> Option<Done> {
-    let Taken {
-        ticket,
-        key,
-        accepted_ms,
-        state,
-        event,
-        duty,
-    } = taken;
-    let event = match event {
+/// Does what is to be done with a delivery, whatever goes wrong; `None` if the queue is closed.
+async fn guarded<W: Work>(shared: &Arc<Shared<W>>, work: &W, taken: Taken<W::Endpoint>) -> Option<Done> {
+    let (ticket, seq) = (taken.ticket, taken.key.seq);
+    let mut counted = match &taken.duty {
+        Duty::Send { pass, .. } => Counted::Attempt(*pass),
+        Duty::Bury { .. } => Counted::Burial,
+    };
+    let delivering = AssertUnwindSafe(deliver(shared, work, taken, &mut counted)).catch_unwind();
+    delivering.await.unwrap_or_else(|panic| {
+        let error = message(&*panic);
+        tracing::error!(seq, %error, "a delivery failed by a fault of the gateway; it waits");
+        shared.has_crashed();
+        let failure = Failure {
+            message: format!("the gateway failed ({error})"),
+            at_ms: shared.now_ms(),
+            status: None,
+        };
+        Some(Done::Undone {
+            ticket,
+            counted,
+            failure,
+            wait_ms: BROKEN_MS,
+        })
+    })
+}
+
+async fn deliver<W: Work>(
+    shared: &Arc<Shared<W>>,
+    work: &W,
+    taken: Taken<W::Endpoint>,
+    counted: &mut Counted,
+) -> Option<Done> {
+    let (ticket, key) = (taken.ticket, taken.key);
+    let event = match taken.event {
         Some(event) => event,
         None => match work.event(key.seq).await {
             Ok(event) => {
                 shared.was_read_back();
                 event
             }
-            Err(why) => return Some(unsent(shared, ticket, &duty, key.seq, &why)),
+            Err(why) => return Some(unread(ticket, *counted, key.seq, &why, shared.now_ms())),
         },
     };
     let job = Job {
         key,
-        accepted_ms,
+        accepted_ms: taken.accepted_ms,
         event: Arc::clone(&event),
-        state,
+        state: taken.state,
     };
-    let (settlement, hold, is_burial) = match duty {
-        Duty::Bury { id, last } => (work.bury(&job, &id, last.as_ref()), None, true),
+    let (settlement, hold) = match taken.duty {
+        Duty::Bury { id, last } => (work.bury(&job, &id, last.as_ref()), None),
         Duty::Send {
             endpoint,
             pass,
@@ -105,8 +139,9 @@ async fn deliver<W: Work>(shared: &Arc<Shared<W>>, work: &W, taken: Taken<W::End
         } => {
             let outcome = attempt(shared, work, job, &endpoint, longest).await;
             let failure = failure(&outcome.settlement, shared.now_ms());
+            *counted = Counted::Nothing;
             let hold = shared.answered(ticket, pass, &outcome.verdict, failure);
-            (outcome.settlement, hold, false)
+            (outcome.settlement, hold)
         }
     };
     let settlement = Arc::new(settlement);
@@ -116,11 +151,15 @@ async fn deliver<W: Work>(shared: &Arc<Shared<W>>, work: &W, taken: Taken<W::End
     if let Some((id, hold)) = hold {
         remember(work, id, &hold).await;
     }
+    let next = match Arc::try_unwrap(settlement) {
+        Ok(own) => own.next,
+        Err(shared) => shared.next.clone(),
+    };
     Some(Done::Settled {
         ticket,
-        settlement,
+        next,
         event,
-        is_burial,
+        is_burial: *counted == Counted::Burial,
     })
 }
 
@@ -132,8 +171,8 @@ async fn attempt<W: Work>(
     endpoint: &Arc<W::Endpoint>,
     longest: Duration,
 ) -> Outcome {
-    let guarded = AssertUnwindSafe(work.attempt(job.clone(), endpoint)).catch_unwind();
-    let crash = match timeout(longest, guarded).await {
+    let attempting = AssertUnwindSafe(work.attempt(job.clone(), endpoint)).catch_unwind();
+    let crash = match timeout(longest, attempting).await {
         Ok(Ok(outcome)) => return outcome,
         Ok(Err(panic)) => Crash::Panic(message(&*panic)),
         Err(_) => Crash::Overdue,
@@ -174,24 +213,20 @@ async fn remember<W: Work>(work: &W, id: Arc<str>, hold: &Hold) {
     }
 }
 
-fn unsent<W: Work>(shared: &Shared<W>, ticket: Ticket, duty: &Duty<W::Endpoint>, seq: i64, why: &Unread) -> Done {
+fn unread(ticket: Ticket, counted: Counted, seq: i64, why: &Unread, at_ms: i64) -> Done {
     tracing::error!(seq, error = %why, "cannot read an event back; its delivery waits");
-    let pass = match duty {
-        Duty::Send { pass, .. } => Some(*pass),
-        Duty::Bury { .. } => None,
-    };
     let wait_ms = match why {
-        Unread::Missing => MISSING_MS,
+        Unread::Missing => BROKEN_MS,
         Unread::Later(_) => UNREAD_MS,
     };
     let failure = Failure {
         message: format!("the event cannot be read: {why}"),
-        at_ms: shared.now_ms(),
+        at_ms,
         status: None,
     };
-    Done::Unsent {
+    Done::Undone {
         ticket,
-        pass,
+        counted,
         failure,
         wait_ms,
     }
@@ -230,5 +265,5 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// From one try to read an event to the next.
 const UNREAD_MS: i64 = 1_000;
-/// The same if the queue does not have it: only an operator can help.
-const MISSING_MS: i64 = 60_000;
+/// From one try to the next where something is broken that only people can repair.
+const BROKEN_MS: i64 = 60_000;

@@ -1,15 +1,17 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use filters::delivery::Health;
 use filters::event::Event;
 use filters::model::delivery::DeliveryRecord;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{sleep, timeout};
 
 use super::super::hold::{Cause, NotKept};
-use super::super::job::{Job, Outcome};
+use super::super::job::{Job, Outcome, Verdict};
 use super::super::subscriptions::Rules;
 use super::super::testing::{event, open, rules};
 use super::super::work::{Crash, Unread, Unsettled};
@@ -29,6 +31,8 @@ struct World {
     /// While true nothing is written.
     disk_is_full: AtomicBool,
     refused_writes: AtomicUsize,
+    /// While true even what becomes of a crashed attempt cannot be said.
+    is_broken: AtomicBool,
     buried: AtomicUsize,
     holds: Mutex<BTreeMap<Arc<str>, Option<Hold>>>,
     next_seq: AtomicI64,
@@ -89,6 +93,7 @@ impl Work for Partner {
     }
 
     fn crashed(&self, job: &Job, _: &Arc<Endpoint>, _: Crash) -> Outcome {
+        assert!(!self.0.is_broken.load(Ordering::SeqCst), "another bug");
         let state = DeliveryState {
             attempts: job.state.attempts + 1,
             due_ms: wall_ms() + 60_000,
@@ -358,6 +363,25 @@ async fn an_attempt_that_outlasts_everything_or_panics_frees_its_lane() {
     rig.until(retried).await;
     assert_eq!(rig.world.open.lock().len(), 20, "they are tried again");
     assert!(rig.scheduler.stats().await.totals.crashed >= 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_beside_an_attempt_gives_the_delivery_back() {
+    let mut rig = Rig::new(settings(64));
+    rig.endpoint("buggy", Manner::Panics, rules(1, 1));
+    rig.configure();
+    rig.world.is_broken.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        rig.event(&["buggy"], Some(1));
+    }
+    // Each minute the first one is tried again, in the same state.
+    sleep(Duration::from_secs(150)).await;
+    let stats = rig.scheduler.stats().await;
+    assert_eq!((stats.open, stats.in_flight), (3, 0));
+    assert_eq!(rig.of("buggy").iter().map(|key| key.seq).collect::<Vec<_>>(), [0, 0, 0]);
+    rig.endpoint("buggy", quick(), rules(1, 1));
+    rig.configure();
+    rig.until_open(0).await;
 }
 
 #[tokio::test(start_paused = true)]
