@@ -33,7 +33,7 @@ impl IdleLimit {
         })
     }
 
-    /// Idle connections now.
+    /// Idle connections now; those that carry several exchanges count while they are open.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }

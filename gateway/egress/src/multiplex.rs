@@ -129,6 +129,7 @@ impl Stream {
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         parts.scheme = Some(Scheme::HTTPS);
         parts.authority = named.or_else(|| host.cloned());
+        // Scheme, host and path are there, each of them checked, so that this cannot fail.
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
         *request.version_mut() = Version::HTTP_2;
         self.0.sender.clone().try_send_request(request).await

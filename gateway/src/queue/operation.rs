@@ -192,8 +192,12 @@ impl Settling {
     }
 }
 
-/// What the records say of the end of their delivery; an end without an attempt was somebody's wish.
+/// What the records say of the end of their delivery. One that has none was delivered before, and stayed open only until its
+/// producer was told; an end without an attempt was somebody's wish.
 fn ended(records: &[Record]) -> DeliveryStatus {
+    if records.is_empty() {
+        return DeliveryStatus::Success;
+    }
     let last = records.iter().rev().find_map(|record| match record {
         Record::Log(log) => Some(log.status),
         _ => None,

@@ -200,6 +200,7 @@ async fn the_audit_tells_what_became_of_an_event() {
     assert_eq!(&*audit.skipped[0].integration_config_id, "c");
     assert_eq!(audit.deliveries[0].status, DeliveryStatus::Retrying);
     assert_eq!(&*audit.deliveries[1].integration_config_id, "b");
+    assert_eq!(audit.deliveries[1].status, DeliveryStatus::Success);
     assert!(audit.deliveries[0].settled_ms.is_none() && audit.deliveries[1].settled_ms.is_some());
     opened
         .settle(DeliveryKey { seq, number: 0 }, Next::Settled, Vec::new())
