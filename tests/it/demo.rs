@@ -26,7 +26,7 @@ async fn a_stopped_demo_takes_its_programs_along() {
         .skip(1)
         .filter_map(|rest| rest.split([' ', '\n']).next())
         .collect();
-    assert_eq!(addresses.len(), 4, "{shown}");
+    assert_eq!(addresses.len(), 5, "{shown}");
     for address in &addresses {
         TcpStream::connect(address).await.unwrap();
     }

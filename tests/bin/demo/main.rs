@@ -1,9 +1,11 @@
-//! `make demo`: a client calls a partner through a route that was pushed a moment ago, and the route is changed live.
+//! `make demo`: a client calls a partner through a route that was pushed a moment ago, the route is changed live, and a
+//! product's events are delivered to subscribers that fail and recover.
 //!
-//! [`stage`] starts the programs as they are shipped, [`tour`] shows what they do and fails where they do not, [`show`]
-//! prints it with commands that can be run again by hand.
+//! [`stage`] starts the programs as they are shipped, [`tour`] and [`events`] show what they do and fail where they do not,
+//! [`show`] prints it with commands that can be run again by hand.
 #![expect(clippy::print_stdout, reason = "a demo talks to a person")]
 
+mod events;
 mod show;
 mod stage;
 mod tour;

@@ -33,6 +33,16 @@ pub(crate) fn document(heading: &str, document: &Value) {
     output(&format!("{document:#}"));
 }
 
+/// A line of a table; what is not there is a dash.
+pub(crate) fn row<const N: usize>(cells: [&Value; N]) {
+    let cells = cells.map(|cell| match cell {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    output(&cells.join("  "));
+}
+
 /// Status, the headers of that name, and the body of an answer.
 pub(crate) fn reply(reply: &Reply, headers: &[&str]) {
     println!("   < {}", reply.status);
@@ -51,12 +61,16 @@ pub(crate) fn reply(reply: &Reply, headers: &[&str]) {
 pub(crate) fn addresses(stage: &Stage) {
     println!("\n== Addresses");
     println!("   gateway        http://{}", stage.gateway);
-    println!("   its admin      http://{}  (/config /routes /metrics)", stage.admin);
+    println!(
+        "   its admin      http://{}  (/config /routes /queue /metrics)",
+        stage.admin
+    );
     println!(
         "   control plane  http://{}  (/api/v1/openapi.json)",
         stage.control_plane
     );
     println!("   partner        http://{}", stage.partner);
+    println!("   receiver       http://{}", stage.receiver);
     println!("   operator key   {OPERATOR_KEY}");
     println!("   logs           {}", stage.folder.path().display());
 }

@@ -27,14 +27,16 @@ pub(crate) struct Stage {
     pub(crate) control_plane: String,
     /// Address of the partner.
     pub(crate) partner: String,
+    /// Address of the receiver of events.
+    pub(crate) receiver: String,
     /// Where the programs log.
     pub(crate) folder: TempDir,
     pub(crate) client: Client,
-    processes: Vec<Process>,
+    processes: Vec<(&'static str, Process)>,
 }
 
 impl Stage {
-    /// Starts the partner, the control plane and a gateway that has no route yet.
+    /// Starts the partner, the receiver, the control plane and a gateway that has no route yet.
     pub(crate) async fn set() -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("gateway-demo-")?;
         let mut stage = Self {
@@ -42,11 +44,13 @@ impl Stage {
             admin: String::new(),
             control_plane: String::new(),
             partner: String::new(),
+            receiver: String::new(),
             folder,
             client: harness::client::client(),
             processes: Vec::new(),
         };
-        stage.start_partner().await;
+        stage.partner = stage.start_peer("partner", 9090).await;
+        stage.receiver = stage.start_peer("receiver", 9091).await;
         stage.start_control_plane().await?;
         stage.start_gateway().await?;
         Ok(stage)
@@ -81,17 +85,25 @@ impl Stage {
         Ok(text)
     }
 
-    async fn start_partner(&mut self) {
-        let mut command = Command::new(binaries::find("demo-partner"));
-        command.arg("--listen").arg(free_or_default(9090, "partner"));
-        let process = Process::start("partner", command, self.folder.path());
-        self.partner = wait::until("the partner to listen", async || {
+    /// All that the program of that name has written.
+    pub(crate) fn written_by(&self, name: &str) -> String {
+        let process = self.processes.iter().find(|(of, _)| *of == name);
+        process.map(|(_, process)| process.output()).unwrap_or_default()
+    }
+
+    /// Starts a program that plays somebody outside, and returns its address.
+    async fn start_peer(&mut self, name: &'static str, port: u16) -> String {
+        let mut command = Command::new(binaries::find(&format!("demo-{name}")));
+        command.arg("--listen").arg(free_or_default(port, name));
+        let process = Process::start(name, command, self.folder.path());
+        let address = wait::until(&format!("the {name} to listen"), async || {
             let output = process.output();
             let (_, address) = output.split_once("listening on ")?;
             address.ends_with('\n').then(|| address.trim().to_owned())
         })
         .await;
-        self.processes.push(process);
+        self.processes.push((name, process));
+        address
     }
 
     async fn start_control_plane(&mut self) -> anyhow::Result<()> {
@@ -100,7 +112,7 @@ impl Stage {
             "dataDir": self.folder.path().join("control-plane"),
             "operatorKeys": [{"name": "demo", "value": OPERATOR_KEY}],
             "gatewayTokens": [{"name": "demo", "value": GATEWAY_TOKEN}],
-            // The demo's partner has no certificate.
+            // The demo's partner and receiver have no certificates.
             "security": {"enforceHttps": false},
         });
         let file = self.folder.path().join("control-plane.json");
@@ -110,7 +122,7 @@ impl Stage {
         command.arg("--config").arg(&file).arg("--ports-file").arg(&ports);
         let mut process = Process::start("control-plane", command, self.folder.path());
         self.control_plane = process.ports(&ports).await.address("api");
-        self.processes.push(process);
+        self.processes.push(("control-plane", process));
         self.healthy("the control plane", &format!("http://{}/readyz", self.control_plane))
             .await
     }
@@ -139,7 +151,7 @@ impl Stage {
         let bound = process.ports(&ports).await;
         self.gateway = bound.address("http");
         self.admin = bound.address("admin");
-        self.processes.push(process);
+        self.processes.push(("gateway", process));
         self.healthy("the gateway", &format!("http://{}/healthz", self.admin))
             .await
     }
@@ -157,7 +169,7 @@ impl Stage {
 
     /// Fails if one of the programs has ended.
     pub(crate) fn all_run(&mut self) -> anyhow::Result<()> {
-        for process in &mut self.processes {
+        for (_, process) in &mut self.processes {
             if !process.is_running() {
                 return Err(anyhow::Error::msg(process.output())).context("a program ended, and had written this");
             }

@@ -8,8 +8,8 @@ use harness::client::Reply;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::show;
 use crate::stage::{OPERATOR_KEY, Stage};
+use crate::{events, show};
 
 /// The client's key in `conf/demo`.
 const CLIENT_KEY: &str = "demo-key-648";
@@ -23,16 +23,29 @@ pub(crate) async fn run(stage: &mut Stage) -> anyhow::Result<()> {
     without_a_key(stage).await?;
     beyond_the_limit(stage).await?;
     change_live(stage).await?;
+    events::run(stage).await?;
     show::step("The control plane knows what each gateway runs");
     gwctl(stage, &["status"]).await?;
     stage.all_run()
 }
 
 async fn push_routes(stage: &Stage) -> anyhow::Result<()> {
-    show::step("The gateway runs without a route; gwctl brings them through the control plane");
+    show::step("The gateway runs without a route; gwctl brings them, and subscriptions, through the control plane");
     let partner = format!("PARTNER=http://{}", stage.partner);
+    let receiver = format!("RECEIVER=http://{}", stage.receiver);
     show::environment(stage);
-    gwctl(stage, &["apply", "-f", "conf/demo", "--set", &partner, "--wait", "20"]).await
+    let arguments = [
+        "apply",
+        "-f",
+        "conf/demo",
+        "--set",
+        &partner,
+        "--set",
+        &receiver,
+        "--wait",
+        "20",
+    ];
+    gwctl(stage, &arguments).await
 }
 
 async fn gwctl(stage: &Stage, arguments: &[&str]) -> anyhow::Result<()> {
