@@ -1,10 +1,8 @@
 //! Types of events.
 
 use filters::model::EventType;
-use filters::model::push::ObjectId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::resource::{Filter, Resource, kept_in};
 
@@ -36,21 +34,7 @@ impl Resource for EventType {
     const NOUN: &'static str = "event type";
     const LIST: &'static str = "eventTypes";
 
-    kept_in!(event_types as EventType);
-
-    fn id(&self) -> ObjectId {
-        ObjectId::EventType(self.id.as_str().into())
-    }
-
-    fn org_id(&self) -> u64 {
-        self.org_id
-    }
-
-    fn name_it(&mut self) {
-        if self.id.is_empty() {
-            self.id = Uuid::now_v7().to_string();
-        }
-    }
+    kept_in!(event_types as EventType, named);
 
     fn texts(&self) -> Vec<&str> {
         vec![&self.id, &self.event_type, &self.name, &self.description]

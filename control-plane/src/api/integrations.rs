@@ -1,10 +1,8 @@
 //! Inbound integrations.
 
 use filters::model::InboundIntegration;
-use filters::model::push::ObjectId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::resource::{Filter, Resource, kept_in};
 
@@ -34,21 +32,7 @@ impl Resource for InboundIntegration {
     const NOUN: &'static str = "integration";
     const LIST: &'static str = "integrations";
 
-    kept_in!(integrations as Integration);
-
-    fn id(&self) -> ObjectId {
-        ObjectId::Integration(self.id.as_str().into())
-    }
-
-    fn org_id(&self) -> u64 {
-        self.org_id
-    }
-
-    fn name_it(&mut self) {
-        if self.id.is_empty() {
-            self.id = Uuid::now_v7().to_string();
-        }
-    }
+    kept_in!(integrations as Integration, named);
 
     fn shown(&self) -> Self {
         self.masked()

@@ -17,22 +17,11 @@ impl Resource for Organization {
     const ID: &'static str = "orgId";
     const PAGE: (usize, usize) = (1_000, 1_000);
 
-    kept_in!(organizations as Organization);
-
-    fn id(&self) -> ObjectId {
-        ObjectId::Organization(self.org_id)
-    }
-
-    fn org_id(&self) -> u64 {
-        self.org_id
-    }
+    kept_in!(organizations as Organization, numbered org_id);
 
     fn texts(&self) -> Vec<&str> {
-        let mut texts = vec![self.name.as_str()];
-        let more = [&self.code, &self.email, &self.phone, &self.address, &self.region];
-        texts.extend(more.into_iter().filter_map(Option::as_deref));
-        texts.extend(self.tags.iter().map(String::as_str));
-        texts
+        let others = [&self.code, &self.email, &self.phone, &self.address, &self.region];
+        profile(&self.name, others, &self.tags)
     }
 
     /// Each key sees those that it is for.
@@ -52,4 +41,11 @@ impl Resource for Organization {
     fn may_change(caller: &Caller, _org_id: u64) -> Result<(), Refusal> {
         caller.may_all()
     }
+}
+
+/// The texts of an organization or a unit that a search looks at.
+pub(super) fn profile<'a>(name: &'a str, others: [&'a Option<String>; 5], tags: &'a [String]) -> Vec<&'a str> {
+    let others = others.into_iter().filter_map(Option::as_deref);
+    let tags = tags.iter().map(String::as_str);
+    std::iter::once(name).chain(others).chain(tags).collect()
 }

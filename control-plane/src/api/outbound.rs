@@ -1,10 +1,8 @@
 //! Outbound integrations.
 
 use filters::model::OutboundIntegration;
-use filters::model::push::ObjectId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::resource::{Filter, Resource, kept_in};
 
@@ -42,21 +40,7 @@ impl Resource for OutboundIntegration {
     const NOUN: &'static str = "outbound integration";
     const LIST: &'static str = "integrations";
 
-    kept_in!(outbound as Outbound);
-
-    fn id(&self) -> ObjectId {
-        ObjectId::Outbound(self.id.as_str().into())
-    }
-
-    fn org_id(&self) -> u64 {
-        self.org_id
-    }
-
-    fn name_it(&mut self) {
-        if self.id.is_empty() {
-            self.id = Uuid::now_v7().to_string();
-        }
-    }
+    kept_in!(outbound as Outbound, named);
 
     fn shown(&self) -> Self {
         self.masked()

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use aide::transform::TransformOperation;
 use axum::extract::State;
-use filters::model::push::ObjectId;
 use filters::model::{ProducerKey, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::App;
 use super::answer::Answer;
@@ -40,21 +38,7 @@ impl Resource for ProducerKey {
     const NOUN: &'static str = "producer key";
     const LIST: &'static str = "producerKeys";
 
-    kept_in!(producer_keys as ProducerKey);
-
-    fn id(&self) -> ObjectId {
-        ObjectId::ProducerKey(self.id.as_str().into())
-    }
-
-    fn org_id(&self) -> u64 {
-        self.org_id
-    }
-
-    fn name_it(&mut self) {
-        if self.id.is_empty() {
-            self.id = Uuid::now_v7().to_string();
-        }
-    }
+    kept_in!(producer_keys as ProducerKey, named);
 
     fn shown(&self) -> Self {
         self.masked()

@@ -18,12 +18,15 @@ use super::error::ApiError;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Precondition, Within, read as read_value};
 use crate::publish::{Action, Edit, Mode, Published, Refusal, State as Configuration};
+use crate::seal::Sealer;
 
 mod docs;
+mod kept;
 mod list;
 mod merge;
 
 pub(super) use docs::{create_docs, delete_docs, list_docs, patch_docs, read_docs, replace_docs, validate_docs};
+pub(super) use kept::kept_in;
 pub(super) use list::{Everything, Filter, list};
 
 /// A kind of configured objects.
@@ -76,32 +79,6 @@ pub(super) trait Resource: Clone + DeserializeOwned + Serialize + JsonSchema + S
         caller.may(org_id)
     }
 }
-
-/// Where the objects of a kind are: in `$list` of the snapshot, named by that variant of the objects.
-macro_rules! kept_in {
-    ($list:ident as $variant:ident) => {
-        const KIND: filters::model::push::ObjectKind = filters::model::push::ObjectKind::$variant;
-
-        fn entries(snapshot: &filters::model::Snapshot) -> impl Iterator<Item = &filters::model::Entry<Self>> {
-            snapshot.$list.values()
-        }
-
-        fn entry<'a>(
-            snapshot: &'a filters::model::Snapshot,
-            id: &filters::model::push::ObjectId,
-        ) -> Option<&'a filters::model::Entry<Self>> {
-            match id {
-                filters::model::push::ObjectId::$variant(id) => snapshot.$list.get(id),
-                _ => None,
-            }
-        }
-
-        fn object(self) -> filters::model::push::Object {
-            filters::model::push::Object::$variant(self.into())
-        }
-    };
-}
-pub(super) use kept_in;
 
 /// Whether an object could be saved.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -213,10 +190,7 @@ pub(super) async fn patch<T: Resource>(
         let (id, caller, sealer) = (id.clone(), caller.clone(), Arc::clone(&app.sealer));
         move |state: &Configuration| {
             let entry = visible::<T>(state, &id, &caller, within.org_id)?;
-            T::may_change(&caller, entry.value.org_id())?;
-            if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
-                return Err(Refusal::Precondition(title(&id)));
-            }
+            check_change(entry, &caller, &precondition, &sealer)?;
             let patched = merge::merged(&*entry.value, &document.value).map_err(Refusal::Problems)?;
             Ok(Edit::of_one(patched.object()))
         }
@@ -236,10 +210,7 @@ pub(super) async fn delete<T: Resource>(
     let (by, sealer) = (caller.author(String::new()), Arc::clone(&app.sealer));
     let remove = move |state: &Configuration| {
         let entry = visible::<T>(state, &id, &caller, within.org_id)?;
-        T::may_change(&caller, entry.value.org_id())?;
-        if !precondition.allows(Some(&sealer.tag(&entry.digest))) {
-            return Err(Refusal::Precondition(title(&id)));
-        }
+        check_change(entry, &caller, &precondition, &sealer)?;
         Ok(Edit {
             put: Vec::new(),
             delete: vec![id.clone()],
@@ -297,6 +268,21 @@ pub(super) fn visible<'a, T: Resource>(
     let entry = T::entry(&state.snapshot, id);
     let entry = entry.filter(|entry| caller.sees(entry.value.org_id(), org_id));
     entry.ok_or_else(|| Refusal::NotFound(title(id)))
+}
+
+/// Refuses a change of an object that the caller may not make, or not as it is now.
+fn check_change<T: Resource>(
+    entry: &Entry<T>,
+    caller: &Caller,
+    precondition: &Precondition,
+    sealer: &Sealer,
+) -> Result<(), Refusal> {
+    T::may_change(caller, entry.value.org_id())?;
+    if precondition.allows(Some(&sealer.tag(&entry.digest))) {
+        Ok(())
+    } else {
+        Err(Refusal::Precondition(title(&entry.value.id())))
+    }
 }
 
 /// The identifier in the path.

@@ -1,8 +1,8 @@
 //! Units of organizations.
 
 use filters::model::OrgUnit;
-use filters::model::push::ObjectId;
 
+use super::organizations::profile;
 use super::resource::{Everything, Resource, kept_in};
 
 impl Resource for OrgUnit {
@@ -13,21 +13,10 @@ impl Resource for OrgUnit {
     const LIST: &'static str = "units";
     const ID: &'static str = "rid";
 
-    kept_in!(units as Unit);
-
-    fn id(&self) -> ObjectId {
-        ObjectId::Unit(self.rid)
-    }
-
-    fn org_id(&self) -> u64 {
-        self.org_id
-    }
+    kept_in!(units as Unit, numbered rid);
 
     fn texts(&self) -> Vec<&str> {
-        let mut texts = vec![self.name.as_str()];
-        let more = [&self.code, &self.email, &self.phone, &self.address, &self.region];
-        texts.extend(more.into_iter().filter_map(Option::as_deref));
-        texts.extend(self.tags.iter().map(String::as_str));
-        texts
+        let others = [&self.code, &self.email, &self.phone, &self.address, &self.region];
+        profile(&self.name, others, &self.tags)
     }
 }
