@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
+use crate::alerts::Alerts;
 use crate::config::{Limits, StreamConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
@@ -22,6 +23,7 @@ use crate::publish::Publisher;
 use crate::seal::Sealer;
 use crate::store::Store;
 
+mod alerts;
 mod answer;
 mod apply;
 mod dry_run;
@@ -60,6 +62,7 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) dry_runs: DryRuns,
     pub(crate) limits: Limits,
     pub(crate) stream: StreamConfig,
@@ -175,6 +178,7 @@ fn operations() -> ApiRouter<Arc<App>> {
             "/execution-logs/{traceId}",
             get_with(execution_logs::read, execution_logs::read_docs),
         )
+        .api_route("/alerts", get_with(alerts::list, alerts::list_docs))
         .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
         .route("/gateways/stream", get(stream::open))
 }

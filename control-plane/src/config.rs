@@ -12,6 +12,10 @@ use filters::model::{Problem, Secret, Security, decode};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub mod alerts;
+
+use alerts::AlertsConfig;
+
 /// All settings of the process. `conf/control-plane.yaml` shows each of them with its default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -37,6 +41,8 @@ pub struct ProcessConfig {
     pub stream: StreamConfig,
     /// Records of calls.
     pub records: RecordsConfig,
+    /// What operators are told of.
+    pub alerts: AlertsConfig,
     /// Sizes and times.
     pub limits: Limits,
     /// Logging.
@@ -56,6 +62,7 @@ impl Default for ProcessConfig {
             security: Security::default(),
             stream: StreamConfig::default(),
             records: RecordsConfig::default(),
+            alerts: AlertsConfig::default(),
             limits: Limits::default(),
             log: LogConfig::default(),
         }
@@ -357,6 +364,7 @@ impl ProcessConfig {
         if self.records.max_records == 0 {
             problems.push(Problem::new("records.maxRecords", "must be at least 1"));
         }
+        self.alerts.check(problems);
         if let StoreConfig::Mongodb(mongodb) = &self.store
             && (mongodb.database.is_empty() || mongodb.database.contains(['/', '\\', '.', '"', '$', ' ', '\0']))
         {

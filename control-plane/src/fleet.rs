@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use filters::model::push::Have;
+use filters::model::push::{EndpointStatus, Have};
 use filters::model::{MODEL_VERSION, Problem};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -19,10 +19,12 @@ use crate::store::{GatewayRecord, MOST_GATEWAYS, Refused, Store, StoreError};
 mod messages;
 mod session;
 mod shown;
+mod standing;
 
 pub(crate) use messages::Messages;
 pub(crate) use session::{Due, Session};
 pub use shown::{Gateway, Nack};
+pub(crate) use standing::Standing;
 
 /// Everything known of the gateways.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ struct Tracked {
     requests: Option<u64>,
     in_flight: Option<u64>,
     records_dropped: Option<u64>,
+    /// What it said last of its endpoints, since it connected.
+    endpoints: Option<Arc<[EndpointStatus]>>,
     conflicts: u64,
 }
 
@@ -136,6 +140,7 @@ impl Fleet {
             replaced: replaced.clone(),
         });
         tracked.record.model_version = model_version;
+        tracked.endpoints = None;
         tracked.runs(have, now);
         self.metrics.gateway_connected();
         Ok(Member {
@@ -280,6 +285,12 @@ impl Member {
             .update(self, |tracked, _| tracked.records_dropped = Some(records));
     }
 
+    /// It says how its endpoints with undelivered events stand.
+    pub(crate) fn endpoints(&self, endpoints: Vec<EndpointStatus>) {
+        self.fleet
+            .update(self, |tracked, _| tracked.endpoints = Some(endpoints.into()));
+    }
+
     /// Its name.
     pub(crate) fn gateway_id(&self) -> &str {
         &self.gateway_id
@@ -305,6 +316,7 @@ impl Tracked {
             requests: None,
             in_flight: None,
             records_dropped: None,
+            endpoints: None,
             conflicts: 0,
         }
     }

@@ -4,6 +4,7 @@
 //! store, swap) -> `fleet/` (what is each gateway to be told) -> `api/stream.rs` (one WebSocket each).
 
 pub mod access;
+pub mod alerts;
 mod api;
 pub mod cli;
 pub mod config;

@@ -85,6 +85,11 @@ impl Metrics {
         })
     }
 
+    /// Adds a metric of another part.
+    pub(crate) fn add<T: Collector + Clone + 'static>(&self, metric: T) -> Result<T, prometheus::Error> {
+        registered(&self.registry, metric)
+    }
+
     pub(crate) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
         let class = match status {
             100..=199 => "1xx",

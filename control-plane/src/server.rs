@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, AccessError, make_private_folder};
+use crate::alerts::{Alerts, AlertsError, Watcher};
 use crate::api::{App, router};
 use crate::config::{ProcessConfig, RecordsConfig};
 use crate::dry_run::DryRuns;
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
+    /// Alerts cannot be sent as configured.
+    #[error(transparent)]
+    Alerts(#[from] AlertsError),
     /// The metrics cannot be registered.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -93,6 +97,8 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
             other => StartError::Publish(other),
         })?;
     let fleet = Arc::new(Fleet::load(Arc::clone(&store), Arc::clone(&metrics)).await?);
+    let alerts = Arc::new(Alerts::default());
+    let watcher = Watcher::new(&config.alerts, &alerts, &metrics)?;
     let listener = TcpListener::bind(config.listen).await;
     let failed = |source| StartError::Listen {
         address: config.listen,
@@ -115,6 +121,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         store,
         sealer,
         metrics,
+        alerts,
         dry_runs: DryRuns::start().map_err(StartError::Thread)?,
         limits: config.limits,
         stream: config.stream,
@@ -125,7 +132,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     Ok(ControlPlane {
         address,
         new_operator_key,
-        serving: tokio::spawn(serve(app, config.records, listener)),
+        serving: tokio::spawn(serve(app, config.records, watcher, listener)),
         stop,
     })
 }
@@ -140,12 +147,13 @@ impl ControlPlane {
     }
 }
 
-async fn serve(app: Arc<App>, kept: RecordsConfig, listener: TcpListener) {
+async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, listener: TcpListener) {
     let saved = CancellationToken::new();
     let saving = {
         let (fleet, saved) = (Arc::clone(&app.fleet), saved.clone());
         tokio::spawn(async move { fleet.keep_saved(saved).await })
     };
+    let watching = tokio::spawn(watcher.watch(Arc::clone(&app)));
     let following = tokio::spawn(follow(Arc::clone(&app)));
     let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept, app.stop.clone()));
     listener::serve(listener, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
@@ -157,7 +165,7 @@ async fn serve(app: Arc<App>, kept: RecordsConfig, listener: TcpListener) {
         tracing::warn!(left = app.streams.len(), "push streams were cut off");
     }
     saved.cancel();
-    for task in [saving, following, pruning] {
+    for task in [saving, following, pruning, watching] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended by a fault");
         }

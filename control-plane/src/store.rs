@@ -12,6 +12,7 @@ use filters::model::{ExecutionRecord, Problem, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::alerts::Lately;
 pub use self::commands::{Bulk, BulkFilter, BulkProgress, CommandRecord};
 pub use self::kept::{Cursor, Field, Kept, NoCursor, Place, Query, Row};
 use self::mongo::MongoStore;
@@ -21,6 +22,7 @@ use self::sqlite::SqliteStore;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
 
+mod alerts;
 mod commands;
 mod document;
 mod kept;

@@ -220,8 +220,9 @@ impl Talk {
                 self.session.nacked(version);
             }
             FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
+            FromGateway::Deliveries { endpoints } => self.member.endpoints(endpoints),
             // Nothing keeps them yet, and so nothing acknowledges them: the gateway keeps them.
-            FromGateway::Outcomes { .. } | FromGateway::Deliveries { .. } => {}
+            FromGateway::Outcomes { .. } => {}
             FromGateway::Records {
                 batch,
                 dropped,

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use crate::ControlPlane;
 use crate::config::{GatewayToken, OperatorKey, ProcessConfig};
 
+mod alerts;
 mod bulk;
 mod crud;
 mod dry_run;

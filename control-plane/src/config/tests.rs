@@ -102,3 +102,50 @@ fn the_environment_wins_over_the_file() {
         "{unknown}"
     );
 }
+
+#[test]
+fn wrong_settings_of_alerts_are_named() {
+    let problems = read(
+        "alerts:\n  checkEverySeconds: 0\n  rules: {lag: {seconds: 0}}\n  webhooks:\n    - url: http://hooks.example/x\n    \
+         - {url: https://hooks.example/x, secret: hunter2}\n    - url: hooks\n  mail: {host: 'smtp://x', tls: none, \
+         username: ops, from: nobody, to: []}\n",
+    )
+    .unwrap_err();
+    let all = problems.join("\n");
+    for path in [
+        "alerts.checkEverySeconds",
+        "alerts.rules.lag.seconds",
+        "alerts.webhooks[0].url: is without TLS",
+        "alerts.webhooks[1].secret: must begin with `whsec_`",
+        "alerts.webhooks[2].url",
+        "alerts.mail.host",
+        "alerts.mail.tls",
+        "alerts.mail.password",
+        "alerts.mail.from",
+        "alerts.mail.to",
+    ] {
+        assert!(all.contains(path), "no {path} in {all}");
+    }
+    assert_eq!(problems.len(), 10, "{all}");
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn alerts_are_set_by_the_environment_and_their_secrets_are_not_printed() {
+    let variables = [
+        ("ALERTS__CHECK_EVERY_SECONDS", "5"),
+        ("ALERTS__RULES__DEAD_LETTERS__PER_SUBSCRIPTION", "1"),
+        ("ALERTS__WEBHOOKS", "[{url=\"https://hooks.example/hunter2\"}]"),
+        ("ALERTS__MAIL__HOST", "smtp.example"),
+        ("ALERTS__MAIL__USERNAME", "ops"),
+        ("ALERTS__MAIL__PASSWORD", "hunter2"),
+        ("ALERTS__MAIL__FROM", "gateway@clinic.example"),
+        ("ALERTS__MAIL__TO", "[\"ops@clinic.example\"]"),
+    ];
+    let alerts = read_with("", &variables).unwrap().alerts;
+    assert_eq!((alerts.check_every_seconds, alerts.rules.dead_letters.per_subscription), (5, 1));
+    assert_eq!(alerts.rules.dead_letters.per_organization, 1_000, "the others stay as they are");
+    assert_eq!(alerts.mail.as_ref().map(|mail| mail.port()), Some(587));
+    let printed = format!("{alerts:?}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+}

@@ -30,6 +30,7 @@ macro_rules! for_each_store {
     };
 }
 
+mod alerts;
 mod commands;
 mod deliveries;
 

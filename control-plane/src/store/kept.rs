@@ -56,6 +56,8 @@ pub enum Place {
     Commands,
     /// Retries of many dead letters.
     BulkRetries,
+    /// Alerts.
+    Alerts,
 }
 
 impl Place {
@@ -68,6 +70,7 @@ impl Place {
             Self::Scheduled => "scheduled_integrations",
             Self::Commands => "commands",
             Self::BulkRetries => "bulk_retries",
+            Self::Alerts => "alert_center_logs",
         }
     }
 }
@@ -112,6 +115,8 @@ pub enum Field {
     Trace,
     /// The kind of error; of dead letters and attempts.
     ErrorCategory,
+    /// The rule; of alerts only.
+    Rule,
 }
 
 impl Field {
@@ -126,6 +131,7 @@ impl Field {
             Self::Direction => "direction",
             Self::Trace => "traceId",
             Self::ErrorCategory => "errorCategory",
+            Self::Rule => "rule",
         }
     }
 }
@@ -196,8 +202,9 @@ pub(super) struct Aged {
     pub(super) states: &'static [&'static str],
 }
 
-/// What goes when it is old. Dead letters go once nobody tries them again, scheduled deliveries once they are over.
-pub(super) const AGED: [Aged; 6] = [
+/// What goes when it is old. Dead letters go once nobody tries them again, scheduled deliveries and alerts once they
+/// are over.
+pub(super) const AGED: [Aged; 7] = [
     Aged {
         place: Place::DeliveryLogs,
         since: "createdAt",
@@ -227,6 +234,11 @@ pub(super) const AGED: [Aged; 6] = [
         place: Place::BulkRetries,
         since: "createdAt",
         states: &[],
+    },
+    Aged {
+        place: Place::Alerts,
+        since: "resolvedAt",
+        states: &["RESOLVED"],
     },
 ];
 

@@ -19,12 +19,14 @@ use tokio::sync::Mutex;
 
 use self::collections::Collections;
 use super::{
-    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Outcomes, Query, RecordQuery, StoreError,
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery, StoreError,
     Version,
 };
+use crate::alerts::{Alert, DeadLetterCount};
 use crate::config::MongodbConfig;
 use crate::seal::Sealer;
 
+mod alerts;
 mod collections;
 mod commands;
 mod commit;
@@ -170,6 +172,14 @@ impl MongoStore {
 
     pub(super) async fn open_bulks(&self) -> Result<Vec<Bulk>, StoreError> {
         self.within(commands::open_bulks(self)).await
+    }
+
+    pub(super) async fn save_alert(&self, alert: Alert, known: Option<u64>) -> Result<bool, StoreError> {
+        self.within(alerts::save(self, alert, known)).await
+    }
+
+    pub(super) async fn dead_letter_counts(&self, lately: Lately) -> Result<Vec<DeadLetterCount>, StoreError> {
+        self.within(alerts::dead_letters(self, lately)).await
     }
 
     /// Waits until somebody made a version. Safe to drop while it waits.

@@ -14,11 +14,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
-    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Outcomes, Query, RecordQuery, StoreError,
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery, StoreError,
     Version, document,
 };
+use crate::alerts::{Alert, DeadLetterCount};
 use crate::seal::Sealer;
 
+mod alerts;
 mod commands;
 mod kept;
 mod migrate;
@@ -190,6 +192,15 @@ impl SqliteStore {
 
     pub(super) async fn open_bulks(&self) -> Result<Vec<Bulk>, StoreError> {
         self.run(|connection| commands::open_bulks(connection)).await
+    }
+
+    pub(super) async fn save_alert(&self, alert: Alert, known: Option<u64>) -> Result<bool, StoreError> {
+        self.run(move |connection| alerts::save(connection, alert, known)).await
+    }
+
+    pub(super) async fn dead_letter_counts(&self, lately: Lately) -> Result<Vec<DeadLetterCount>, StoreError> {
+        self.run(move |connection| alerts::dead_letters(connection, lately))
+            .await
     }
 
     pub(super) async fn close(&self) {

@@ -25,6 +25,7 @@ pub(super) struct Collections {
     scheduled: Collection<Document>,
     commands: Collection<Document>,
     bulk_retries: Collection<Document>,
+    alerts: Collection<Document>,
 }
 
 impl Collections {
@@ -46,6 +47,7 @@ impl Collections {
             scheduled: database.collection(Place::Scheduled.name()),
             commands: database.collection(Place::Commands.name()),
             bulk_retries: database.collection(Place::BulkRetries.name()),
+            alerts: database.collection(Place::Alerts.name()),
         }
     }
 
@@ -70,6 +72,7 @@ impl Collections {
             Place::Scheduled => &self.scheduled,
             Place::Commands => &self.commands,
             Place::BulkRetries => &self.bulk_retries,
+            Place::Alerts => &self.alerts,
         }
     }
 
@@ -117,7 +120,9 @@ impl Collections {
             (&self.execution_logs, doc! {"createdAt": 1}, false),
         ];
         let not_unique = |(place, keys)| (self.place(place), keys, false);
-        indexes.extend(deliveries().into_iter().map(not_unique));
+        indexes.extend(deliveries().into_iter().chain(alerts()).map(not_unique));
+        // Of the alerts about one thing at most one is open.
+        indexes.push((&self.alerts, doc! {"openKey": 1}, true));
         indexes
     }
 }
@@ -154,5 +159,18 @@ fn deliveries() -> [(Place, Document); 25] {
         (Place::BulkRetries, doc! {"queuedAt": 1}),
         (Place::BulkRetries, doc! {"orgId": 1, "createdAt": -1}),
         (Place::BulkRetries, doc! {"createdAt": 1}),
+    ]
+}
+
+/// Indexes of alerts, and of what has to be counted for them.
+fn alerts() -> [(Place, Document); 4] {
+    [
+        (Place::Alerts, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
+        (Place::Alerts, doc! {"createdAt": -1, "_id": -1}),
+        (Place::Alerts, doc! {"status": 1, "resolvedAt": 1}),
+        (
+            Place::DeadLetters,
+            doc! {"orgId": 1, "integrationConfigId": 1, "status": 1, "createdAt": 1, "updatedAt": 1},
+        ),
     ]
 }

@@ -156,7 +156,7 @@ async fn delete(collection: &Collection<Document>, ids: &[String]) -> Result<(),
     Ok(())
 }
 
-fn document_of(row: &Row) -> Document {
+pub(super) fn document_of(row: &Row) -> Document {
     let fields = row.fields.iter().map(|(name, cell)| {
         let value = match cell {
             Cell::Number(value) => number(*value),

@@ -117,7 +117,13 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, most: u64, step:
     Ok(u32::try_from(deleted).unwrap_or(u32::MAX))
 }
 
-fn insert(transaction: &Transaction<'_>, place: Place, row: &Row, otherwise: &str) -> Result<(), StoreError> {
+/// How many rows it wrote.
+pub(super) fn insert(
+    connection: &Connection,
+    place: Place,
+    row: &Row,
+    otherwise: &str,
+) -> Result<usize, StoreError> {
     let names: Vec<&str> = row.fields.iter().map(|(name, _)| *name).collect();
     let statement = format!(
         "INSERT INTO {} (id, document, {}) VALUES (?, ?{}) {otherwise}",
@@ -125,19 +131,22 @@ fn insert(transaction: &Transaction<'_>, place: Place, row: &Row, otherwise: &st
         names.join(", "),
         ", ?".repeat(names.len())
     );
-    let cells = row.fields.iter().map(|(_, cell)| match cell {
+    let values = [Value::from(row.id.clone()), row.document.clone().into()]
+        .into_iter()
+        .chain(values_of(row));
+    connection
+        .prepare_cached(&statement)
+        .and_then(|mut insert| insert.execute(params_from_iter(values)))
+        .map_err(failed)
+}
+
+/// The values of the fields by which it is looked for.
+pub(super) fn values_of(row: &Row) -> impl Iterator<Item = Value> {
+    row.fields.iter().map(|(_, cell)| match cell {
         Cell::Number(number) => number.cast_signed().into(),
         Cell::Text(text) => text.clone().into(),
         Cell::Moment(at) => Value::from(at.map(Timestamp::as_millisecond)),
-    });
-    let values = [Value::from(row.id.clone()), row.document.clone().into()]
-        .into_iter()
-        .chain(cells);
-    transaction
-        .prepare_cached(&statement)
-        .and_then(|mut insert| insert.execute(params_from_iter(values)))
-        .map_err(failed)?;
-    Ok(())
+    })
 }
 
 /// Takes the place of what changed before.

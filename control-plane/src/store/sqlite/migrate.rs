@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
@@ -173,6 +173,27 @@ const STEPS: [&str; 3] = [
     CREATE INDEX bulk_retries_open ON bulk_retries (id) WHERE queuedAt IS NULL;
     CREATE INDEX bulk_retries_by_age ON bulk_retries (createdAt);
 ",
+    "
+    CREATE TABLE alert_center_logs (
+        id TEXT PRIMARY KEY,
+        -- Alerts about the whole installation have none.
+        orgId INTEGER,
+        status TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        createdAt INTEGER NOT NULL,
+        resolvedAt INTEGER,
+        integrationConfigId TEXT,
+        -- What the alert is about while it is open, so that there is one at a time; its identifier from then on.
+        openKey TEXT NOT NULL UNIQUE,
+        revision INTEGER NOT NULL,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX alert_center_logs_of_org ON alert_center_logs (orgId, createdAt, id);
+    CREATE INDEX alert_center_logs_by_time ON alert_center_logs (createdAt, id);
+    CREATE INDEX alert_center_logs_by_age ON alert_center_logs (status, resolvedAt);
+    -- To count dead letters without reading them.
+    CREATE INDEX dlq_by_subscription ON dlq (orgId, integrationConfigId, status, createdAt, updatedAt);
+",
 ];
 
 #[cfg(test)]
@@ -187,7 +208,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         let refused = migrate(&mut connection).unwrap_err();
         assert!(
-            matches!(refused, MigrateError::Newer { found: 99, known: 3 }),
+            matches!(refused, MigrateError::Newer { found: 99, known: 4 }),
             "{refused:?}"
         );
     }

@@ -1,0 +1,147 @@
+//! Alerts: operators are told when something needs them, once, and when it is over.
+//!
+//! ```text
+//! watch.rs (what is known, every few seconds) -> judge.rs (which conditions hold) -> book.rs (since when, which are new,
+//!   which are over) -> ledger.rs (kept, and told of by one control plane) -> throttle.rs (how much is said in an hour)
+//!   -> outbox.rs -> webhook.rs, mail.rs
+//! ```
+//!
+//! Everything up to the outbox decides without waiting, with the time as an argument. Every alert is logged, counted and
+//! listed, whether somebody is told or not.
+
+mod alert;
+mod book;
+mod counts;
+mod judge;
+mod ledger;
+mod mail;
+mod notice;
+mod outbox;
+mod throttle;
+mod watch;
+mod webhook;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use egress::{Resolver, SetupError};
+use filters::target::TargetUrl;
+use jiff::SignedDuration;
+use parking_lot::Mutex;
+
+pub use self::alert::{Alert, AlertStatus, DeadLetterCount, Rule, Severity};
+use self::book::{Book, Timing};
+use self::counts::Counts;
+use self::ledger::Ledger;
+use self::mail::Mail;
+use self::outbox::{Channel, Outbox, PAUSES};
+use self::throttle::Throttle;
+pub(crate) use self::watch::Watcher;
+use self::webhook::Webhook;
+use crate::config::alerts::AlertsConfig;
+use crate::metrics::Metrics;
+
+/// The alerts that are open, and those that were lately.
+#[derive(Debug, Default)]
+pub(crate) struct Alerts(Mutex<Listed>);
+
+#[derive(Debug, Default)]
+struct Listed {
+    open: Vec<Alert>,
+    /// The newest first.
+    resolved: VecDeque<Alert>,
+}
+
+/// Why alerts cannot be sent as configured.
+#[derive(Debug, thiserror::Error)]
+#[error("alerts cannot be set up: {0}")]
+pub struct AlertsError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl Alerts {
+    /// The open alerts as they stand and those that were resolved lately, as far as this process knows; the newest first.
+    pub(crate) fn list(&self) -> Vec<Alert> {
+        let listed = self.0.lock();
+        let mut alerts: Vec<Alert> = listed.open.iter().chain(&listed.resolved).cloned().collect();
+        alerts.sort_by(|one, other| other.opened_at.cmp(&one.opened_at).then_with(|| other.id.cmp(&one.id)));
+        alerts
+    }
+
+    /// Puts what is known now in the place of what is kept, for alerts that are open here.
+    pub(crate) fn freshen(&self, kept: &mut [Alert]) {
+        let listed = self.0.lock();
+        for alert in kept {
+            if let Some(open) = listed.open.iter().find(|open| open.id == alert.id) {
+                alert.clone_from(open);
+            }
+        }
+    }
+
+    fn now_open(&self, open: Vec<Alert>) {
+        self.0.lock().open = open;
+    }
+
+    fn resolved(&self, alert: Alert) {
+        let resolved = &mut self.0.lock().resolved;
+        resolved.push_front(alert);
+        resolved.truncate(MOST_RESOLVED);
+    }
+}
+
+impl Watcher {
+    /// With everything that it needs to send as configured; nothing is sent before it watches.
+    ///
+    /// # Errors
+    /// If the trust store, the name resolution or a receiver cannot be used.
+    pub(crate) fn new(config: &AlertsConfig, alerts: &Arc<Alerts>, metrics: &Metrics) -> Result<Self, AlertsError> {
+        let failed = |error: prometheus::Error| AlertsError(error.into());
+        let counts = Counts::new(metrics).map_err(failed)?;
+        let timing = Timing {
+            clear: SignedDuration::from_secs(i64::try_from(config.clear_seconds).unwrap_or(i64::MAX)),
+            remind: (config.remind_hours > 0).then(|| SignedDuration::from_hours(config.remind_hours.into())),
+        };
+        Ok(Self {
+            outbox: Outbox::start(channels(config)?, &counts, &PAUSES),
+            book: Book::new(timing),
+            ledger: Ledger::default(),
+            throttle: Throttle::new(config.max_per_hour),
+            config: config.clone(),
+            alerts: Arc::clone(alerts),
+            counts,
+            counted: None,
+        })
+    }
+}
+
+/// Everybody who is told.
+fn channels(config: &AlertsConfig) -> Result<Vec<Channel>, AlertsError> {
+    if config.webhooks.is_empty() && config.mail.is_none() {
+        return Ok(Vec::new());
+    }
+    let failed = |error: SetupError| AlertsError(error.into());
+    let resolver = Arc::new(Resolver::from_system().map_err(failed)?);
+    let authorities = config.authorities_file.as_deref();
+    let tls = egress::client_config(authorities).map_err(failed)?;
+    let mut channels = Vec::new();
+    for (index, webhook) in config.webhooks.iter().enumerate() {
+        // Both were checked with the settings.
+        let target = TargetUrl::parse(webhook.url.expose()).map_err(|error| AlertsError(error.into()))?;
+        let signer = webhook.signer(&format!("alerts.webhooks[{index}]"), &mut Vec::new());
+        let webhook = Webhook::new(target, signer, config.egress(), &resolver, &tls);
+        channels.push(Channel::Webhook(Box::new(
+            webhook.map_err(|error| AlertsError(error.into()))?,
+        )));
+    }
+    if let Some(mail) = &config.mail {
+        let mail = Mail::new(mail, authorities, config.egress(), &resolver);
+        channels.push(Channel::Mail(Box::new(
+            mail.map_err(|error| AlertsError(error.into()))?,
+        )));
+    }
+    Ok(channels)
+}
+
+/// Of those that are over.
+const MOST_RESOLVED: usize = 1_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Looks every few seconds at what is known, and says what is to be said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::Alerts;
+use super::alert::DeadLetterCount;
+use super::book::{Book, Change, Happened};
+use super::counts::Counts;
+use super::judge::{Facts, Judge};
+use super::ledger::Ledger;
+use super::notice::Notice;
+use super::outbox::Outbox;
+use super::throttle::Throttle;
+use crate::api::App;
+use crate::config::alerts::AlertsConfig;
+use crate::store::{Lately, StoreError};
+
+/// Who watches.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(super) config: AlertsConfig,
+    pub(super) alerts: Arc<Alerts>,
+    pub(super) book: Book,
+    pub(super) ledger: Ledger,
+    pub(super) throttle: Throttle,
+    pub(super) outbox: Outbox,
+    pub(super) counts: Counts,
+    /// When dead letters were counted last, and how many there were.
+    pub(super) counted: Option<(Instant, Vec<DeadLetterCount>)>,
+}
+
+impl Watcher {
+    /// Watches until the control plane is told to stop, and tries once more to send what is left.
+    pub(crate) async fn watch(mut self, app: Arc<App>) {
+        let since = Timestamp::now();
+        // Nothing is known before; what is open is read at the first look.
+        self.ledger.is_behind = true;
+        let mut ticks = tokio::time::interval(self.config.check_every());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = app.stop.cancelled() => break,
+            }
+            self.look(&app, since).await;
+        }
+        self.outbox.stop(LAST_TRY.min(app.limits.shutdown_timeout())).await;
+    }
+
+    /// Looks once.
+    async fn look(&mut self, app: &App, watching_since: Timestamp) {
+        let store_fault = self.ask_store(app).await.err().map(|error| error.to_string());
+        let (state, gateways) = (app.publisher.state(), app.fleet.standing());
+        let now = now();
+        let facts = Facts {
+            now,
+            watching_since,
+            snapshot: &state.snapshot,
+            gateways: &gateways,
+            dead_letters: self.counted.as_ref().map(|(_, counted)| counted.as_slice()),
+            store_fault: store_fault.as_deref(),
+        };
+        let changes = self.book.step(&Judge::new(facts, self.config.rules));
+        let (changes, written) = self.ledger.write(&app.store, changes).await;
+        if let (Err(error), None) = (written, store_fault) {
+            tracing::warn!(%error, "alerts are not kept yet; it is tried again");
+        }
+        for change in &changes {
+            self.note(change);
+        }
+        self.alerts.now_open(self.book.open().cloned().collect());
+        self.counts.open(self.book.open().map(|alert| alert.rule));
+        for message in self.throttle.pass(changes, now) {
+            self.outbox.post(Notice::of(&message, &self.config.installation, now));
+        }
+    }
+
+    /// Asks the store whether it works, for what other control planes know of gateways and alerts, and now and then for
+    /// the number of dead letters.
+    async fn ask_store(&mut self, app: &App) -> Result<(), StoreError> {
+        app.store.head().await?;
+        app.fleet.refresh().await?;
+        if self.ledger.is_behind {
+            let open = app.store.open_alerts().await?;
+            self.ledger.learn(&open);
+            self.book.learn(open);
+        }
+        let dead_letters = &self.config.rules.dead_letters;
+        let every = Duration::from_secs(dead_letters.count_every_seconds);
+        if self.counted.as_ref().is_some_and(|(at, _)| at.elapsed() < every) {
+            return Ok(());
+        }
+        // Until they are counted again nobody knows.
+        self.counted = None;
+        let ago = |minutes: u64| {
+            let minutes = SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(i64::MAX));
+            now().checked_sub(minutes).unwrap_or(Timestamp::MIN)
+        };
+        let lately = Lately {
+            new_since: ago(dead_letters.growth_minutes),
+            abandoned_since: ago(self.config.rules.abandoned.quiet_minutes),
+        };
+        let counted = app.store.dead_letter_counts(lately).await?;
+        self.counted = Some((Instant::now(), counted));
+        Ok(())
+    }
+
+    /// Logs, counts and lists.
+    fn note(&self, change: &Change) {
+        let alert = &change.alert;
+        let (id, rule, severity) = (&alert.id, alert.rule.name(), alert.severity.name());
+        let (title, detail) = (&alert.title, &alert.detail);
+        match change.happened {
+            Happened::Raised => {
+                self.counts.raised(alert.rule);
+                tracing::warn!(
+                    alert = id,
+                    rule,
+                    severity,
+                    org_id = alert.org_id,
+                    title,
+                    detail,
+                    "alert raised"
+                );
+            }
+            Happened::Reminded => {
+                tracing::warn!(
+                    alert = id,
+                    rule,
+                    severity,
+                    org_id = alert.org_id,
+                    title,
+                    detail,
+                    "alert still open"
+                );
+            }
+            Happened::Resolved => {
+                tracing::info!(
+                    alert = id,
+                    rule,
+                    severity,
+                    org_id = alert.org_id,
+                    title,
+                    detail,
+                    "alert resolved"
+                );
+                self.alerts.resolved(alert.clone());
+            }
+        }
+    }
+}
+
+/// In whole milliseconds, as alerts are kept and shown.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// For what waits to be sent when the control plane stops.
+const LAST_TRY: Duration = Duration::from_secs(5);

@@ -1,0 +1,391 @@
+//! Which conditions raise an alert, and who is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use filters::address::EgressPolicy;
+use filters::delivery::Signer;
+use filters::model::outbound::signing::{Signing, SigningSecret, SigningSecrets};
+use filters::model::{Problem, Secret};
+use filters::target::{Scheme, TargetUrl};
+use ipnet::IpNet;
+use lettre::message::Mailbox;
+use serde::Deserialize;
+
+/// Alerts. Without webhooks and mail nothing is sent; alerts are logged, counted and listed all the same.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AlertsConfig {
+    /// What this installation is called in what is sent.
+    pub installation: String,
+    /// How often the conditions are looked at, in seconds.
+    pub check_every_seconds: u64,
+    /// A condition must be gone for so many seconds before its alert is over.
+    pub clear_seconds: u64,
+    /// An alert that goes on is sent again after so many hours; never if 0.
+    pub remind_hours: u32,
+    /// The most messages in an hour; what comes beyond them is summed up in one.
+    pub max_per_hour: u32,
+    /// The conditions.
+    pub rules: AlertRules,
+    /// Who is told by HTTP.
+    pub webhooks: Vec<WebhookConfig>,
+    /// Who is told by mail.
+    pub mail: Option<MailConfig>,
+    /// Private networks that webhooks and the mail server may be in.
+    pub allowed_networks: Vec<IpNet>,
+    /// Lets webhooks and mail go without TLS.
+    pub allow_plaintext: bool,
+    /// PEM file with certificate authorities that are trusted beside those of the machine.
+    pub authorities_file: Option<PathBuf>,
+}
+
+impl Default for AlertsConfig {
+    fn default() -> Self {
+        Self {
+            installation: "integration gateway".to_owned(),
+            check_every_seconds: 15,
+            clear_seconds: 60,
+            remind_hours: 12,
+            max_per_hour: 30,
+            rules: AlertRules::default(),
+            webhooks: Vec::new(),
+            mail: None,
+            allowed_networks: Vec::new(),
+            allow_plaintext: false,
+            authorities_file: None,
+        }
+    }
+}
+
+/// The conditions, each with its thresholds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AlertRules {
+    /// An endpoint gets nothing.
+    pub endpoint_down: EndpointDownRule,
+    /// Events wait for too long.
+    pub lag: LagRule,
+    /// There are many dead letters, or they become more quickly.
+    pub dead_letters: DeadLettersRule,
+    /// Dead letters were given up.
+    pub abandoned: AbandonedRule,
+    /// A gateway is not connected.
+    pub gateway_gone: GatewayGoneRule,
+    /// The store does not work.
+    pub store_down: StoreDownRule,
+}
+
+/// The breaker of an endpoint is open, or the endpoint is disabled or deactivated.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EndpointDownRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// For so many seconds.
+    pub for_seconds: u64,
+}
+
+impl Default for EndpointDownRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            for_seconds: 60,
+        }
+    }
+}
+
+/// The oldest undelivered event of an endpoint is too old.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LagRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// Older than so many seconds.
+    pub seconds: u64,
+    /// The same where an operator paused the endpoint, or the subscription is not active.
+    pub paused_seconds: u64,
+    /// For so many seconds.
+    pub for_seconds: u64,
+}
+
+impl Default for LagRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            seconds: 900,
+            paused_seconds: 86_400,
+            for_seconds: 60,
+        }
+    }
+}
+
+/// How many dead letters are too many. A threshold of 0 is none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DeadLettersRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// So many of one subscription.
+    pub per_subscription: u64,
+    /// So many of one organization.
+    pub per_organization: u64,
+    /// So many new ones of one subscription within `growthMinutes`.
+    pub growth: u64,
+    /// For `growth`.
+    pub growth_minutes: u64,
+    /// How often they are counted, in seconds.
+    pub count_every_seconds: u64,
+}
+
+impl Default for DeadLettersRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            per_subscription: 100,
+            per_organization: 1_000,
+            growth: 20,
+            growth_minutes: 10,
+            count_every_seconds: 60,
+        }
+    }
+}
+
+/// Dead letters whose automatic retries are over.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AbandonedRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// The alert is over when none was given up for so many minutes.
+    pub quiet_minutes: u64,
+}
+
+impl Default for AbandonedRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            quiet_minutes: 60,
+        }
+    }
+}
+
+/// A gateway that was there is not connected.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GatewayGoneRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// For so many seconds.
+    pub for_seconds: u64,
+    /// One that is gone for so many days was taken away for good.
+    pub retired_after_days: u64,
+}
+
+impl Default for GatewayGoneRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            for_seconds: 120,
+            retired_after_days: 7,
+        }
+    }
+}
+
+/// The store does not answer.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StoreDownRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// For so many seconds.
+    pub for_seconds: u64,
+}
+
+impl Default for StoreDownRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            for_seconds: 60,
+        }
+    }
+}
+
+/// Who is told by HTTP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where alerts are posted to. Secret, as it may hold a token.
+    pub url: Secret,
+    /// Signs what is posted: `whsec_` and 24 to 64 bytes in base64.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+}
+
+/// Who is told by mail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MailConfig {
+    /// Name or address of the mail server.
+    pub host: String,
+    /// Its port; the usual one of `tls` if not given.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: MailTls,
+    /// Name to sign in with; without one nobody signs in.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password to it.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// Sender: `ops@clinic.example`, or `Gateway <ops@clinic.example>`.
+    pub from: String,
+    /// Receivers, at least one.
+    pub to: Vec<String>,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MailTls {
+    /// It begins in clear and must change to TLS before anything is said (port 587).
+    #[default]
+    Starttls,
+    /// TLS from the first byte (port 465).
+    Implicit,
+    /// None (port 25).
+    None,
+}
+
+impl AlertsConfig {
+    /// Where webhooks and mail may connect to.
+    pub(crate) fn egress(&self) -> EgressPolicy {
+        EgressPolicy {
+            block_private_networks: true,
+            allowed_networks: self.allowed_networks.clone(),
+        }
+    }
+
+    /// How often the conditions are looked at.
+    pub(crate) fn check_every(&self) -> Duration {
+        Duration::from_secs(self.check_every_seconds)
+    }
+
+    /// Adds everything that is wrong, with paths from the root of the settings.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        let rules = &self.rules;
+        let (lag, dead, gone) = (&rules.lag, &rules.dead_letters, &rules.gateway_gone);
+        let ranges = [
+            ("checkEverySeconds", self.check_every_seconds, 1, HOUR),
+            ("clearSeconds", self.clear_seconds, 0, DAY),
+            ("remindHours", self.remind_hours.into(), 0, 24 * 365),
+            ("maxPerHour", self.max_per_hour.into(), 1, 1_000),
+            ("rules.endpointDown.forSeconds", rules.endpoint_down.for_seconds, 0, DAY),
+            ("rules.lag.seconds", lag.seconds, 1, 30 * DAY),
+            ("rules.lag.pausedSeconds", lag.paused_seconds, 1, 365 * DAY),
+            ("rules.lag.forSeconds", lag.for_seconds, 0, DAY),
+            ("rules.deadLetters.growthMinutes", dead.growth_minutes, 1, 7 * 1_440),
+            ("rules.deadLetters.countEverySeconds", dead.count_every_seconds, 1, HOUR),
+            (
+                "rules.abandoned.quietMinutes",
+                rules.abandoned.quiet_minutes,
+                1,
+                7 * 1_440,
+            ),
+            ("rules.gatewayGone.forSeconds", gone.for_seconds, 1, DAY),
+            ("rules.gatewayGone.retiredAfterDays", gone.retired_after_days, 1, 365),
+            ("rules.storeDown.forSeconds", rules.store_down.for_seconds, 0, DAY),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let message = format!("{value} is not between {least} and {most}");
+                problems.push(Problem::new(format!("alerts.{name}"), message));
+            }
+        }
+        for (index, webhook) in self.webhooks.iter().enumerate() {
+            webhook.check(&format!("alerts.webhooks[{index}]"), self.allow_plaintext, problems);
+        }
+        if let Some(mail) = &self.mail {
+            mail.check(self.allow_plaintext, problems);
+        }
+    }
+}
+
+impl WebhookConfig {
+    /// What signs; `None` without a secret, or with one that cannot be used.
+    pub(crate) fn signer(&self, path: &str, problems: &mut Vec<Problem>) -> Option<Signer> {
+        let secret = SigningSecret {
+            name: "alerts".to_owned(),
+            value: self.secret.clone()?,
+        };
+        let signing = Signing::StandardWebhooks(SigningSecrets { secrets: vec![secret] });
+        let mut found = Vec::new();
+        let signer = Signer::compile(&signing, "", &mut found);
+        let at = |problem: Problem| Problem::new(format!("{path}.secret"), problem.message);
+        problems.extend(found.into_iter().map(at));
+        signer
+    }
+
+    fn check(&self, path: &str, allow_plaintext: bool, problems: &mut Vec<Problem>) {
+        let at = format!("{path}.url");
+        match TargetUrl::parse(self.url.expose()) {
+            Err(error) => problems.push(Problem::new(at, error.to_string())),
+            Ok(target) if target.scheme() == Scheme::Http && !allow_plaintext => {
+                problems.push(Problem::new(at, PLAINTEXT));
+            }
+            Ok(_) => {}
+        }
+        self.signer(path, problems);
+    }
+}
+
+impl MailConfig {
+    /// The port to connect to.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            MailTls::Starttls => 587,
+            MailTls::Implicit => 465,
+            MailTls::None => 25,
+        })
+    }
+
+    fn check(&self, allow_plaintext: bool, problems: &mut Vec<Problem>) {
+        let mut wrong = |name: &str, message: &str| {
+            problems.push(Problem::new(format!("alerts.mail.{name}"), message));
+        };
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
+        if self.host.is_empty() || self.host.len() > 253 || !self.host.bytes().all(allowed) {
+            wrong(
+                "host",
+                "must be the name or address of the mail server, without scheme and port",
+            );
+        }
+        if self.port == Some(0) {
+            wrong("port", "must be 1 to 65535");
+        }
+        if self.tls == MailTls::None && !allow_plaintext {
+            wrong("tls", PLAINTEXT);
+        }
+        if self.username.is_some() != self.password.is_some() {
+            wrong("password", "must be given together with `username`, or neither of them");
+        }
+        if self.from.parse::<Mailbox>().is_err() {
+            wrong("from", NO_MAILBOX);
+        }
+        if self.to.is_empty() {
+            wrong("to", "must name at least one receiver");
+        }
+        for (index, to) in self.to.iter().enumerate() {
+            if to.parse::<Mailbox>().is_err() {
+                wrong(&format!("to[{index}]"), NO_MAILBOX);
+            }
+        }
+    }
+}
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+const PLAINTEXT: &str = "is without TLS; use TLS, or set `alerts.allowPlaintext` to true";
+const NO_MAILBOX: &str = "is no mail address such as `ops@clinic.example` or `Gateway <ops@clinic.example>`";
