@@ -9,12 +9,15 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
+use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery};
 use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::alerts::Alerts;
+use crate::bulk::Bulks;
+use crate::commands::Commands;
 use crate::config::{Limits, StreamConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
@@ -26,15 +29,21 @@ use crate::store::Store;
 mod alerts;
 mod answer;
 mod apply;
+mod bulk;
+mod commands;
+mod dead_letters;
 mod dry_run;
+mod endpoints;
 mod error;
 mod event_types;
 mod execution_logs;
 mod export;
 mod gateways;
 mod health;
+mod history;
 mod integrations;
 mod lists;
+mod logs;
 mod observe;
 mod openapi;
 mod operator;
@@ -43,6 +52,7 @@ mod outbound;
 mod producer_keys;
 mod request;
 mod resource;
+mod scheduled;
 mod stream;
 mod units;
 mod versions;
@@ -59,6 +69,8 @@ pub(crate) struct App {
     pub(crate) publisher: Publisher,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) messages: Messages,
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) bulks: Arc<Bulks>,
     pub(crate) store: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) metrics: Arc<Metrics>,
@@ -81,7 +93,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .api_route("/export", get_with(export::export, export::export_docs))
         .merge(integrations())
         .merge(surroundings())
-        .merge(operations());
+        .merge(operations())
+        .merge(deliveries());
     let documented = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
     let document: Bytes = openapi::text(&document);
     documented
@@ -181,4 +194,52 @@ fn operations() -> ApiRouter<Arc<App>> {
         .api_route("/alerts", get_with(alerts::list, alerts::list_docs))
         .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
         .route("/gateways/stream", get(stream::open))
+}
+
+/// Routes to what became of deliveries, and to what gateways are told to do with them.
+fn deliveries() -> ApiRouter<Arc<App>> {
+    type Letter = DeadLetter;
+    type Log = DeliveryLog;
+    type Scheduled = ScheduledDelivery;
+    ApiRouter::new()
+        .api_route("/logs", get_with(history::list::<Log>, history::list_docs::<Log>))
+        .api_route("/logs/{id}", get_with(history::read::<Log>, history::read_docs::<Log>))
+        .api_route("/dlq", get_with(history::list::<Letter>, history::list_docs::<Letter>))
+        .api_route(
+            "/dlq/{id}",
+            get_with(dead_letters::read, dead_letters::read_docs)
+                .delete_with(dead_letters::delete, dead_letters::delete_docs),
+        )
+        .api_route("/dlq/{id}/retry", post_with(dead_letters::retry, dead_letters::retry_docs))
+        .api_route("/dlq/{id}/abandon", post_with(dead_letters::abandon, dead_letters::abandon_docs))
+        .api_route("/dlq/bulk-retry", post_with(bulk::begin, bulk::begin_docs))
+        .api_route("/dlq/bulk/{id}", get_with(bulk::read, bulk::read_docs))
+        .api_route(
+            "/scheduled-integrations",
+            get_with(history::list::<Scheduled>, history::list_docs::<Scheduled>),
+        )
+        .api_route(
+            "/scheduled-integrations/{id}",
+            get_with(history::read::<Scheduled>, history::read_docs::<Scheduled>)
+                .delete_with(scheduled::cancel, scheduled::cancel_docs),
+        )
+        .api_route(
+            "/scheduled-integrations/{id}/cancel",
+            post_with(scheduled::cancel, scheduled::cancel_docs),
+        )
+        .api_route(
+            "/outbound-integrations/{id}/deliver-test",
+            post_with(endpoints::deliver_test, endpoints::deliver_test_docs),
+        )
+        .api_route(
+            "/outbound-integrations/{id}/pause",
+            post_with(endpoints::pause, endpoints::pause_docs),
+        )
+        .api_route(
+            "/outbound-integrations/{id}/resume",
+            post_with(endpoints::resume, endpoints::resume_docs),
+        )
+        .api_route("/replay", post_with(endpoints::replay, endpoints::replay_docs))
+        .api_route("/undelivered", get_with(endpoints::undelivered, endpoints::undelivered_docs))
+        .api_route("/commands/{id}", get_with(commands::read, commands::read_docs))
 }

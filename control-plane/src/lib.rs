@@ -6,12 +6,15 @@
 pub mod access;
 pub mod alerts;
 mod api;
+mod bulk;
 pub mod cli;
+mod commands;
 pub mod config;
 mod dry_run;
 pub mod fleet;
 mod listener;
 pub mod metrics;
+mod outcomes;
 pub mod publish;
 mod records;
 pub mod seal;

@@ -1,4 +1,4 @@
-//! Records of calls: taken from the gateways, and deleted when they are old.
+//! Records of calls: taken from the gateways. All records are deleted when they are old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::RecordsConfig;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Keeps a batch of `gateway_id`. Gives the batch's name once it is on disk; without that the gateway sends it again.
 pub(crate) fn keep(
@@ -40,14 +40,14 @@ pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, stop: Cancel
     let mut works = true;
     loop {
         let before = Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
-        let pause = match store.prune_records(before, config.max_records, STEP).await {
+        let pause = match pruned(&store, before, config.max_records).await {
             Ok(deleted) => {
                 works = true;
                 if deleted == 0 { LOOK_EVERY } else { STEP_EVERY }
             }
             Err(error) => {
                 if works {
-                    tracing::warn!(%error, "old records of calls cannot be deleted; it is tried again");
+                    tracing::warn!(%error, "old records cannot be deleted; it is tried again");
                     works = false;
                 }
                 LOOK_EVERY
@@ -60,7 +60,12 @@ pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, stop: Cancel
     }
 }
 
-/// Records that are deleted at a time.
+async fn pruned(store: &Store, before: Timestamp, most: u64) -> Result<u32, StoreError> {
+    let calls = store.prune_records(before, most, STEP).await?;
+    Ok(calls + store.prune_outcomes(before, most, STEP).await?)
+}
+
+/// Records that are deleted at a time, of each kind.
 const STEP: u32 = 500;
 const STEP_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(60);

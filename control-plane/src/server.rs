@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 use crate::access::{Access, AccessError, make_private_folder};
 use crate::alerts::{Alerts, AlertsError, Watcher};
 use crate::api::{App, router};
+use crate::bulk::Bulks;
+use crate::commands::Commands;
 use crate::config::{ProcessConfig, RecordsConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
@@ -113,11 +115,14 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         })?;
     }
     let stop = CancellationToken::new();
+    let commands = Arc::new(Commands::new(Arc::clone(&store)));
     let app = Arc::new(App {
         access,
         publisher,
         fleet,
         messages: Messages::default(),
+        bulks: Arc::new(Bulks::new(Arc::clone(&store), Arc::clone(&commands))),
+        commands,
         store,
         sealer,
         metrics,
@@ -155,6 +160,7 @@ async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, listener: T
     };
     let watching = tokio::spawn(watcher.watch(Arc::clone(&app)));
     let following = tokio::spawn(follow(Arc::clone(&app)));
+    let retrying = tokio::spawn(Arc::clone(&app.bulks).run(app.stop.clone()));
     let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept, app.stop.clone()));
     listener::serve(listener, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
     app.streams.close();
@@ -165,7 +171,7 @@ async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, listener: T
         tracing::warn!(left = app.streams.len(), "push streams were cut off");
     }
     saved.cancel();
-    for task in [saving, following, pruning, watching] {
+    for task in [saving, following, retrying, pruning, watching] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended by a fault");
         }

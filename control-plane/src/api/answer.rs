@@ -1,4 +1,4 @@
-//! An answer with one object: its JSON, its entity tag, its address.
+//! An answer with one object: its JSON, its entity tag, its address; and one that something was begun.
 
 use aide::OperationOutput;
 use aide::generate::GenContext;
@@ -76,5 +76,28 @@ impl<T: JsonSchema> OperationOutput for Answer<T> {
 
     fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
         Json::<T>::inferred_responses(ctx, operation)
+    }
+}
+
+/// Something that was begun: 202.
+#[derive(Debug)]
+pub(super) struct Accepted<T>(pub(super) T);
+
+impl<T: Serialize> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, Json(self.0)).into_response()
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Accepted<T> {
+    type Inner = T;
+
+    fn operation_response(ctx: &mut GenContext, operation: &mut Operation) -> Option<Documented> {
+        Json::<T>::operation_response(ctx, operation)
+    }
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        let answer = Json::<T>::operation_response(ctx, operation);
+        answer.map(|answer| (Some(202), answer)).into_iter().collect()
     }
 }

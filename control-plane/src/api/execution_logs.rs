@@ -1,23 +1,22 @@
-//! Records of the calls that gateways carried.
+//! Records of the calls that gateways carried, and traces of calls and deliveries.
 
 use std::sync::Arc;
 
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
+use filters::model::delivery::{DeliveryLog, DeliveryStatus};
 use filters::model::record::RecordStatus;
 use filters::model::{ExecutionRecord, Problem};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
+use super::history::{check_search, moment, skipped};
 use super::operator::Caller;
 use super::request::{Params, Place, Within};
-use crate::store::{MOST_SEARCHED, RecordQuery};
+use crate::store::{Field, MOST_OF_A_TRACE, Query, RecordQuery};
 
 /// Which records, and which page of them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -71,14 +70,87 @@ pub(super) struct Traced {
     trace_id: String,
 }
 
-/// The calls of one trace.
+/// The calls and the attempts at deliveries of one trace.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Trace {
     /// Identifier of the trace.
     trace_id: String,
+    /// Both in the order in which they began.
+    steps: Vec<Step>,
     /// Its calls, oldest first, at most 200.
     execution_logs: Vec<ExecutionRecord>,
+    /// Its attempts at deliveries, oldest first; the newest 200 of them.
+    delivery_logs: Vec<DeliveryLog>,
+}
+
+/// A call or an attempt in short.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    /// What it is.
+    kind: StepKind,
+    /// Identifier of its record.
+    id: String,
+    /// When it began (RFC 3339).
+    created_at: String,
+    /// Name of the integration.
+    integration_name: String,
+    /// How it ended.
+    status: StepStatus,
+    /// Status of the answer, if there was one.
+    response_status: Option<u16>,
+    /// Milliseconds that it took.
+    duration_ms: u64,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+}
+
+/// What a step of a trace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum StepKind {
+    /// A call that a gateway carried.
+    Call,
+    /// An attempt at a delivery.
+    Attempt,
+}
+
+/// How a step of a trace ended.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum StepStatus {
+    Call(RecordStatus),
+    Attempt(DeliveryStatus),
+}
+
+/// Calls and attempts in the order in which they began.
+fn steps(calls: &[ExecutionRecord], attempts: &[DeliveryLog]) -> Vec<Step> {
+    let calls = calls.iter().map(|call| Step {
+        kind: StepKind::Call,
+        id: call.id.clone(),
+        created_at: call.created_at.clone(),
+        integration_name: call.integration_name.clone(),
+        status: StepStatus::Call(call.status),
+        response_status: call.response_status,
+        duration_ms: call.duration_ms,
+        error_message: call.error_message.clone(),
+    });
+    let attempts = attempts.iter().map(|attempt| Step {
+        kind: StepKind::Attempt,
+        id: attempt.id.clone(),
+        created_at: attempt.created_at.clone(),
+        integration_name: attempt.integration_name.to_string(),
+        status: StepStatus::Attempt(attempt.status),
+        response_status: attempt.response_status,
+        duration_ms: attempt.response_time_ms,
+        error_message: attempt.error_message.clone(),
+    });
+    let mut steps: Vec<Step> = calls.chain(attempts).collect();
+    // UTC with milliseconds, so that texts sort as times do.
+    steps.sort_by(|one, other| one.created_at.cmp(&other.created_at));
+    steps
 }
 
 /// Lists records.
@@ -110,12 +182,22 @@ pub(super) async fn read(
 ) -> Result<Json<Trace>, ApiError> {
     let scope = caller.scope(org_id)?;
     let execution_logs = app.store.trace(&trace_id, scope).await?;
-    if execution_logs.is_empty() {
+    let attempts = Query {
+        org_id: scope,
+        equal: vec![(Field::Trace, trace_id.clone())],
+        limit: MOST_OF_A_TRACE,
+        ..Query::default()
+    };
+    let mut delivery_logs: Vec<DeliveryLog> = app.store.list(&attempts).await?;
+    delivery_logs.reverse();
+    if execution_logs.is_empty() && delivery_logs.is_empty() {
         return Err(ApiError::not_found(&format!("a record of trace {trace_id:?}")));
     }
     Ok(Json(Trace {
         trace_id,
+        steps: steps(&execution_logs, &delivery_logs),
         execution_logs,
+        delivery_logs,
     }))
 }
 
@@ -126,20 +208,8 @@ impl Listing {
             let message = format!("{} is not between 1 and {MOST}", self.limit);
             problems.push(Problem::new("limit", message));
         }
-        let skip = self.page.checked_sub(1).map(|pages| pages.saturating_mul(self.limit));
-        match skip {
-            None => problems.push(Problem::new("page", "pages are counted from 1")),
-            Some(skip) if skip >= MOST_SEARCHED => problems.push(Problem::new(
-                "page",
-                format!("reaches back more than {MOST_SEARCHED} calls; give an `endDate` instead"),
-            )),
-            Some(_) => {}
-        }
-        let empty_or_long = |text: &String| !(1..=MOST_SEARCH_BYTES).contains(&text.len());
-        if self.search.as_ref().is_some_and(empty_or_long) {
-            let message = format!("must be 1 to {MOST_SEARCH_BYTES} bytes long");
-            problems.push(Problem::new("search", message));
-        }
+        let skip = skipped(self.page, self.limit, &mut problems);
+        check_search(self.search.as_deref(), &mut problems);
         let query = RecordQuery {
             org_id: self.org_id,
             status: self.status,
@@ -147,7 +217,7 @@ impl Listing {
             from: moment("startDate", self.start_date.as_deref(), 0, &mut problems),
             before: moment("endDate", self.end_date.as_deref(), 1, &mut problems),
             search: self.search,
-            skip: skip.unwrap_or(0),
+            skip,
             limit: self.limit.saturating_add(1),
         };
         if problems.is_empty() {
@@ -158,32 +228,12 @@ impl Listing {
     }
 }
 
-/// The moment that `text` names; of a date the midnight that is `days_later`.
-fn moment(field: &str, text: Option<&str>, days_later: i64, problems: &mut Vec<Problem>) -> Option<Timestamp> {
-    let text = text?;
-    let midnight = |date: Date| {
-        let date = date.checked_add(jiff::Span::new().days(days_later)).ok()?;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    };
-    let read = match text.parse::<Timestamp>() {
-        Ok(moment) => Some(moment),
-        // A time without an offset is nobody's time.
-        Err(_) if text.len() == "2026-01-15".len() => text.parse().ok().and_then(midnight),
-        Err(_) => None,
-    };
-    if read.is_none() {
-        let message = format!("{text:?} is no time such as 2026-01-15T10:00:00Z, and no date such as 2026-01-15");
-        problems.push(Problem::new(field, message));
-    }
-    read
-}
-
 pub(super) fn list_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     operation.summary("List records of calls, newest first; which calls are recorded is up to each integration")
 }
 
 pub(super) fn read_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    operation.summary("Read the records of one trace, oldest first")
+    operation.summary("Read the calls and the attempts at deliveries of one trace, oldest first")
 }
 
 fn first() -> u32 {
@@ -195,4 +245,3 @@ fn fifty() -> u32 {
 }
 
 const MOST: u32 = 200;
-const MOST_SEARCH_BYTES: usize = 200;

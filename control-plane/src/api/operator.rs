@@ -19,6 +19,11 @@ use crate::publish::{Author, Refusal};
 pub(super) struct Caller(Arc<Operator>);
 
 impl Caller {
+    /// The operator's name.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
     /// As the author of a change.
     pub(super) fn author(&self, message: String) -> Author {
         Author {

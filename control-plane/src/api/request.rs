@@ -7,7 +7,7 @@ use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, OriginalUri, Path, Query, Request};
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use filters::model::{Problem, decode};
@@ -73,6 +73,19 @@ impl<T> FromRequest<Arc<App>> for Document<T> {
     }
 }
 
+impl<T> OptionalFromRequest<Arc<App>> for Document<T> {
+    type Rejection = ApiError;
+
+    /// Without a content type there is no body.
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Option<Self>, ApiError> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            <Self as FromRequest<_>>::from_request(request, app).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
 impl<T: JsonSchema> OperationInput for Document<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Json::<T>::operation_input(ctx, operation);
@@ -110,6 +123,44 @@ pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
 impl<T: JsonSchema> OperationInput for Params<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Query::<T>::operation_input(ctx, operation);
+    }
+
+    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        documented(ctx, operation, &[400])
+    }
+}
+
+/// Query parameters that many lists have.
+pub(super) trait Common {
+    /// Their names.
+    const NAMES: &'static [&'static str];
+}
+
+/// Query parameters of a list: those that it has in common with others, and the rest.
+#[derive(Debug)]
+pub(super) struct Parted<C, R> {
+    pub(super) common: C,
+    pub(super) rest: R,
+}
+
+impl<C: Common + DeserializeOwned, R: DeserializeOwned> FromRequestParts<Arc<App>> for Parted<C, R> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
+        let text = parts.uri.query().unwrap_or_default();
+        let is_common = |pair: &&str| C::NAMES.contains(&pair.split('=').next().unwrap_or_default());
+        let (common, rest): (Vec<&str>, Vec<&str>) = text.split('&').partition(is_common);
+        Ok(Self {
+            common: query(&common.join("&"))?,
+            rest: query(&rest.join("&"))?,
+        })
+    }
+}
+
+impl<C: JsonSchema, R: JsonSchema> OperationInput for Parted<C, R> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Query::<C>::operation_input(ctx, operation);
+        Query::<R>::operation_input(ctx, operation);
     }
 
     fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {

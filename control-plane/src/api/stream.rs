@@ -1,5 +1,7 @@
 //! The push stream: one WebSocket per gateway.
 
+mod errands;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,18 +12,18 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use filters::model::Problem;
-use filters::model::push::{FromControlPlane, FromGateway, Have, REPLACED};
+use filters::model::push::{self, FromControlPlane, FromGateway, Have, REPLACED};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode, header};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
+use self::errands::{Done, Errands};
 use super::App;
 use super::error::ApiError;
 use crate::fleet::{Due, Member, Session, other_model};
 use crate::listener::Peer;
 use crate::publish::State as Configuration;
-use crate::records;
+use crate::store::CommandRecord;
 
 /// Opens a stream for a gateway that shows a token.
 pub(super) async fn open(
@@ -47,8 +49,8 @@ pub(super) async fn open(
         .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, format!("open a WebSocket here: {rejection}")))?;
     let streams = app.streams.clone();
     let upgrade = upgrade
-        .max_message_size(MOST_MESSAGE_BYTES)
-        .max_frame_size(MOST_MESSAGE_BYTES);
+        .max_message_size(push::MOST_MESSAGE_BYTES)
+        .max_frame_size(push::MOST_MESSAGE_BYTES);
     Ok(upgrade.on_upgrade(move |socket| {
         // Tracked, so that the process waits for the farewell; the upgraded connection is nobody else's to wait for.
         streams.track_future(async move {
@@ -118,7 +120,7 @@ async fn talk(
         muted: other_model(model_version),
         states: app.publisher.subscribe(),
         member,
-        keeping: None,
+        errands: Errands::default(),
     };
     if let Some(reason) = &talk.muted {
         tracing::warn!(gateway_id, reason, "a gateway is told nothing");
@@ -142,13 +144,15 @@ struct Talk {
     muted: Option<String>,
     states: watch::Receiver<Arc<Configuration>>,
     member: Member,
-    /// The batch of records that is being kept.
-    keeping: Option<JoinHandle<Option<String>>>,
+    /// What the store is doing for it.
+    errands: Errands,
 }
 
 impl Talk {
     async fn run(&mut self, app: &App, stream: &mut Stream) -> Result<std::convert::Infallible, End> {
         let mut pings = tokio::time::interval(PING_EVERY);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let bell = app.commands.bell(self.member.gateway_id());
         loop {
             self.tell(app, stream).await?;
             tokio::select! {
@@ -157,13 +161,9 @@ impl Talk {
                     let message = message?;
                     self.hear(app, message);
                 }
-                batch = kept(&mut self.keeping), if self.keeping.is_some() => {
-                    self.keeping = None;
-                    // Without an answer the gateway sends the batch again.
-                    if let Some(batch) = batch {
-                        stream.say(&FromControlPlane::Recorded { batch }).await?;
-                    }
-                }
+                done = self.errands.done() => self.answer(app, stream, done).await?,
+                () = bell.notified() => self.look_for_commands(app),
+                _ = looks.tick() => self.look_for_commands(app),
                 _ = pings.tick() => {
                     if stream.heard.elapsed() > SILENT_FOR {
                         return Err(End::new(POLICY, "nothing was heard for too long"));
@@ -221,19 +221,49 @@ impl Talk {
             }
             FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
             FromGateway::Deliveries { endpoints } => self.member.endpoints(endpoints),
-            // Nothing keeps them yet, and so nothing acknowledges them: the gateway keeps them.
-            FromGateway::Outcomes { .. } => {}
+            FromGateway::Outcomes { up_to, records } => {
+                self.errands
+                    .keep_outcomes(&app.store, self.member.gateway_id(), up_to, records);
+            }
             FromGateway::Records {
                 batch,
                 dropped,
                 records,
             } => {
                 self.member.dropped(dropped);
-                // One at a time: what comes before its answer is sent again by the gateway.
-                if self.keeping.is_none() {
-                    self.keeping = Some(records::keep(&app.store, self.member.gateway_id(), batch, records));
-                }
+                self.errands
+                    .keep_records(&app.store, self.member.gateway_id(), batch, records);
             }
+        }
+    }
+
+    /// Says what the store has done.
+    async fn answer(&mut self, app: &App, stream: &mut Stream, done: Done) -> Result<(), End> {
+        match done {
+            Done::Recorded(batch) => stream.say(&FromControlPlane::Recorded { batch }).await,
+            Done::Settled { up_to, commanded } => {
+                if commanded {
+                    self.look_for_commands(app);
+                }
+                stream.say(&FromControlPlane::Settled { up_to }).await
+            }
+            Done::Commands(commands) => {
+                if self.errands.should_look_again() {
+                    self.look_for_commands(app);
+                }
+                for CommandRecord { id, command, .. } in commands {
+                    stream.say(&FromControlPlane::Command { id, command }).await?;
+                }
+                Ok(())
+            }
+            // Without an answer the gateway sends it again.
+            Done::Nothing => Ok(()),
+        }
+    }
+
+    fn look_for_commands(&mut self, app: &App) {
+        if self.muted.is_none() {
+            self.errands.fetch_commands(&app.commands, self.member.gateway_id());
         }
     }
 }
@@ -278,14 +308,6 @@ impl Stream {
     }
 }
 
-/// Name of the batch that was being kept, once it is; safe to drop while it waits.
-async fn kept(keeping: &mut Option<JoinHandle<Option<String>>>) -> Option<String> {
-    match keeping {
-        Some(task) => task.await.ok().flatten(),
-        None => std::future::pending().await,
-    }
-}
-
 async fn farewell(mut socket: WebSocket, end: &End) {
     let mut reason = end.reason.clone();
     reason.truncate(reason.floor_char_boundary(MOST_REASON_BYTES));
@@ -307,8 +329,8 @@ const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Three pings without an answer.
 const SILENT_FOR: Duration = Duration::from_secs(50);
-/// Of a gateway's message; the longest are lists of problems.
-const MOST_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Commands of other control planes, and those that could not be read, are found so often.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// RFC 6455 section 5.5 leaves 125 bytes to a close frame, two of them to its code.
 const MOST_REASON_BYTES: usize = 123;
 

@@ -9,7 +9,9 @@ use crate::config::{GatewayToken, OperatorKey, ProcessConfig};
 
 mod alerts;
 mod bulk;
+mod commands;
 mod crud;
+mod deliveries;
 mod dry_run;
 mod errors;
 mod execution_logs;

@@ -53,6 +53,8 @@ pub struct Bulk {
     pub total: u64,
     /// How many of them commands were made for.
     pub queued: u64,
+    /// How often it was written, from 0; whoever writes it has read the one before.
+    pub step: u32,
     /// Where it goes on; `None` before the first page.
     pub cursor: Option<Cursor>,
     /// The operator who wanted it.
@@ -128,11 +130,12 @@ impl CommandRecord {
 }
 
 impl Store {
-    /// Keeps new commands, and how far the retry of many is that they belong to: all of it or nothing.
+    /// Keeps new commands, and how far the retry of many is that they belong to: all of it or nothing. False if somebody
+    /// else has written that step of the retry already; then nothing was written.
     ///
     /// # Errors
     /// If the store does not work.
-    pub async fn add_commands(&self, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<(), StoreError> {
+    pub async fn add_commands(&self, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<bool, StoreError> {
         match &self.0 {
             Implementation::Sqlite(store) => store.add_commands(commands, bulk).await,
             Implementation::Mongo(store) => store.add_commands(commands, bulk).await,

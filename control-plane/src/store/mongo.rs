@@ -150,7 +150,11 @@ impl MongoStore {
         self.within(kept::prune(self, before, most, step)).await
     }
 
-    pub(super) async fn add_commands(&self, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<(), StoreError> {
+    pub(super) async fn add_commands(
+        &self,
+        commands: &[CommandRecord],
+        bulk: Option<&Bulk>,
+    ) -> Result<bool, StoreError> {
         self.within(commands::add(self, commands, bulk)).await
     }
 

@@ -162,7 +162,11 @@ impl SqliteStore {
             .await
     }
 
-    pub(super) async fn add_commands(&self, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<(), StoreError> {
+    pub(super) async fn add_commands(
+        &self,
+        commands: &[CommandRecord],
+        bulk: Option<&Bulk>,
+    ) -> Result<bool, StoreError> {
         let (commands, bulk) = (commands.to_vec(), bulk.cloned());
         self.write(move |transaction| commands::add(transaction, &commands, bulk.as_ref()))
             .await
@@ -213,16 +217,17 @@ impl SqliteStore {
     }
 
     /// Writes all that `job` writes, or nothing.
-    async fn write(
+    async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         self.run(move |connection| {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(failed)?;
-            job(&transaction)?;
-            transaction.commit().map_err(failed)
+            let done = job(&transaction)?;
+            transaction.commit().map_err(failed)?;
+            Ok(done)
         })
         .await
     }

@@ -92,8 +92,8 @@ pub struct EndpointStatus {
     /// When the oldest of their events was accepted (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<String>,
-    /// Why they are not delivered yet: `working`, `circuitOpen`, `halfOpen`, `paused`, `disabled`, `deactivated`,
-    /// `inactive`, `missing`.
+    /// Why they are not delivered yet: `working`, `rateLimited`, `waiting` (the endpoint asked for a pause), `halfOpen`,
+    /// `circuitOpen`, `paused`, `disabled`, `deactivated`, `inactive`, `missing`, `unknown`.
     pub state: String,
     /// The reason of that state, or the last failure, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

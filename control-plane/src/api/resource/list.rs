@@ -4,13 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, Response as Documented};
 use axum::Json;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::State;
 use filters::model::Problem;
-use http::request::Parts;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap as _;
@@ -18,9 +14,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::super::App;
-use super::super::error::{ApiError, documented};
+use super::super::error::ApiError;
 use super::super::operator::Caller;
-use super::super::request::query;
+use super::super::request::{Common, Parted};
 use super::Resource;
 
 /// Parameters that pick objects of a list.
@@ -43,7 +39,7 @@ impl<T> Filter<T> for Everything {
 /// Which objects, and which page of them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Paging {
+pub(in super::super) struct Paging {
     /// Of this organization; must be given if the key is not for all of them.
     #[serde(default)]
     org_id: Option<u64>,
@@ -58,40 +54,12 @@ struct Paging {
     search: Option<String>,
 }
 
-/// The parameters that every list has. Others belong to the filter of the kind.
-const PAGING: [&str; 4] = ["orgId", "page", "limit", "search"];
+impl Common for Paging {
+    const NAMES: &'static [&'static str] = &["orgId", "page", "limit", "search"];
+}
 
 /// The query of a list.
-#[derive(Debug)]
-pub(in super::super) struct Listing<F> {
-    paging: Paging,
-    filter: F,
-}
-
-impl<F: DeserializeOwned> FromRequestParts<Arc<App>> for Listing<F> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
-        let text = parts.uri.query().unwrap_or_default();
-        let is_paging = |pair: &&str| PAGING.contains(&pair.split('=').next().unwrap_or_default());
-        let (paging, filter): (Vec<&str>, Vec<&str>) = text.split('&').partition(is_paging);
-        Ok(Self {
-            paging: query(&paging.join("&"))?,
-            filter: query(&filter.join("&"))?,
-        })
-    }
-}
-
-impl<F: JsonSchema> OperationInput for Listing<F> {
-    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        Query::<Paging>::operation_input(ctx, operation);
-        Query::<F>::operation_input(ctx, operation);
-    }
-
-    fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
-        documented(ctx, operation, &[400])
-    }
-}
+pub(in super::super) type Listing<F> = Parted<Paging, F>;
 
 /// A page of objects, ordered by identifier.
 #[derive(Debug)]
@@ -162,7 +130,10 @@ pub(in super::super) async fn list<T: Resource>(
     caller: Caller,
     listing: Listing<T::Filter>,
 ) -> Result<Json<Page<T>>, ApiError> {
-    let Listing { paging, filter } = listing;
+    let Parted {
+        common: paging,
+        rest: filter,
+    } = listing;
     let (page, limit) = paging.checked::<T>()?;
     let scope = T::scope(&caller, paging.org_id)?;
     let search = paging.search.as_deref().map(str::to_lowercase);

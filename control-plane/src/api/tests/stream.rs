@@ -59,7 +59,7 @@ impl Gateway {
     }
 
     /// Takes the newest version, with the digest that the versions' list has for it.
-    async fn ack(&mut self, bench: &Bench, version: u64) {
+    pub(super) async fn ack(&mut self, bench: &Bench, version: u64) {
         let digest = digest(bench, version).await;
         self.say(json!({"message": "ack", "version": version, "digest": digest}))
             .await;

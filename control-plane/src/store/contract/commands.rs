@@ -76,6 +76,7 @@ async fn a_retry_of_many_shows_how_far_it_is(backend: impl Backend) {
     };
     let (one, two) = (part(1), part(2));
     many.queued = 5;
+    many.step = 1;
     many.cursor = Some("1768471200123.letter".parse().unwrap());
     store.add_commands(&[one.clone(), two], Some(&many)).await.unwrap();
     let result = CommandResult {
@@ -95,7 +96,13 @@ async fn a_retry_of_many_shows_how_far_it_is(backend: impl Backend) {
     assert_eq!(store.bulk(&many.id).await.unwrap(), Some((many.clone(), progress)));
 
     many.queued_at = Some(at(9));
-    store.add_commands(&[], Some(&many)).await.unwrap();
+    assert!(
+        !store.add_commands(&[part(3)], Some(&many)).await.unwrap(),
+        "that step is written"
+    );
+    many.step = 2;
+    assert!(store.add_commands(&[], Some(&many)).await.unwrap());
+    assert_eq!(store.command("command-0003").await.unwrap(), None);
     assert!(store.open_bulks().await.unwrap().is_empty());
     assert_eq!(store.bulk(&many.id).await.unwrap(), Some((many, progress)));
     assert_eq!(store.bulk("none").await.unwrap(), None);
@@ -155,6 +162,7 @@ fn bulk(number: u32) -> Bulk {
         }),
         total: 5,
         queued: 0,
+        step: 0,
         cursor: None,
         created_by: "tests".to_owned(),
         created_at: at(number),

@@ -17,13 +17,17 @@ use super::records::date;
 use super::{MongoStore, failed};
 
 /// Keeps new commands, and how far the retry of many is that they belong to: one transaction.
-pub(super) async fn add(store: &MongoStore, commands: &[CommandRecord], bulk: Option<&Bulk>) -> Result<(), StoreError> {
+pub(super) async fn add(
+    store: &MongoStore,
+    commands: &[CommandRecord],
+    bulk: Option<&Bulk>,
+) -> Result<bool, StoreError> {
     let commands = commands.iter().map(document_of).collect::<Result<Vec<_>, _>>()?;
-    let bulk = bulk.map(document_of_bulk).transpose()?;
+    let bulk = bulk.map(|bulk| Ok((bulk.step, document_of_bulk(bulk)?))).transpose()?;
     let mut session = store.client.start_session().await.map_err(failed)?;
     loop {
         match try_add(store, &mut session, &commands, bulk.as_ref()).await {
-            Ok(()) => return Ok(()),
+            Ok(written) => return Ok(written),
             // The caller's time limit ends this.
             Err(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
                 tracing::debug!(%error, "commands are written anew");
@@ -37,25 +41,31 @@ async fn try_add(
     store: &MongoStore,
     session: &mut ClientSession,
     commands: &[Document],
-    bulk: Option<&Document>,
-) -> Result<(), Error> {
+    bulk: Option<&(u32, Document)>,
+) -> Result<bool, Error> {
     session.start_transaction().await?;
+    if let Some((step, bulk)) = bulk {
+        let bulks = store.collections.place(Place::BulkRetries);
+        let id = bulk.get("_id").cloned();
+        let there = bulks.find_one(doc! {"_id": &id}).session(&mut *session).await?;
+        let there = there.as_ref().and_then(|there| unsigned(there, "step"));
+        if there.map_or(0, |there| there + 1) != u64::from(*step) {
+            session.abort_transaction().await?;
+            return Ok(false);
+        }
+        // Whoever writes it at the same time meets this one here.
+        let upsert = bulks.replace_one(doc! {"_id": id}, bulk).upsert(true);
+        upsert.session(&mut *session).await?;
+    }
     if !commands.is_empty() {
         let insert = store.collections.place(Place::Commands).insert_many(commands);
         insert.session(&mut *session).await?;
     }
-    if let Some(bulk) = bulk {
-        let id = bulk.get("_id").cloned();
-        let upsert = store
-            .collections
-            .place(Place::BulkRetries)
-            .replace_one(doc! {"_id": id}, bulk);
-        upsert.upsert(true).session(&mut *session).await?;
-    }
     loop {
         match session.commit_transaction().await {
             Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
-            other => return other,
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(true),
         }
     }
 }
@@ -194,6 +204,7 @@ fn document_of_bulk(bulk: &Bulk) -> Result<Document, StoreError> {
     Ok(doc! {
         "_id": &bulk.id,
         "orgId": number(bulk.org_id),
+        "step": i64::from(bulk.step),
         "createdAt": date(bulk.created_at),
         "queuedAt": bulk.queued_at.map(date),
         "document": encode(&BulkDocument::of(bulk))?,
@@ -213,6 +224,9 @@ fn bulk_of(document: &Document) -> Result<Bulk, StoreError> {
         filter: read.filter,
         total: read.total,
         queued: read.queued,
+        step: unsigned(document, "step")
+            .and_then(|step| step.try_into().ok())
+            .unwrap_or_default(),
         cursor,
         created_by: read.created_by,
         created_at: moment(document, "createdAt").unwrap_or_default(),

@@ -117,7 +117,10 @@ pub(super) async fn insert_missing(
 
 /// Puts each document in the place of one that changed before.
 async fn upsert_all(collection: &Collection<Document>, rows: &[(Row, Timestamp)]) -> Result<(), StoreError> {
-    let upserts = rows.iter().map(|(row, changed)| upsert(collection, row, *changed));
+    let upserts: Vec<_> = rows
+        .iter()
+        .map(|(row, changed)| upsert(collection, row, *changed))
+        .collect();
     stream::iter(upserts).buffer_unordered(AT_ONCE).try_collect().await
 }
 

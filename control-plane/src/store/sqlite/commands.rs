@@ -16,7 +16,12 @@ pub(super) fn add(
     transaction: &Transaction<'_>,
     commands: &[CommandRecord],
     bulk: Option<&Bulk>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    if let Some(bulk) = bulk
+        && step_after(transaction, &bulk.id)? != bulk.step
+    {
+        return Ok(false);
+    }
     for command in commands {
         let document = encode(&CommandDocument {
             command: command.command.clone(),
@@ -37,22 +42,33 @@ pub(super) fn add(
             .and_then(|mut insert| insert.execute(row))
             .map_err(failed)?;
     }
-    let Some(bulk) = bulk else { return Ok(()) };
+    let Some(bulk) = bulk else { return Ok(true) };
     let row = params![
         bulk.id,
         bulk.org_id.cast_signed(),
+        bulk.step,
         bulk.created_at.as_millisecond(),
         bulk.queued_at.map(Timestamp::as_millisecond),
         encode(&BulkDocument::of(bulk))?,
     ];
     transaction
         .prepare_cached(
-            "INSERT INTO bulk_retries (id, orgId, createdAt, queuedAt, document) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (id) DO UPDATE SET queuedAt = excluded.queuedAt, document = excluded.document",
+            "INSERT INTO bulk_retries (id, orgId, step, createdAt, queuedAt, document) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET step = excluded.step, queuedAt = excluded.queuedAt,
+                 document = excluded.document",
         )
         .and_then(|mut upsert| upsert.execute(row))
         .map_err(failed)?;
-    Ok(())
+    Ok(true)
+}
+
+/// The step of a retry of many that is to be written next.
+fn step_after(transaction: &Transaction<'_>, id: &str) -> Result<u32, StoreError> {
+    let step: Option<u32> = transaction
+        .prepare_cached("SELECT step FROM bulk_retries WHERE id = ?")
+        .and_then(|mut select| select.query_row([id], |row| row.get(0)).optional())
+        .map_err(failed)?;
+    Ok(step.map_or(0, |step| step + 1))
 }
 
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<CommandRecord>, StoreError> {
@@ -185,6 +201,7 @@ fn bulk_of(row: &Row<'_>) -> Result<Bulk, StoreError> {
         filter: document.filter,
         total: document.total,
         queued: document.queued,
+        step: row.get("step").map_err(failed)?,
         cursor,
         created_by: document.created_by,
         created_at: moment(row, "createdAt")?.unwrap_or_default(),
@@ -199,4 +216,4 @@ fn moment(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, StoreError> 
 }
 
 const SELECT: &str = "SELECT id, orgId, gatewayId, bulkId, createdAt, sentAt, doneAt, document, result FROM commands";
-const SELECT_BULK: &str = "SELECT id, orgId, createdAt, queuedAt, document FROM bulk_retries";
+const SELECT_BULK: &str = "SELECT id, orgId, step, createdAt, queuedAt, document FROM bulk_retries";

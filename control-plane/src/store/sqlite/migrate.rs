@@ -166,6 +166,7 @@ const STEPS: [&str; 4] = [
     CREATE TABLE bulk_retries (
         id TEXT PRIMARY KEY,
         orgId INTEGER NOT NULL,
+        step INTEGER NOT NULL,
         createdAt INTEGER NOT NULL,
         queuedAt INTEGER,
         document TEXT NOT NULL
