@@ -17,12 +17,16 @@ mod apply;
 mod change;
 mod client;
 mod comparable;
+mod dead_letters;
 mod delete;
 mod diff;
 mod documents;
+mod endpoints;
 mod failure;
 mod get;
 mod kind;
+mod logs;
+mod orders;
 mod output;
 mod placeholder;
 mod status;
@@ -134,6 +138,21 @@ enum Command {
     Validate(Files),
     /// Shows the gateways and which version each of them runs; exits with 1 if one is behind or away
     Status,
+    /// Shows dead letters, tries them again, gives them up, deletes them
+    #[command(subcommand)]
+    Dlq(dead_letters::Dlq),
+    /// Shows attempts at deliveries, newest first
+    Logs(logs::Logs),
+    /// Shows what is not delivered yet and why, by endpoint
+    Undelivered(endpoints::Undelivered),
+    /// Stops deliveries to the endpoint of an outbound integration; its events are kept
+    Pause(endpoints::Pause),
+    /// Goes on with deliveries to an endpoint that was paused, disabled or left alone
+    Resume(endpoints::Resume),
+    /// Delivers events once more that gateways still have
+    Replay(endpoints::Replay),
+    /// Shows what became of a command to a gateway
+    Command(orders::Show),
 }
 
 /// Documents to read.
@@ -263,6 +282,13 @@ impl CommandLine {
             Command::Get(get) => get.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),
             Command::Status => status::run(&self.client(output)?, output),
+            Command::Dlq(dlq) => dlq.run(&self.client(output)?, output),
+            Command::Logs(logs) => logs.run(&self.client(output)?, output),
+            Command::Undelivered(undelivered) => undelivered.run(&self.client(output)?, output),
+            Command::Pause(pause) => pause.run(&self.client(output)?, output),
+            Command::Resume(resume) => resume.run(&self.client(output)?, output),
+            Command::Replay(replay) => replay.run(&self.client(output)?, output),
+            Command::Command(show) => show.run(&self.client(output)?, output),
         }
     }
 

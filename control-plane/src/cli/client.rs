@@ -89,6 +89,24 @@ impl Client {
         self.read(effect, self.request(Method::POST, segments).json(body))
     }
 
+    /// A call that has something done; with a JSON body if there is one.
+    pub(super) fn order<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, String)],
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Failure> {
+        let request = self.request(method, segments).query(query);
+        self.read(
+            Effect::Changes,
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            },
+        )
+    }
+
     /// `DELETE`, whatever the body of the answer.
     pub(super) fn delete(&self, segments: &[&str], query: &[(&str, String)]) -> Result<(), Failure> {
         self.send(Effect::Changes, self.request(Method::DELETE, segments).query(query))
