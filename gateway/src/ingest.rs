@@ -19,7 +19,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use self::accept::{Terms, Windows};
-use self::answer::Answer;
+use self::answer::{Answer, Item};
 use self::pressure::{Overload, Pressure, Room};
 use crate::clock;
 use crate::config;
@@ -132,13 +132,13 @@ impl Ingest {
             match item {
                 Ok(decoded) => {
                     let arrival = accept::arrival(plan, decoded, &terms);
-                    results.push(answer::Result::New {
+                    results.push(Item::New {
                         id: arrival.event.head.id.clone(),
                         deliveries: arrival.deliveries.len(),
                     });
                     arrivals.push(arrival);
                 }
-                Err(fault) => results.push(answer::Result::Refused(fault)),
+                Err(fault) => results.push(Item::Refused(fault)),
             }
         }
         if arrivals.is_empty()
@@ -172,13 +172,13 @@ impl Ingest {
         Refused::Wrong(Box::new(fault))
     }
 
-    fn count(&self, results: &[answer::Result]) {
+    fn count(&self, results: &[Item]) {
         let [mut new, mut repeats, mut refused] = [0; 3];
         for result in results {
             match result {
-                answer::Result::New { .. } => new += 1,
-                answer::Result::Repeat { .. } => repeats += 1,
-                answer::Result::Refused(_) => refused += 1,
+                Item::New { .. } => new += 1,
+                Item::Repeat { .. } => repeats += 1,
+                Item::Refused(_) => refused += 1,
             }
         }
         self.metrics.taken(Taken::New, new);
@@ -188,22 +188,20 @@ impl Ingest {
 }
 
 /// Puts what the queue said in the place of what was hoped for.
-fn settle(results: &mut [answer::Result], accepted: Vec<Accepted>) {
-    let hoped = results
-        .iter_mut()
-        .filter(|result| matches!(result, answer::Result::New { .. }));
+fn settle(results: &mut [Item], accepted: Vec<Accepted>) {
+    let hoped = results.iter_mut().filter(|result| matches!(result, Item::New { .. }));
     for (result, accepted) in hoped.zip(accepted) {
         if let Accepted::Repeat(id) = accepted {
-            *result = answer::Result::Repeat { id };
+            *result = Item::Repeat { id };
         }
     }
 }
 
 /// One fault for a batch in which nothing is right.
-fn all_refused(results: &mut Vec<answer::Result>) -> Option<EventFault> {
+fn all_refused(results: &mut Vec<Item>) -> Option<EventFault> {
     let mut faults = results.drain(..).filter_map(|result| match result {
-        answer::Result::Refused(ItemFault { fault, .. }) => Some(fault),
-        answer::Result::New { .. } | answer::Result::Repeat { .. } => None,
+        Item::Refused(ItemFault { fault, .. }) => Some(fault),
+        Item::New { .. } | Item::Repeat { .. } => None,
     });
     let mut first = faults.next()?;
     first.problems.extend(faults.flat_map(|fault| fault.problems));

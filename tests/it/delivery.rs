@@ -1,10 +1,11 @@
 //! From an event that is handed over to the signed request at its endpoint.
 
-use harness::documents::with;
+use harness::documents::{ORG, with};
 use harness::events::{bill, events_document, subscription};
 use harness::receiver::is_signed;
 use harness::{Answer, Gateway, Receiver, wait};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -93,4 +94,117 @@ async fn settled(gateway: &Gateway) {
         (gateway.admin_get("/queue").await.json()["open"] == 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_paused_endpoint_gets_nothing_until_it_is_resumed() {
+    let receiver = Receiver::start().await;
+    let other = Receiver::start().await;
+    let document = events_document([
+        subscription("billing", &receiver.url("/")),
+        subscription("archive", &other.url("/")),
+    ]);
+    let mut gateway = Gateway::serving(&document).await;
+    let paused = gateway.admin_call(Method::POST, "/queue/endpoints/billing/pause").await;
+    assert_eq!((paused.status, &paused.json()["paused"]), (200, &json!(true)));
+    gateway.accept(&bill("B-1")).await;
+    other.received(1).await;
+    let billing = endpoint(&gateway, "billing").await;
+    assert_eq!(
+        (&billing["state"], &billing["open"]),
+        (&json!("paused"), &json!(1)),
+        "{billing}"
+    );
+    gateway.process.kill();
+    let gateway = gateway.setup().start().await;
+    assert_eq!(
+        endpoint(&gateway, "billing").await["state"],
+        "paused",
+        "it is remembered"
+    );
+    assert!(receiver.requests().is_empty());
+    let resumed = gateway
+        .admin_call(Method::POST, "/queue/endpoints/billing/resume")
+        .await;
+    assert_eq!((resumed.status, &resumed.json()["paused"]), (200, &json!(false)));
+    receiver.received(1).await;
+    let unknown = gateway.admin_call(Method::POST, "/queue/endpoints/nobody/pause").await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn what_waits_is_shown_with_the_reason() {
+    let receiver = Receiver::start().await;
+    receiver.always(Answer::status(500));
+    let slow = json!({"retry": {"type": "list", "delaysMs": [3_600_000], "jitter": 0}});
+    let gateway = Gateway::serving(&events_document([with(
+        subscription("billing", &receiver.url("/")),
+        slow,
+    )]))
+    .await;
+    gateway.accept(&bill("B-1")).await;
+    let billing = wait::until("the failure in /queue", async || {
+        let billing = endpoint(&gateway, "billing").await;
+        (!billing["lastError"].is_null() && billing["inFlight"] == 0).then_some(billing)
+    })
+    .await;
+    assert_eq!(
+        (&billing["open"], &billing["name"]),
+        (&json!(1), &json!("billing")),
+        "{billing}"
+    );
+    assert!(billing["nextAttemptAt"].is_string(), "{billing}");
+    assert!(
+        billing["lastError"]["message"].as_str().unwrap().contains("500"),
+        "{billing}"
+    );
+    let queue = gateway.admin_get("/queue?organization=7").await.json();
+    assert_eq!((&queue["open"], &queue["total"]), (&json!(1), &json!(0)), "{queue}");
+    let metrics = gateway.admin_get("/metrics").await.text();
+    assert!(
+        metrics.contains("integration_consumer_lag{integration=\"billing\"} 1"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn an_event_can_be_followed() {
+    let receiver = Receiver::start().await;
+    let filtered = json!({"filter": {"field": "bill.amount", "greaterThan": 1000}});
+    let gateway = Gateway::serving(&events_document([
+        subscription("billing", &receiver.url("/")),
+        with(subscription("large", &receiver.url("/large")), filtered),
+    ]))
+    .await;
+    gateway.accept(&bill("B-1")).await;
+    settled(&gateway).await;
+    let path = format!("/queue/events/{ORG}/B-1");
+    let events = gateway.admin_get(&path).await.json()["events"].clone();
+    let event = &events[0];
+    assert_eq!(
+        (&event["id"], &event["eventType"]),
+        (&json!("B-1"), &json!("bill.generated")),
+        "{events}"
+    );
+    let audit = &event["audit"];
+    assert_eq!(audit["producer"], "hospital", "{audit}");
+    assert_eq!(
+        (
+            &audit["deliveries"][0]["integrationConfigId"],
+            &audit["deliveries"][0]["status"]
+        ),
+        (&json!("billing"), &json!("SUCCESS")),
+        "{audit}"
+    );
+    assert_eq!(audit["skipped"][0]["integrationConfigId"], "large", "{audit}");
+    let unknown = gateway.admin_get(&format!("/queue/events/{ORG}/B-2")).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "NOT_FOUND"));
+}
+
+/// An endpoint as `/queue` shows it.
+async fn endpoint(gateway: &Gateway, id: &str) -> Value {
+    let queue = gateway.admin_get("/queue").await.json();
+    let endpoints = queue["endpoints"].as_array().unwrap();
+    let found = endpoints.iter().find(|endpoint| endpoint["integrationConfigId"] == id);
+    found.cloned().unwrap_or_default()
 }

@@ -58,6 +58,8 @@ struct Summary {
     in_flight: u64,
     /// Deliveries whose time has come, and that may go out.
     due: u64,
+    /// Requests with events that are being taken in.
+    taking_in: u64,
     dead: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<String>,
@@ -170,6 +172,7 @@ impl Summary {
             open: levels.open,
             in_flight: dispatched.in_flight,
             due: dispatched.due,
+            taking_in: flow.pressure().in_flight(),
             dead: levels.dead,
             oldest: kept.oldest_ms.map(clock::rfc3339),
             used_bytes: levels.used_bytes,
@@ -378,10 +381,7 @@ impl Drained {
     async fn of(flow: &EventFlow, queue: &Queue) -> Self {
         let summary = Summary::of(flow, &flow.dispatcher().stats().await, &queue.stats());
         Self {
-            drained: summary.in_flight == 0
-                && summary.due == 0
-                && !summary.recovering
-                && flow.pressure().in_flight() == 0,
+            drained: summary.in_flight == 0 && summary.due == 0 && !summary.recovering && summary.taking_in == 0,
             summary,
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// What became of one event of a request.
 #[derive(Debug)]
-pub enum Result {
+pub enum Item {
     /// It is on disk, with so many deliveries.
     New {
         /// Its identifier.
@@ -36,7 +36,7 @@ pub struct Answer {
 
 impl Answer {
     /// The answer to one event that was taken in.
-    pub fn single(result: &Result) -> Self {
+    pub fn single(result: &Item) -> Self {
         Self {
             status: StatusCode::ACCEPTED,
             body: json(&Shown::of(result)),
@@ -44,16 +44,16 @@ impl Answer {
     }
 
     /// The answer to a batch.
-    pub fn list(results: &[Result]) -> Self {
-        let refused = results.iter().any(|result| matches!(result, Result::Refused(_)));
+    pub fn list(results: &[Item]) -> Self {
+        let refused = results.iter().any(|result| matches!(result, Item::Refused(_)));
         let results: Vec<_> = results
             .iter()
             .enumerate()
             .map(|(index, result)| Listed {
                 index,
                 status: match result {
-                    Result::New { .. } | Result::Repeat { .. } => StatusCode::ACCEPTED,
-                    Result::Refused(refused) => refused.fault.status(),
+                    Item::New { .. } | Item::Repeat { .. } => StatusCode::ACCEPTED,
+                    Item::Refused(refused) => refused.fault.status(),
                 }
                 .as_u16(),
                 shown: Shown::of(result),
@@ -111,21 +111,21 @@ enum Shown<'r> {
 }
 
 impl<'r> Shown<'r> {
-    fn of(result: &'r Result) -> Self {
+    fn of(result: &'r Item) -> Self {
         match result {
-            Result::New { id, deliveries } => Self::Taken {
+            Item::New { id, deliveries } => Self::Taken {
                 id,
                 accepted: true,
                 deliveries: Some(*deliveries),
                 duplicate: false,
             },
-            Result::Repeat { id } => Self::Taken {
+            Item::Repeat { id } => Self::Taken {
                 id,
                 accepted: true,
                 deliveries: None,
                 duplicate: true,
             },
-            Result::Refused(refused) => Self::Refused {
+            Item::Refused(refused) => Self::Refused {
                 id: refused.id.as_deref(),
                 accepted: false,
                 code: refused.fault.code(),

@@ -309,17 +309,15 @@ mod tests {
     #[test]
     fn a_limit_that_was_reached_holds_until_the_level_is_a_tenth_below() {
         let pressure = pressure();
-        let limits: [(Overload, fn(u64) -> Levels); 3] = [
-            (Overload::QueueBytes, |used_bytes| Levels { used_bytes, ..levels() }),
-            (Overload::SpoolBytes, |spool_bytes| Levels {
-                spool_bytes,
-                ..levels()
-            }),
-            (Overload::OpenDeliveries, |open| Levels { open, ..levels() }),
-        ];
-        for (overload, at) in limits {
+        for overload in [Overload::QueueBytes, Overload::SpoolBytes, Overload::OpenDeliveries] {
             for (level, expected) in [(999, false), (1_000, true), (901, true), (899, false), (999, false)] {
-                pressure.observe(&at(level), &[]);
+                let mut levels = levels();
+                match overload {
+                    Overload::QueueBytes => levels.used_bytes = level,
+                    Overload::SpoolBytes => levels.spool_bytes = level,
+                    _ => levels.open = level,
+                }
+                pressure.observe(&levels, &[]);
                 assert_eq!(refused(&pressure, 1), expected.then_some(overload), "at {level}");
             }
         }
