@@ -16,6 +16,7 @@ mod reader;
 mod recovery;
 mod retention;
 mod row;
+mod rows;
 mod schema;
 mod settings;
 mod spool;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::{DeliveryKey, Next, verify};
 use super::dead_letters::dead;
-use super::{Opened, arrival, folder, record};
+use super::{Opened, arrival, copied, folder, record};
 use crate::config::ProcessConfig;
 use crate::tool::{DeadTool, QueueTool, Tool, ToolError, run};
 
@@ -64,6 +64,17 @@ async fn a_sound_queue_is_told_from_a_damaged_one() {
         let (is_sound, out) = told_by(copy.path(), Tool::Queue(QueueTool::Verify)).unwrap();
         assert!(!is_sound && out.contains("wrong: "), "{out}");
     }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_checked_as_it_is() {
+    let folder = folder();
+    let opened = Opened::new(folder.path());
+    opened.accept(arrival("e1", &["a", "b"])).await;
+    let copy = copied(folder.path());
+    let found = verify(copy.path()).unwrap();
+    assert_eq!((found.events, found.open, found.fault_count), (1, 2, 0));
+    assert!(copy.path().join("queue.db-wal").exists());
 }
 
 #[tokio::test]
