@@ -108,6 +108,7 @@ impl Watcher {
             alerts: Arc::clone(alerts),
             counts,
             counted: None,
+            told: None,
         })
     }
 }

@@ -54,6 +54,7 @@ struct Connection {
     number: u64,
     token: Arc<str>,
     peer: SocketAddr,
+    since: Timestamp,
     replaced: CancellationToken,
 }
 
@@ -137,6 +138,7 @@ impl Fleet {
             number,
             token: Arc::clone(token),
             peer,
+            since: now,
             replaced: replaced.clone(),
         });
         tracked.record.model_version = model_version;

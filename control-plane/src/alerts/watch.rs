@@ -31,6 +31,8 @@ pub(crate) struct Watcher {
     pub(super) counts: Counts,
     /// When dead letters were counted last, and how many there were.
     pub(super) counted: Option<(Instant, Vec<DeadLetterCount>)>,
+    /// When other control planes were told last which gateways are connected here.
+    pub(super) told: Option<Instant>,
 }
 
 impl Watcher {
@@ -64,7 +66,13 @@ impl Watcher {
             dead_letters: self.counted.as_ref().map(|(_, counted)| counted.as_slice()),
             store_fault: store_fault.as_deref(),
         };
-        let changes = self.book.step(&Judge::new(facts, self.config.rules));
+        let mut rules = self.config.rules;
+        if app.store.is_shared() {
+            // Of the gateways that are connected to others it is known now and then only.
+            let gone = &mut rules.gateway_gone.for_seconds;
+            *gone = (*gone).max(3 * TELL_EVERY.as_secs());
+        }
+        let changes = self.book.step(&Judge::new(facts, rules));
         let (changes, written) = self.ledger.write(&app.store, changes).await;
         if let (Err(error), None) = (written, store_fault) {
             tracing::warn!(%error, "alerts are not kept yet; it is tried again");
@@ -84,6 +92,10 @@ impl Watcher {
     async fn ask_store(&mut self, app: &App) -> Result<(), StoreError> {
         app.store.head().await?;
         app.fleet.refresh().await?;
+        if self.told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+            app.fleet.save_connected();
+            self.told = Some(Instant::now());
+        }
         if self.ledger.is_behind {
             let open = app.store.open_alerts().await?;
             self.ledger.learn(&open);
@@ -160,5 +172,7 @@ fn now() -> Timestamp {
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
+/// How often the others are told.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 /// For what waits to be sent when the control plane stops.
 const LAST_TRY: Duration = Duration::from_secs(5);
