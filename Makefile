@@ -69,7 +69,7 @@ $(MONGO_MARK):
 	  exit 1; }
 	@touch $@
 
-demo: build ## Shows a call through a hot-pushed route; stays up until Ctrl-C, or ends after the tour with DEMO_ONCE=1.
+demo: build ## Shows calls through a hot-pushed route, and events to subscribers that fail; stays up until Ctrl-C, or ends after the tour with DEMO_ONCE=1.
 	@exec $(TARGET)/debug/demo
 
 lint: setup ## Formatting, clippy, documentation, and cargo-deny where it is installed.
