@@ -1,3 +1,5 @@
+mod deliveries;
+
 use std::net::SocketAddr;
 
 use filters::model::push::{FromControlPlane, FromGateway, Have};
@@ -43,10 +45,13 @@ impl Dialled {
     }
 
     async fn start_with(pace: Pace, settings: impl FnOnce(&mut ControlPlane)) -> Self {
+        Self::start_on(Rig::new(), pace, None, settings).await
+    }
+
+    async fn start_on(rig: Rig, pace: Pace, events: Option<Events>, settings: impl FnOnce(&mut ControlPlane)) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let mut control_plane = ControlPlane::default();
         settings(&mut control_plane);
-        let rig = Rig::new();
         let records = Arc::new(Records::new("gw-1", &rig.metrics()));
         let stream = Stream {
             endpoint: Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap(),
@@ -57,7 +62,7 @@ impl Dialled {
             tls: egress::client_config(None).unwrap(),
             metrics: rig.metrics(),
             records: Arc::clone(&records),
-            events: None,
+            events,
             pace,
         };
         let stop = CancellationToken::new();
