@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use filters::model::delivery::{DeadLetter, DeadLetterStatus, ErrorCategory};
+use filters::model::delivery::{DeadLetter, DeadLetterStatus, ErrorCategory, ScheduledDelivery, ScheduledStatus};
 use filters::model::outbound::OutboundDirection;
 use serde_json::Value;
 
@@ -53,14 +53,45 @@ pub(super) fn bury(
         updated_at: now,
         gateway_id: Arc::clone(gateway_id),
     };
+    let scheduled = last.and_then(|runtime| scheduled(job, runtime, gateway_id));
+    let mut records = vec![Record::DeadLetter(Box::new(dead_letter))];
+    records.extend(scheduled.map(|scheduled| Record::Scheduled(Box::new(scheduled))));
     Settlement {
         key: job.key,
         next: Next::Dead {
             state: job.state.clone(),
             retry_ms: None,
         },
-        records: vec![Record::DeadLetter(Box::new(dead_letter))],
+        records,
     }
+}
+
+/// The end of a delivery that waited for its time.
+fn scheduled(job: &Job, last: &SubscriptionRuntime, gateway_id: &Arc<str>) -> Option<ScheduledDelivery> {
+    let subscription = &*last.subscription;
+    if subscription.schedule.is_immediate() {
+        return None;
+    }
+    let call = last.call(job.state.step)?;
+    let head = &job.event.head;
+    Some(ScheduledDelivery {
+        id: format!("{gateway_id}:{}-{}", job.key.seq, job.key.number),
+        integration_config_id: Arc::clone(&subscription.id),
+        integration_name: Arc::clone(&subscription.name),
+        org_id: subscription.org_id,
+        tenant_id: subscription.source.tenant(),
+        original_event_id: head.id.clone(),
+        event_type: head.event_type.clone(),
+        scheduled_for: clock::rfc3339(job.state.due_ms),
+        status: ScheduledStatus::Failed,
+        occurrences: job.state.occurrences,
+        recurring: subscription.schedule.is_recurring(),
+        target_url: call.url.to_string(),
+        http_method: call.method.to_string(),
+        created_at: clock::rfc3339(job.accepted_ms),
+        updated_at: clock::now_rfc3339(),
+        gateway_id: Arc::clone(gateway_id),
+    })
 }
 
 /// What the event has, or what an operator made of it: JSON, or base64 text.

@@ -259,15 +259,16 @@ impl<E> Lanes<E> {
         self.book.timer.next()
     }
 
-    /// Takes deliveries out that are not in flight: those that are gone and will not be sent.
-    pub(super) fn withdraw(&mut self, keys: &[DeliveryKey], now: Now) -> Vec<DeliveryKey> {
-        let found = self.book.find(keys);
+    /// Takes those of `keys` out that are not in flight, among some deliveries from the place `from` on: those that are
+    /// gone and will not be sent, and where to go on.
+    pub(super) fn withdraw(&mut self, keys: &[DeliveryKey], from: u32, now: Now) -> (Vec<DeliveryKey>, Option<u32>) {
+        let (found, next) = self.book.find(keys, from);
         let gone = found.into_iter().map(|(key, ix)| {
             self.book.take_out(ix);
             self.remove(ix, now);
             key
         });
-        gone.collect()
+        (gone.collect(), next)
     }
 
     fn release(&mut self, ticket: Ticket) {

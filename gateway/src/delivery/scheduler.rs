@@ -119,9 +119,17 @@ impl<W: Work> Scheduler<W> {
     }
 
     /// Takes deliveries out that are not in flight: those that are gone and will not be made. It looks at every open
-    /// delivery.
+    /// delivery, some thousands at a time.
     pub(super) fn withdraw(&self, keys: &[DeliveryKey]) -> Vec<DeliveryKey> {
-        self.shared.with(|lanes, now| lanes.withdraw(keys, now))
+        let (mut gone, mut from) = (Vec::new(), Some(0));
+        while let Some(place) = from
+            && gone.len() < keys.len()
+        {
+            let (some, next) = self.shared.with(|lanes, now| lanes.withdraw(keys, place, now));
+            gone.extend(some);
+            from = next;
+        }
+        gone
     }
 
     /// No attempt begins from now on. Those under way go on.

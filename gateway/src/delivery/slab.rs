@@ -125,12 +125,17 @@ impl<I: Index, T> Slab<I, T> {
         Some(value)
     }
 
-    /// Every value with its number.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
-        self.chunks.iter().enumerate().flat_map(|(number, chunk)| {
+    /// The values at the numbers from `from` on, and where to go on: with some thousands of them, or `None` after the last.
+    pub(super) fn some_from(&self, from: u32) -> (impl Iterator<Item = (I, &T)>, Option<u32>) {
+        let first = from as usize / CHUNK;
+        let after = (first + CHUNKS_AT_A_TIME).min(self.chunks.len());
+        let chunks = self.chunks.iter().enumerate().take(after).skip(first);
+        let values = chunks.flat_map(|(number, chunk)| {
             let values = chunk.slots.iter().enumerate();
             values.filter_map(move |(slot, value)| Some((I::at(as_u32(number * CHUNK + slot)), value.as_ref()?)))
-        })
+        });
+        let next = (after < self.chunks.len()).then(|| as_u32(after * CHUNK));
+        (values, next)
     }
 
     fn room(&mut self) -> u32 {
@@ -174,6 +179,7 @@ fn as_u32(number: usize) -> u32 {
 }
 
 const CHUNK: usize = 1024;
+const CHUNKS_AT_A_TIME: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -182,6 +188,20 @@ mod tests {
     index! {
         /// A number.
         N
+    }
+
+    #[test]
+    fn all_are_seen_some_at_a_time() {
+        let mut slab: Slab<N, u32> = Slab::new();
+        let all: Vec<N> = (0..40_000).map(|value| slab.insert(value)).collect();
+        let (mut seen, mut from, mut times) = (Vec::new(), Some(0), 0);
+        while let Some(place) = from {
+            let (some, next) = slab.some_from(place);
+            seen.extend(some.map(|(number, _)| number));
+            (from, times) = (next, times + 1);
+        }
+        assert_eq!((seen, times), (all, 3));
+        assert_eq!(Slab::<N, u32>::new().some_from(0).1, None);
     }
 
     #[test]
@@ -197,10 +217,10 @@ mod tests {
             assert_eq!(slab.remove(*number), None);
         }
         assert!(slab.chunks[..2].iter().all(|chunk| chunk.slots.capacity() == 0));
-        assert_eq!(slab.iter().count(), 952);
+        assert_eq!(slab.some_from(0).0.count(), 952);
         let again: Vec<N> = (0..2048 + 72).map(|value| slab.insert(value)).collect();
         assert_eq!(slab.end(), 3072);
-        assert_eq!(slab.iter().count(), 3072);
+        assert_eq!(slab.some_from(0).0.count(), 3072);
         let distinct: std::collections::BTreeSet<N> = again.iter().chain(&numbers[2048..]).copied().collect();
         assert_eq!(distinct.len(), 3072);
         slab.insert(1);

@@ -210,8 +210,13 @@ impl<E> Subscriptions<E> {
 
     /// Ends a configuration: those that it did not have, each of them missing from now on if it was not before.
     pub(super) fn end(&mut self, now: Now) -> Vec<SubscriptionIx> {
-        let old = self.all.iter().filter(|(_, known)| known.generation != self.generation);
-        let missing: Vec<SubscriptionIx> = old.map(|(ix, _)| ix).collect();
+        let (mut missing, mut from) = (Vec::new(), Some(0));
+        while let Some(place) = from {
+            let (some, next) = self.all.some_from(place);
+            let old = some.filter(|(_, known)| known.generation != self.generation);
+            missing.extend(old.map(|(ix, _)| ix));
+            from = next;
+        }
         for ix in &missing {
             let standing = &mut self.all[*ix].standing;
             let last = match std::mem::replace(standing, Standing::Unknown) {

@@ -145,13 +145,17 @@ async fn deliver<W: Work>(
         }
     };
     let settlement = Arc::new(settlement);
-    if !settle(shared, work, &settlement).await {
-        return None;
-    }
+    let is_open = match settle(shared, work, &settlement).await {
+        Ok(()) => true,
+        Err(End::Gone) => false,
+        Err(End::Closed) => return None,
+    };
     if let Some((id, hold)) = hold {
         remember(work, id, &hold).await;
     }
     let next = match Arc::try_unwrap(settlement) {
+        // Whoever settled it meanwhile wants no other attempt.
+        _ if !is_open => Next::Settled,
         Ok(own) => own.next,
         Err(shared) => shared.next.clone(),
     };
@@ -182,24 +186,34 @@ async fn attempt<W: Work>(
     work.crashed(&job, endpoint, crash)
 }
 
-/// Has the outcome written, however long it takes; false if the queue is closed.
-async fn settle<W: Work>(shared: &Arc<Shared<W>>, work: &W, settlement: &Arc<Settlement>) -> bool {
+/// Why an outcome is not written, and never will be.
+enum End {
+    /// The delivery is not open any more.
+    Gone,
+    /// The queue is closed.
+    Closed,
+}
+
+/// Has the outcome written, however long it takes.
+async fn settle<W: Work>(shared: &Arc<Shared<W>>, work: &W, settlement: &Arc<Settlement>) -> Result<(), End> {
     let mut pause = SHORTEST_PAUSE;
     let mut waiting = None;
     loop {
-        match work.settle(settlement).await {
-            Ok(()) => return true,
+        let error = match work.settle(settlement).await {
+            Ok(()) => return Ok(()),
             Err(Unsettled::Gone) => {
-                tracing::warn!(seq = settlement.key.seq, "a delivery was settled twice");
-                return true;
+                tracing::warn!(
+                    seq = settlement.key.seq,
+                    "a delivery was settled by somebody else during an attempt"
+                );
+                return Err(End::Gone);
             }
-            Err(Unsettled::Closed) => return false,
-            Err(Unsettled::Later(error)) => {
-                if waiting.is_none() {
-                    tracing::error!(seq = settlement.key.seq, %error, "the queue cannot keep an outcome; trying again");
-                    waiting = Some(shared.cannot_write());
-                }
-            }
+            Err(Unsettled::Closed) => return Err(End::Closed),
+            Err(Unsettled::Later(error)) => error,
+        };
+        if waiting.is_none() {
+            tracing::error!(seq = settlement.key.seq, %error, "the queue cannot keep an outcome; trying again");
+            waiting = Some(shared.cannot_write());
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,6 +1,5 @@
 //! The deliveries with their lanes, and where each of them waits.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use filters::delivery::Pass;
@@ -234,12 +233,12 @@ impl<E> Book<E> {
         (subscription, next)
     }
 
-    /// Those of `keys` that are not in flight.
-    pub(super) fn find(&self, keys: &[DeliveryKey]) -> Vec<(DeliveryKey, EntryIx)> {
-        let keys: HashSet<&DeliveryKey> = keys.iter().collect();
-        let waiting = self.entries.iter().filter(|(_, entry)| entry.place != Place::InFlight);
+    /// Those of `keys` that are not in flight, among some deliveries from the place `from` on; and where to go on.
+    pub(super) fn find(&self, keys: &[DeliveryKey], from: u32) -> (Vec<(DeliveryKey, EntryIx)>, Option<u32>) {
+        let (some, next) = self.entries.some_from(from);
+        let waiting = some.filter(|(_, entry)| entry.place != Place::InFlight);
         let named = waiting.map(|(ix, entry)| (entry.key(), ix));
-        named.filter(|(key, _)| keys.contains(key)).collect()
+        (named.filter(|(key, _)| keys.contains(key)).collect(), next)
     }
 
     /// Takes a delivery out of the lane that it waits in.

@@ -120,7 +120,7 @@ impl Work for Partner {
         }
         let mut open = self.0.open.lock();
         match &settlement.next {
-            Next::Again(state) => open.get_mut(&settlement.key).unwrap().state = state.clone(),
+            Next::Again(state) => open.get_mut(&settlement.key).ok_or(Unsettled::Gone)?.state = state.clone(),
             Next::Settled | Next::Dead { .. } => {
                 open.remove(&settlement.key).ok_or(Unsettled::Gone)?;
             }
@@ -382,6 +382,21 @@ async fn a_fault_beside_an_attempt_gives_the_delivery_back() {
     rig.endpoint("buggy", quick(), rules(1, 1));
     rig.configure();
     rig.until_open(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_was_called_off_during_its_attempt_is_not_tried_again() {
+    let mut rig = Rig::new(settings(8));
+    rig.endpoint("hung", Manner::Hangs, rules(1, 1));
+    rig.configure();
+    rig.event(&["hung"], Some(1));
+    sleep(Duration::from_secs(1)).await;
+    rig.world.open.lock().clear();
+    // The attempt is given up after a minute, and would be repeated after another.
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(rig.of("hung").len(), 1);
+    let stats = rig.scheduler.stats().await;
+    assert_eq!((stats.open, stats.in_flight), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -117,7 +117,13 @@ fn a_delivery_can_be_taken_out_unless_it_is_in_flight() {
         .into_iter()
         .map(|seq| DeliveryKey { seq, number: 0 })
         .collect();
-    let mut gone: Vec<Seq> = rig.lanes.withdraw(&keys, rig.now).iter().map(|key| key.seq).collect();
+    let mut gone: Vec<Seq> = rig
+        .lanes
+        .withdraw(&keys, 0, rig.now)
+        .0
+        .iter()
+        .map(|key| key.seq)
+        .collect();
     gone.sort_unstable();
     assert_eq!(gone, [behind, ready, later]);
     rig.deliver(&taken);
