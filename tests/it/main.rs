@@ -5,6 +5,7 @@ mod auth_inbound;
 mod auth_outgoing;
 mod config_file;
 mod control_plane;
+mod dead_letters;
 mod delivery;
 mod demo;
 mod durability;
