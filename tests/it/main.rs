@@ -26,5 +26,6 @@ mod recovery;
 mod routing;
 mod schema;
 mod streaming;
+mod subscriptions;
 mod transform;
 mod upgrade;

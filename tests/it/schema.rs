@@ -6,7 +6,10 @@ use std::fs;
 use filters::model::auth::{
     ApiKeyAuth, BasicAuth, BearerAuth, OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders,
 };
-use filters::model::{InboundIntegration, Organization, Security};
+use filters::model::outbound::signing::{HmacSigning, SigningSecrets};
+use filters::model::{
+    EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey, Security,
+};
 use harness::binaries;
 use schemars::schema_for;
 use serde_json::Value;
@@ -18,6 +21,12 @@ fn every_field_of_the_model_is_exercised_from_outside() {
         schema_for!(InboundIntegration),
         schema_for!(Organization),
         schema_for!(Security),
+        schema_for!(OutboundIntegration),
+        schema_for!(SigningSecrets),
+        schema_for!(HmacSigning),
+        schema_for!(EventType),
+        schema_for!(OrgUnit),
+        schema_for!(ProducerKey),
         schema_for!(ApiKeyAuth),
         schema_for!(BearerAuth),
         schema_for!(BasicAuth),
@@ -28,7 +37,7 @@ fn every_field_of_the_model_is_exercised_from_outside() {
     ] {
         collect(schema.as_value(), &mut fields);
     }
-    assert!(fields.len() > 60, "the walk found only {fields:?}");
+    assert!(fields.len() > 120, "the walk found only {fields:?}");
     let tests = sources();
     let missing: Vec<_> = fields
         .iter()
