@@ -152,7 +152,8 @@ enum Command {
     /// Delivers events once more that gateways still have
     Replay(endpoints::Replay),
     /// Shows what became of a command to a gateway
-    Command(orders::Show),
+    #[command(name = "command")]
+    Order(orders::Show),
 }
 
 /// Documents to read.
@@ -288,7 +289,7 @@ impl CommandLine {
             Command::Pause(pause) => pause.run(&self.client(output)?, output),
             Command::Resume(resume) => resume.run(&self.client(output)?, output),
             Command::Replay(replay) => replay.run(&self.client(output)?, output),
-            Command::Command(show) => show.run(&self.client(output)?, output),
+            Command::Order(show) => show.run(&self.client(output)?, output),
         }
     }
 

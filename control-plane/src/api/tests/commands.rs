@@ -248,7 +248,15 @@ async fn endpoints_are_paused_tried_and_replayed() {
     let wanted =
         json!({"action": "replay", "orgId": 648, "from": "2096-01-15T00:00:00.000Z", "to": "2096-01-16T00:00:00.000Z"});
     assert_eq!(command(post("replay", &range).await, 1).await, wanted);
+}
 
+#[tokio::test]
+async fn what_is_asked_wrongly_of_endpoints_and_dead_letters_is_named() {
+    let bench = Bench::start().await;
+    let post = async |path: &str, body: &Value| bench.send(Method::POST, &format!("/api/v1/{path}"), body).await;
+    let path = "/api/v1/outbound-integrations/bills";
+    bench.send(Method::PUT, path, &outbound("Bills")).await.is(201);
+    let _gateway = connected(&bench).await;
     post("outbound-integrations/none/pause", &json!({})).await.is(404);
     post("outbound-integrations/bills/pause?gatewayId=g9", &json!({}))
         .await
