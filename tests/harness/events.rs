@@ -3,9 +3,9 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::Gateway;
 use crate::client::Reply;
 use crate::documents::{ORG, document, with};
+use crate::{Gateway, RawClient};
 
 /// The key of the producer of the tests.
 pub const KEY: &str = "key-of-the-hospital-0123456789";
@@ -41,6 +41,19 @@ pub fn subscription(name: &str, target: &str) -> Value {
 /// A bill in the plain form, with an identifier of its own.
 pub fn bill(id: &str) -> Value {
     json!({"id": id, "eventType": "bill.generated", "payload": {"bill": {"number": id, "amount": 125.50}}})
+}
+
+/// Writes the head of a request that hands over JSON, with one more line, and as much of its body as is given.
+pub async fn start_request(client: &mut RawClient, line: &str, body: &str) {
+    let key = format!("X-API-Key: {KEY}");
+    let head = [
+        "POST /api/v1/events HTTP/1.1",
+        "Host: gateway.test",
+        &key,
+        "Content-Type: application/json",
+        line,
+    ];
+    client.request(&head, body).await;
 }
 
 impl Gateway {

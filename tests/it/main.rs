@@ -3,6 +3,7 @@
 
 mod auth_inbound;
 mod auth_outgoing;
+mod back_pressure;
 mod config_file;
 mod control_plane;
 mod dead_letters;
