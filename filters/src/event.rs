@@ -137,6 +137,14 @@ enum Form {
 
 impl Form {
     fn of(headers: &HeaderMap) -> Result<Self, EventFault> {
+        if headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            let message = "must not be there; send the body as it is, without compression";
+            return Err(EventFault::one(FaultKind::MediaType, "content-encoding", message));
+        }
         let given = headers
             .get(header::CONTENT_TYPE)
             .map(|value| value.to_str().unwrap_or_default());

@@ -167,7 +167,7 @@ impl<'a> Circumstances<'a> {
         let org_id = self.org_id;
         let by_name = draft.event_type.as_deref().map(|name| {
             let found = self.plan.event_type(org_id, name);
-            if found.is_none() {
+            if found.is_none() && !name.is_empty() {
                 let message = format!(
                     "{name:?} is no event type of organization {org_id}; correct it, or make it at /api/v1/event-types"
                 );
@@ -262,7 +262,7 @@ fn check_texts(draft: &Draft<'_>, names: &Names, faults: &mut Faults) {
 /// What is wrong with a text that must have at most `most` bytes.
 pub(super) fn objection(text: &str, most: usize) -> Option<String> {
     if text.is_empty() {
-        return Some("must not be empty; leave it out instead".to_owned());
+        return Some("must not be empty".to_owned());
     }
     if text.len() > most {
         return Some(format!("is {} bytes long; at most {most} are allowed", text.len()));

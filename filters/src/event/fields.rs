@@ -57,17 +57,14 @@ impl<'b> Fields<'b> {
     pub(super) fn text(&mut self, name: &'static str, faults: &mut Faults) -> Option<String> {
         let value = self.take(name)?;
         let text = serde_json::from_str(value.get());
-        text.map_err(|_| faults.invalid(name, format!("must be a text, not {}", kind(value))))
-            .ok()
+        text.map_err(|_| faults.invalid(name, no_text(value))).ok()
     }
 
     /// Takes a whole number out; a value of another kind is a fault.
     pub(super) fn number<T: de::DeserializeOwned>(&mut self, name: &'static str, faults: &mut Faults) -> Option<T> {
         let value = self.take(name)?;
         let number = serde_json::from_str(value.get());
-        number
-            .map_err(|_| faults.invalid(name, format!("must be a whole number, not {}", shown(value))))
-            .ok()
+        number.map_err(|_| faults.invalid(name, no_number(value))).ok()
     }
 
     /// Takes true or false out; a value of another kind is a fault.
@@ -116,8 +113,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            if fields.twice.is_none() && fields.has(&name) {
-                fields.twice = Some(name.clone().into_owned());
+            if fields.has(&name) {
+                fields.twice.get_or_insert_with(|| name.clone().into_owned());
+                map.next_value::<IgnoredAny>()?;
+                continue;
             }
             fields.list.push((name, map.next_value()?));
         }
@@ -186,6 +185,23 @@ pub(super) fn kind(value: &RawValue) -> &'static str {
         Some(b'n') => "null",
         _ => "a number",
     }
+}
+
+/// Why a value is no text, for people.
+pub(super) fn no_text(value: &RawValue) -> String {
+    if value.get().starts_with('"') {
+        return "must be Unicode; it holds one half of a surrogate pair".to_owned();
+    }
+    format!("must be a text, not {}", kind(value))
+}
+
+/// Why a value is not the whole number that is asked for, for people.
+fn no_number(value: &RawValue) -> String {
+    let digits = value.get().trim_start_matches('-');
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("{} is out of range", shown(value));
+    }
+    format!("must be a whole number, not {}", shown(value))
 }
 
 /// A number or a short text as it is, anything else by its kind.

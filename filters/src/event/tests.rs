@@ -207,6 +207,7 @@ fn each_bad_field_of_a_plain_event_is_named() {
         ("orgId", json!(1.5), "orgId: must be a whole number, not 1.5"),
         ("orgId", json!(649), "orgId: 649 is not the organization of this key"),
         ("entityRid", json!(0), "entityRid: must be above 0"),
+        ("entityRid", json!(-1), "entityRid: -1 is out of range"),
         ("entityRid", json!([1]), "entityRid: must be a whole number, not a list"),
         ("eventType", json!(5), "eventType: must be a text, not a number"),
         (
@@ -284,9 +285,35 @@ fn faults_of_one_event_are_told_together_with_the_gravest_status() {
 }
 
 #[test]
+fn an_identifier_that_is_no_unicode_is_told_apart_from_one_that_is_no_text() {
+    let half = r#"{"eventType": "bill.generated", "payload": {}, "id": "\ud800"}"#;
+    let told = ["id: must be Unicode; it holds one half of a surrogate pair"];
+    assert_eq!(request("application/json", half).problems(), told);
+}
+
+#[test]
+fn an_empty_event_type_is_one_problem() {
+    let empty = plain_body(&json!({"eventType": "", "payload": {}}));
+    assert_eq!(empty.problems(), ["eventType: must not be empty"]);
+}
+
+#[test]
+fn a_compressed_body_is_told_to_be_one() {
+    let mut compressed = request("application/json", &b"\x1f\x8b\x08"[..]);
+    let coding = HeaderValue::from_static("gzip");
+    compressed.headers.insert(header::CONTENT_ENCODING, coding);
+    let fault = compressed.fault();
+    assert_eq!(fault.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(fault.problems[0].path, "content-encoding");
+}
+
+#[test]
 fn nothing_of_an_envelope_may_be_there_twice() {
     let twice = r#"{"eventType": "bill.generated", "payload": {}, "orgId": 648, "orgId": 648}"#;
-    assert!(request("application/json", twice).problems()[0].starts_with("orgId: is there twice"));
+    assert_eq!(
+        request("application/json", twice).problems(),
+        ["orgId: is there twice; give it once"]
+    );
     let mut headers = binary(&[], "application/json", "{}");
     headers.headers.append("ce-id", HeaderValue::from_static("other"));
     assert_eq!(headers.problems(), ["ce-id: is there twice; give it once"]);
