@@ -256,8 +256,9 @@ struct NoRoom;
 
 /// Closes what is idle for too long, until no connection is left or the pool is gone.
 async fn sweep(connections: Weak<Connections>, idle_timeout: Duration) {
+    let mut wait = idle_timeout;
     loop {
-        tokio::time::sleep(idle_timeout).await;
+        tokio::time::sleep(wait).await;
         let Some(connections) = connections.upgrade() else {
             return;
         };
@@ -270,5 +271,12 @@ async fn sweep(connections: Weak<Connections>, idle_timeout: Duration) {
             idle.swept = false;
             return;
         }
+        let own = idle.waiting.front().map(|waiting| waiting.since);
+        let oldest = own
+            .into_iter()
+            .chain(shared.iter().filter_map(|one| one.idle_since()))
+            .min();
+        // Those in use become idle later, and are looked at after their own time.
+        wait = oldest.map_or(idle_timeout, |since| idle_timeout.saturating_sub(since.elapsed()));
     }
 }
