@@ -119,15 +119,15 @@ async fn dead_letters_are_retried_by_name_and_by_filter() {
     let body = json!({"orgId": 648, "filter": {"integrationConfigId": "bills"}});
     let begun = bench.send(Method::POST, "/api/v1/dlq/bulk-retry", &body).await.is(202);
     assert_eq!(begun.body["total"], 118, "{}", begun.text);
-    let mut ids = Vec::new();
+    let (mut ids, mut results) = (Vec::new(), Vec::new());
     while ids.len() < 118 {
         let told = gateway.next().await;
         let named = told["command"]["ids"].as_array().unwrap().clone();
         assert!(named.len() <= 100);
-        let command = told["id"].as_str().unwrap();
-        tell(&mut gateway, 4, &json!([commanded(command, named.len() as u64)])).await;
+        results.push(commanded(told["id"].as_str().unwrap(), named.len() as u64));
         ids.extend(named);
     }
+    tell(&mut gateway, 4, &json!(results)).await;
     ids.sort_by_key(|id| id.as_str().unwrap().to_owned());
     ids.dedup();
     assert_eq!(ids.len(), 118, "each once");
