@@ -234,7 +234,7 @@ pub fn advice(category: ErrorCategory, status: Option<u16>) -> &'static str {
         (ErrorCategory::Redirect, _) => "redirects are not followed: set `targetUrl` to the final address",
         (ErrorCategory::Gone, _) => "the endpoint wants no more events; it gets none until it is enabled again",
         (ErrorCategory::RateLimited, _) => "the endpoint asks for less: lower `rateLimits`",
-        (ErrorCategory::ServerError, _) => "the endpoint has a fault of its own; it is tried again",
+        (ErrorCategory::ServerError, _) => "the endpoint has a fault of its own",
         (ErrorCategory::Dns, _) => "the name of the endpoint cannot be resolved: check `targetUrl`",
         (ErrorCategory::Network, _) => "no connection to the endpoint",
         (ErrorCategory::Tls, _) => "the endpoint's certificate is not trusted, or the handshake failed",

@@ -163,8 +163,8 @@ pub(super) fn judge(plan: &Subscription, result: &Result<Reply, Fault>, now_ms: 
     }
 }
 
-/// What went wrong, for people.
-pub(super) fn told(result: &Result<Reply, Fault>, judged: &Classified) -> String {
+/// What went wrong, for people. `unwanted`: the endpoint asked not to be sent this again.
+pub(super) fn told(result: &Result<Reply, Fault>, judged: &Classified, unwanted: bool) -> String {
     let (what, status) = match result {
         Err(fault) => (fault.message.clone(), None),
         Ok(Reply {
@@ -176,6 +176,9 @@ pub(super) fn told(result: &Result<Reply, Fault>, judged: &Classified) -> String
         }
     };
     match judged.category {
+        Some(category) if unwanted && category != ErrorCategory::Gone => {
+            format!("{what}; it asks by `webhook-delivery` not to be sent this again")
+        }
         Some(category) => format!("{what}; {}", advice(category, status)),
         None => what,
     }

@@ -127,4 +127,6 @@ async fn what_an_endpoint_asks_for_reaches_its_lane() {
     let outcome = Rig::new().run(&json!({"targetUrl": abort.url("/")})).await;
     assert!(matches!(outcome.settlement.next, Next::Dead { retry_ms: None, .. }));
     assert_eq!(outcome.verdict.disable, None);
+    let told = "the endpoint answered with status 500; it asks by `webhook-delivery` not to be sent this again";
+    assert_eq!(log(&outcome).error_message.as_deref(), Some(told));
 }
