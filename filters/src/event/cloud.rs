@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::draft::{Draft, Names, objection};
 use super::fault::Faults;
-use super::fields::{Fields, MOST_FIELDS, kind};
+use super::fields::{Fields, MOST_FIELDS, is_text, kind, no_text};
 use super::payload::{Content, is_json};
 
 /// Reads the fields of an event in the JSON format.
@@ -82,6 +82,9 @@ fn content<'b>(data: &'b RawValue, draft: &Draft<'b>) -> Result<Content<'b>, Str
     serde_json::from_str::<String>(data.get())
         .map(|text| Content::Made(Bytes::from(text)))
         .map_err(|_| {
+            if is_text(data) {
+                return no_text(data);
+            }
             let media_type = media_type.unwrap_or_default();
             format!(
                 "must be a text, as `datacontenttype` is {media_type:?}, not {}",
@@ -123,6 +126,7 @@ impl Attribute {
             Ok(Value::String(text)) => Ok(Self::Text(text)),
             Ok(Value::Bool(truth)) => Ok(Self::Truth(truth)),
             Ok(Value::Number(number)) if number.as_i64().is_some() => Ok(Self::Number(number.as_i64().unwrap_or(0))),
+            _ if is_text(value) => Err(no_text(value)),
             _ => Err(format!(
                 "must be a text, a whole number, true or false, not {}",
                 kind(value)

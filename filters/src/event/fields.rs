@@ -187,9 +187,14 @@ pub(super) fn kind(value: &RawValue) -> &'static str {
     }
 }
 
+/// True for what JSON calls a string, even if its escapes make no Unicode.
+pub(super) fn is_text(value: &RawValue) -> bool {
+    value.get().starts_with('"')
+}
+
 /// Why a value is no text, for people.
 pub(super) fn no_text(value: &RawValue) -> String {
-    if value.get().starts_with('"') {
+    if is_text(value) {
         return "must be Unicode; it holds one half of a surrogate pair".to_owned();
     }
     format!("must be a text, not {}", kind(value))

@@ -289,6 +289,8 @@ fn an_identifier_that_is_no_unicode_is_told_apart_from_one_that_is_no_text() {
     let half = r#"{"eventType": "bill.generated", "payload": {}, "id": "\ud800"}"#;
     let told = ["id: must be Unicode; it holds one half of a surrogate pair"];
     assert_eq!(request("application/json", half).problems(), told);
+    let half = r#"{"specversion": "1.0", "id": "\ud800", "source": "/his", "type": "bill.generated"}"#;
+    assert_eq!(request("application/cloudevents+json", half).problems()[0], told[0]);
 }
 
 #[test]
