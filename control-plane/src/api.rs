@@ -210,8 +210,14 @@ fn deliveries() -> ApiRouter<Arc<App>> {
             get_with(dead_letters::read, dead_letters::read_docs)
                 .delete_with(dead_letters::delete, dead_letters::delete_docs),
         )
-        .api_route("/dlq/{id}/retry", post_with(dead_letters::retry, dead_letters::retry_docs))
-        .api_route("/dlq/{id}/abandon", post_with(dead_letters::abandon, dead_letters::abandon_docs))
+        .api_route(
+            "/dlq/{id}/retry",
+            post_with(dead_letters::retry, dead_letters::retry_docs),
+        )
+        .api_route(
+            "/dlq/{id}/abandon",
+            post_with(dead_letters::abandon, dead_letters::abandon_docs),
+        )
         .api_route("/dlq/bulk-retry", post_with(bulk::begin, bulk::begin_docs))
         .api_route("/dlq/bulk/{id}", get_with(bulk::read, bulk::read_docs))
         .api_route(
@@ -240,6 +246,9 @@ fn deliveries() -> ApiRouter<Arc<App>> {
             post_with(endpoints::resume, endpoints::resume_docs),
         )
         .api_route("/replay", post_with(endpoints::replay, endpoints::replay_docs))
-        .api_route("/undelivered", get_with(endpoints::undelivered, endpoints::undelivered_docs))
+        .api_route(
+            "/undelivered",
+            get_with(endpoints::undelivered, endpoints::undelivered_docs),
+        )
         .api_route("/commands/{id}", get_with(commands::read, commands::read_docs))
 }

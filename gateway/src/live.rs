@@ -63,7 +63,9 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("live", &self.live).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("live", &self.live)
+            .finish_non_exhaustive()
     }
 }
 

@@ -143,8 +143,14 @@ fn alerts_are_set_by_the_environment_and_their_secrets_are_not_printed() {
         ("ALERTS__MAIL__TO", "[\"ops@clinic.example\"]"),
     ];
     let alerts = read_with("", &variables).unwrap().alerts;
-    assert_eq!((alerts.check_every_seconds, alerts.rules.dead_letters.per_subscription), (5, 1));
-    assert_eq!(alerts.rules.dead_letters.per_organization, 1_000, "the others stay as they are");
+    assert_eq!(
+        (alerts.check_every_seconds, alerts.rules.dead_letters.per_subscription),
+        (5, 1)
+    );
+    assert_eq!(
+        alerts.rules.dead_letters.per_organization, 1_000,
+        "the others stay as they are"
+    );
     assert_eq!(alerts.mail.as_ref().map(|mail| mail.port()), Some(587));
     let printed = format!("{alerts:?}");
     assert!(!printed.contains("hunter2"), "{printed}");

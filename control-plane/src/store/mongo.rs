@@ -19,8 +19,8 @@ use tokio::sync::Mutex;
 
 use self::collections::Collections;
 use super::{
-    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery, StoreError,
-    Version,
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
+    StoreError, Version,
 };
 use crate::alerts::{Alert, DeadLetterCount};
 use crate::config::MongodbConfig;

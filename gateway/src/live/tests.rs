@@ -202,7 +202,10 @@ fn a_subscription_keeps_its_connections_while_its_endpoint_and_policy_are_the_sa
     ]);
     let of = |live: &Live, id: &str| Arc::clone(live.subscription(id).unwrap());
     let target = |live: &Live, id: &str| Arc::clone(&of(live, id).steps[0].call.target);
-    let second = versions.put(vec![outbound("b", &json!({"targetUrl": "https://partner.example/other"}))]);
+    let second = versions.put(vec![outbound(
+        "b",
+        &json!({"targetUrl": "https://partner.example/other"}),
+    )]);
     assert!(Arc::ptr_eq(&of(&first, "a"), &of(&second, "a")));
     assert!(!Arc::ptr_eq(&of(&first, "b"), &of(&second, "b")));
     assert!(Arc::ptr_eq(&target(&first, "b"), &target(&second, "b")));

@@ -118,12 +118,7 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, most: u64, step:
 }
 
 /// How many rows it wrote.
-pub(super) fn insert(
-    connection: &Connection,
-    place: Place,
-    row: &Row,
-    otherwise: &str,
-) -> Result<usize, StoreError> {
+pub(super) fn insert(connection: &Connection, place: Place, row: &Row, otherwise: &str) -> Result<usize, StoreError> {
     let names: Vec<&str> = row.fields.iter().map(|(name, _)| *name).collect();
     let statement = format!(
         "INSERT INTO {} (id, document, {}) VALUES (?, ?{}) {otherwise}",
