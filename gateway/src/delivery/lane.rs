@@ -231,11 +231,17 @@ impl Lane {
         }
     }
 
-    /// An operator says that the endpoint works again: one attempt goes first.
-    pub(super) fn resume(&mut self, now: Now) {
+    /// An operator says that the endpoint may be called again. With `doubted`, the rules of an endpoint that had been at
+    /// fault, one attempt goes first, whatever is remembered of it.
+    pub(super) fn resume(&mut self, doubted: Option<&Rules>, now: Now) {
         self.gate = None;
         self.paused_until_ms = i64::MIN;
-        if let Some(breaker) = self.breaker.as_mut().filter(|breaker| breaker.state() != State::Closed) {
+        if let Some(rules) = doubted {
+            self.breaker.get_or_insert_with(|| Breaker::new(rules.breaker));
+        }
+        if let Some(breaker) = &mut self.breaker
+            && (doubted.is_some() || breaker.state() != State::Closed)
+        {
             breaker.resume(now.mono_ms());
         }
     }

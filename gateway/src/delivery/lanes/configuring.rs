@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Lanes;
-use crate::delivery::hold::Hold;
+use crate::delivery::hold::{Cause, Hold};
 use crate::delivery::subscriptions::{Configured, SubscriptionIx};
 use crate::delivery::timer::Now;
 
@@ -54,10 +54,13 @@ impl<E> Lanes<E> {
         };
         let resumes = hold.is_none();
         let subscription = &mut self.book.subscriptions[ix];
-        subscription.hold = hold;
+        let before = std::mem::replace(&mut subscription.hold, hold);
         if resumes {
+            // What an operator paused was not at fault.
+            let was_at_fault = before.is_some_and(|hold| hold.cause != Cause::Paused);
+            let doubted = subscription.rules().filter(|_| was_at_fault);
             for (_, lane) in &subscription.lanes {
-                self.book.lanes[*lane].resume(now);
+                self.book.lanes[*lane].resume(doubted, now);
             }
         }
         self.refresh_all(ix, now);
