@@ -113,7 +113,8 @@ impl Applier {
                     version = have.version,
                     digest = have.digest,
                     ?source,
-                    integrations = current.integrations.len(),
+                    inbound = current.integrations.len(),
+                    outbound = current.outbound.len(),
                     millis = swapped.as_secs_f64() * 1e3,
                     "a version is live"
                 );
