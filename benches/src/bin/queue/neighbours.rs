@@ -8,7 +8,7 @@ use benches::statistics::{median, percentile, rounded};
 use serde_json::Value;
 
 use crate::gateway::{setup, subscription};
-use crate::producer::{Load, finished, send, start};
+use crate::producer::{Load, send};
 use crate::receiver::Receiver;
 use crate::report::Report;
 
@@ -24,7 +24,7 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let mut subscriptions = Vec::new();
     let mut good = Vec::new();
     for number in 0..ENDPOINTS {
-        let kind = format!("bench.good-{number}");
+        let kind = format!("{GOOD}{number}");
         subscriptions.push(subscription(
             &format!("good-{number}"),
             &kind,
@@ -33,15 +33,19 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
         good.push(kind);
     }
     let mut bad = Vec::new();
-    for name in ["hang", "trickle", "gigabyte"] {
+    for (place, name) in ["hang", "trickle", "gigabyte"].into_iter().enumerate() {
         let kind = format!("bench.{name}");
         subscriptions.push(subscription(name, &kind, &trouble.url(&format!("/{name}"))));
-        bad.push(kind);
+        bad.push((place * ENDPOINTS / 3, kind));
     }
-    let types: Vec<String> = good.iter().chain(&bad).cloned().collect();
+    let types: Vec<String> = good.iter().chain(bad.iter().map(|(_, kind)| kind)).cloned().collect();
+    let mut mixed = good.clone();
+    for (place, kind) in bad {
+        mixed[place] = kind;
+    }
     for pair in 0..PAIRS {
-        let alone = round(&types, &subscriptions, &receiver, (&good, &[]), epoch).await?;
-        let beside = round(&types, &subscriptions, &receiver, (&good, &bad), epoch).await?;
+        let alone = round(&types, &subscriptions, &receiver, &good, epoch).await?;
+        let beside = round(&types, &subscriptions, &receiver, &mixed, epoch).await?;
         println!("  pair {pair}: p99 {alone:.2} ms alone, {beside:.2} ms beside the bad ones");
         report.neighbour_pairs_ms.push((rounded(alone), rounded(beside)));
     }
@@ -54,65 +58,56 @@ pub(crate) async fn measure(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One round: the 99th percentile of the good endpoints' delays in milliseconds.
+/// One round, with events for `fed` in turn: the 99th percentile of the good endpoints' delays in milliseconds.
 async fn round(
     types: &[String],
     subscriptions: &[Value],
     receiver: &Receiver,
-    (good, bad): (&[String], &[String]),
+    fed: &[String],
     epoch: Instant,
 ) -> anyhow::Result<f64> {
     let (_control_plane, setup) = setup(types, subscriptions.to_vec()).await?;
     let gateway = setup.start().await;
-    let load = |types: &[String], events, rate, name| {
-        let address = gateway.http().parse().context("the gateway's address");
-        address.map(|address| Load {
-            address,
-            connections: CONNECTIONS,
-            events,
-            rate: Some(rate),
-            types: types.to_vec(),
-            name,
-            epoch,
-        })
+    let mut load = Load {
+        address: gateway.http().parse().context("the gateway's address")?,
+        connections: CONNECTIONS,
+        events: RATE * WARM_UP_SECONDS,
+        rate: Some(RATE),
+        types: fed.to_vec(),
+        name: "warm",
+        epoch,
     };
-    let noise = if bad.is_empty() {
-        None
-    } else {
-        Some(start(load(
-            bad,
-            BAD_RATE * (WARM_UP_SECONDS + SECONDS),
-            BAD_RATE,
-            "bad",
-        )?))
-    };
+    let good = fed.iter().filter(|kind| kind.starts_with(GOOD)).count() as u64;
+    let expected = |events: u64| events * good / ENDPOINTS as u64;
     // Opens the connections, and lets the bad ones take hold.
     let before = receiver.delivered();
-    send(load(good, RATE * WARM_UP_SECONDS, RATE, "warm")?).await?;
+    let events = load.events;
+    send(load.clone()).await?;
     ensure!(
-        receiver.reached(before + RATE * WARM_UP_SECONDS).await,
+        receiver.reached(before + expected(events)).await,
         "the warm-up was not delivered"
     );
     drop(receiver.take_delays_ms());
     let before = receiver.delivered();
-    send(load(good, RATE * SECONDS, RATE, "event")?).await?;
+    load.events = RATE * SECONDS;
+    load.name = "event";
+    let events = load.events;
+    send(load).await?;
     ensure!(
-        receiver.reached(before + RATE * SECONDS).await,
+        receiver.reached(before + expected(events)).await,
         "not all events were delivered"
     );
     let delays = receiver.take_delays_ms();
-    if let Some(noise) = noise {
-        finished(noise).await?;
-    }
     percentile(&delays, 99).context("no deliveries")
 }
 
-/// Good endpoints.
+/// How the types of the good endpoints' events begin.
+const GOOD: &str = "bench.good-";
+/// Endpoints that are fed, three of them bad ones in one round of each pair.
 pub(crate) const ENDPOINTS: usize = 1_000;
 const PAIRS: usize = 5;
-/// Events in a second to the good ones, all together, and to the bad ones.
+/// Events in a second, to all together.
 const RATE: u64 = 500;
-const BAD_RATE: u64 = 60;
 const WARM_UP_SECONDS: u64 = 4;
 const SECONDS: u64 = 10;
 const CONNECTIONS: usize = 32;
