@@ -2,6 +2,7 @@
 //!
 //! The product has no switch for this: a shim (`tests/shim/crash.c`) is preloaded into the process.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,17 +72,41 @@ impl Shim {
             Call::Write => "write",
             Call::Send => "send",
         };
-        let pairs = [
+        self.variables(
+            folder,
+            [
+                ("CRASH_CALL", call.to_owned()),
+                ("CRASH_AT", crash.at.to_string()),
+                ("CRASH_WHEN", if crash.after { "after" } else { "before" }.to_owned()),
+                ("CRASH_POWER", u8::from(crash.power).to_string()),
+            ],
+        )
+    }
+
+    /// The variables that preload it and only count, for [`syncs`] to read in `counters`.
+    pub fn counting(&self, folder: &Path, counters: &Path) -> Vec<(String, String)> {
+        self.variables(folder, [("CRASH_COUNTERS", counters.display().to_string())])
+    }
+
+    fn variables<const N: usize>(&self, folder: &Path, own: [(&str, String); N]) -> Vec<(String, String)> {
+        let common = [
             ("LD_PRELOAD", self.library().display().to_string()),
             ("CRASH_FOLDER", folder.display().to_string()),
-            ("CRASH_CALL", call.to_owned()),
-            ("CRASH_AT", crash.at.to_string()),
-            ("CRASH_WHEN", if crash.after { "after" } else { "before" }.to_owned()),
-            ("CRASH_POWER", u8::from(crash.power).to_string()),
         ];
-        pairs
+        common
             .into_iter()
+            .chain(own)
             .map(|(name, value)| (name.to_owned(), value))
             .collect()
     }
+}
+
+/// How many syncs there were so far, by the counters of a process that counts.
+///
+/// # Panics
+/// If the process does not count.
+pub fn syncs(counters: &Path) -> u64 {
+    let bytes = fs::read(counters).unwrap();
+    let first = bytes.first_chunk().expect("the shim makes the whole file");
+    u64::from_ne_bytes(*first)
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use harness::crash::{Call, Crash, Shim};
+use harness::crash::{Call, Crash, Shim, syncs};
 use harness::documents::{ORG, organization};
 use harness::gateway::Setup;
 use harness::{Answer, Partner, binaries, wait};
@@ -84,6 +84,33 @@ async fn killed_at_any_point_it_loses_and_reorders_nothing() {
         "{doubled} deliveries doubled, more than were under way at {rounds} kills"
     );
     verify(&setup);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_event_is_acknowledged_without_a_sync_of_its_own_or_its_group() {
+    const EVENTS: u64 = 20;
+    let receiver = Partner::answering(Answer::status(204)).await;
+    let (shim, folder) = (Shim::build(), TempDir::with_prefix("durability-").unwrap());
+    let counters = folder.path().join("counters");
+    let mut setup = setup(&receiver);
+    for (name, value) in shim.counting(&setup.data_folder(), &counters) {
+        setup = setup.environment(&name, &value);
+    }
+    let gateway = setup.start().await;
+    let url = format!("http://{}/api/v1/events", gateway.http());
+    let client = Client::builder().timeout(wait::PATIENCE).build().unwrap();
+    for number in 0..EVENTS {
+        // Nobody subscribes to it, so that nothing but its arrival is written; one after the other, so that none
+        // shares a group.
+        let event = json!({"id": number.to_string(), "eventType": "order.unheard", "orgId": ORG, "payload": {}});
+        let before = syncs(&counters);
+        let request = client.post(&url).header("x-api-key", "the-producers-key").json(&event);
+        assert_eq!(request.send().await.unwrap().status(), 202);
+        assert!(
+            syncs(&counters) > before,
+            "event {number} was acknowledged without a sync"
+        );
+    }
 }
 
 #[test]
@@ -213,7 +240,7 @@ fn setup(receiver: &Partner) -> Setup {
             "direction": "OUTBOUND",
             "name": path,
             "orgId": ORG,
-            "eventType": "order.*",
+            "eventType": "order.changed",
             "targetUrl": receiver.url(path),
             "retry": {"type": "list", "delaysMs": vec![20; 50], "jitter": 0.0},
             "breaker": {"enabled": false},
@@ -224,7 +251,7 @@ fn setup(receiver: &Partner) -> Setup {
     Setup::new().file(&json!({
         "security": {"blockPrivateNetworks": true, "enforceHttps": false},
         "organizations": [organization()],
-        "eventTypes": [{"orgId": ORG, "eventType": "order.changed"}],
+        "eventTypes": [{"orgId": ORG, "eventType": "order.changed"}, {"orgId": ORG, "eventType": "order.unheard"}],
         "producerKeys": [{"orgId": ORG, "name": "orders", "value": "the-producers-key"}],
         "integrations": [
             subscription("/ordered", json!({"mode": "perTenantAndType", "onBlocked": "block"})),
