@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::auth::{self, InboundAuth, OutgoingAuth};
+use crate::model::auth::{self, InboundAuth};
 use crate::model::command::{Command, CommandResult};
 use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
 use crate::model::limits::{BodyLimits, RateLimit, RateLimits, Timeouts};
@@ -16,6 +16,7 @@ use crate::model::outbound::signing::{HmacSigning, Signing, SigningSecrets};
 use crate::model::outbound::{
     Action, Breaker, DeadLetterRetry, DeliveryLimits, Enrichment, Filter, Ordering, Retry, ScheduleConfig, StatusRule,
 };
+use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{
@@ -108,10 +109,10 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<auth::ApiKeyAuth>(&mut words);
     collect::<auth::BearerAuth>(&mut words);
     collect::<auth::BasicAuth>(&mut words);
-    collect::<auth::OutgoingApiKey>(&mut words);
-    collect::<auth::OutgoingBearer>(&mut words);
-    collect::<auth::OutgoingBasic>(&mut words);
-    collect::<auth::OutgoingHeaders>(&mut words);
+    collect::<outgoing::OutgoingApiKey>(&mut words);
+    collect::<outgoing::OutgoingBearer>(&mut words);
+    collect::<outgoing::OutgoingBasic>(&mut words);
+    collect::<outgoing::OutgoingHeaders>(&mut words);
     assert!(words.len() > 250, "{words:?}");
     let missing: Vec<_> = words
         .iter()

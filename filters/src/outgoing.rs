@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::model::Problem;
-use crate::model::auth::{OutgoingApiKey, OutgoingAuth, OutgoingBasic, OutgoingHeaders};
+use crate::model::outgoing::{OutgoingApiKey, OutgoingAuth, OutgoingBasic, OutgoingHeaders};
 use crate::model::secret::Secret;
 
 /// Headers and a query parameter for the partner. They are written on the upstream request only.

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use filters::model::auth::{
-    ApiKeyAuth, BasicAuth, BearerAuth, OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders,
-};
+use filters::model::auth::{ApiKeyAuth, BasicAuth, BearerAuth};
 use filters::model::outbound::signing::{HmacSigning, SigningSecrets};
+use filters::model::outgoing::{OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders};
 use filters::model::{
     EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey, Security,
 };

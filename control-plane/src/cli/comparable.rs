@@ -1,7 +1,8 @@
 //! Objects in the form in which two of them are compared and shown: secrets masked, defaults written out, and without
 //! what only the server knows.
 
-use filters::model::auth::{BasicUser, Credential, InboundAuth, OutgoingAuth, OutgoingAuthType};
+use filters::model::auth::{BasicUser, Credential, InboundAuth};
+use filters::model::outgoing::{OutgoingAuth, OutgoingAuthType};
 use filters::model::push::Object;
 use filters::model::secret::{self, MASK};
 use filters::model::{InboundIntegration, OutboundIntegration, ProducerKey, Secret};

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::address::EgressPolicy;
-use crate::model::auth::OutgoingAuth;
 use crate::model::limits::Timeouts;
+use crate::model::outgoing::OutgoingAuth;
 use crate::model::route::TargetHosts;
 use crate::model::{OutgoingAuthType, Problem, Security, secret};
 use crate::outgoing::SignIn;

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::auth::{InboundAuthType, OutgoingAuthType};
+use super::auth::InboundAuthType;
 use super::limits::{BodyLimits, RateLimits, Timeouts};
 use super::mapping::{FieldMapping, TransformationMode};
+use super::outgoing::OutgoingAuthType;
 use super::record::RecordPolicy;
 use super::route::{HttpMethod, PathMatch, PathRewrite, Target, TargetHosts};
 use super::secret;
@@ -93,7 +94,7 @@ pub struct InboundIntegration {
     /// How the gateway signs in to the partner.
     #[serde(default)]
     pub outgoing_auth_type: OutgoingAuthType,
-    /// Configuration of that kind; see [`super::auth::OutgoingAuth`].
+    /// Configuration of that kind; see [`super::outgoing::OutgoingAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing_auth_config: Option<Value>,
 

@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::auth::OutgoingAuthType;
 use super::integration::MetricsDetail;
 use super::limits::Timeouts;
 use super::mapping::{FieldMapping, TransformationMode};
+use super::outgoing::OutgoingAuthType;
 use super::route::TargetHosts;
 use super::secret;
 pub use filter::Filter;
@@ -122,7 +122,7 @@ pub struct OutboundIntegration {
     /// How the gateway signs in to the endpoint.
     #[serde(default)]
     pub outgoing_auth_type: OutgoingAuthType,
-    /// Configuration of that kind; see [`super::auth::OutgoingAuth`].
+    /// Configuration of that kind; see [`super::outgoing::OutgoingAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing_auth_config: Option<Value>,
     /// How deliveries are signed.

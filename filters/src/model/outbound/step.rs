@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DeliveryMethod, restore};
-use crate::model::auth::OutgoingAuthType;
 use crate::model::mapping::{FieldMapping, TransformationMode};
+use crate::model::outgoing::OutgoingAuthType;
 use crate::model::route::HttpMethod;
 
 /// One step of a subscription that has several. A step starts when the one before it has succeeded. Its transformation
