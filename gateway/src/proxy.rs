@@ -1,6 +1,7 @@
 //! The request flow, in the order of pingora's phases: each phase says what happens in it and leaves the how to its room.
 
 mod admit;
+mod aim;
 mod body;
 mod call;
 mod events;
@@ -123,7 +124,9 @@ impl ProxyHttp for Proxy {
         // A second try sends the body again.
         call.request_bytes = 0;
         let seen = self.seen(session);
-        stream::request(head, route, identity, &seen);
+        if let Err(fault) = stream::request(head, route, identity, &seen) {
+            return Err(self.stop(session, call, fault));
+        }
         behind_the_others(session).await;
         Ok(())
     }
@@ -219,7 +222,7 @@ impl Proxy {
         let peer = peer_of(session);
         call.client = self.client(session, peer);
         call.ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
-        let Some(route) = admit::admit(&live, session.req_header(), call)? else {
+        let Some(route) = admit::admit(&live, session.req_header(), call).await? else {
             Box::pin(events::run(self, &live, session, call)).await?;
             return Ok(true);
         };

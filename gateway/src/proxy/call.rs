@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
 use filters::plan::events::Producer;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 
+use super::aim::Aim;
 use super::fault::Fault;
 use crate::edge::RequestState;
-use crate::live::{IntegrationRuntime, TargetRuntime};
+use crate::live::IntegrationRuntime;
 use crate::metrics::Held;
 use crate::trace::{RequestId, TraceContext};
 
@@ -71,23 +71,44 @@ pub(crate) struct Events {
     pub(crate) producer: Option<Arc<Producer>>,
 }
 
-/// Where the request goes.
+/// A request that was let in, and where it goes.
 pub(crate) struct Route {
     pub(crate) integration: Arc<Integration>,
-    /// Keeps its connections apart from those of other integrations.
-    pub(crate) group_key: u64,
-    /// The one of its targets that was picked.
-    pub(crate) target: Arc<TargetRuntime>,
-    /// Path and query of the partner's request.
-    pub(crate) path_and_query: PathAndQuery,
+    pub(crate) runtime: Arc<IntegrationRuntime>,
+    /// Where the attempt that is under way goes; `None` before the first.
+    pub(crate) aim: Option<Aim>,
     /// The client's path in canonical form, where it is not what was sent.
     pub(crate) path: Option<Box<str>>,
-    /// Parameters of the path, for scripts.
+    /// Bytes of the path that the integration's rule matched.
+    pub(crate) matched: usize,
+    /// True where the request came to the runtime address.
+    pub(crate) by_runtime_address: bool,
+    /// Parameters of the path.
     pub(crate) params: Vec<(String, String)>,
-    /// Whose credential the client sent.
-    pub(crate) consumer: Option<Arc<str>>,
+    /// Who is calling.
+    pub(crate) caller: Caller,
     /// `RateLimit-Policy` and `RateLimit` of the answer.
     pub(crate) limits: Option<(HeaderValue, HeaderValue)>,
+}
+
+impl Route {
+    /// Where the attempt that is under way goes.
+    ///
+    /// # Errors
+    /// A fault of ours, before there is one.
+    pub(crate) fn aim(&self) -> Result<&Aim, Fault> {
+        let aimed = self.aim.as_ref();
+        aimed.ok_or_else(|| Fault::Internal("an attempt that goes nowhere".to_owned()))
+    }
+}
+
+/// Who is calling.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    /// Index of the credential among those of the integration; `None` where none is asked for.
+    pub(crate) credential: Option<usize>,
+    /// Whose credential it is.
+    pub(crate) name: Option<Arc<str>>,
 }
 
 /// What happened towards the partner.

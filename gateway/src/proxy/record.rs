@@ -95,7 +95,7 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
         consumer: call
             .route
             .as_ref()
-            .and_then(|route| route.consumer.as_deref())
+            .and_then(|route| route.caller.name.as_deref())
             .or_else(|| producer.map(|producer| &*producer.name)),
         mode,
         request_bytes: call.request_bytes,
@@ -136,6 +136,7 @@ fn record(
         .upstream
         .called
         .map(|called| call.upstream.answered.unwrap_or_else(|| called.elapsed()));
+    let aim = call.route.as_ref().and_then(|route| route.aim.as_ref());
     ExecutionRecord {
         id: Uuid::now_v7().to_string(),
         trace_id: call
@@ -166,8 +167,8 @@ fn record(
         response_bytes: call.response_bytes,
         duration_ms: millis(duration),
         upstream_ms: upstream.map(millis),
-        target_url: call.route.as_ref().map(|route| origin(route.target.upstream.target())),
-        consumer: call.route.as_ref().and_then(|route| route.consumer.clone()),
+        target_url: aim.map(|aim| origin(aim.target.upstream.target())),
+        consumer: call.route.as_ref().and_then(|route| route.caller.name.clone()),
         created_at: moment(began.unwrap_or(SystemTime::UNIX_EPOCH)),
         gateway_id,
     }

@@ -23,7 +23,7 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the streaming path".to_owned()));
     };
-    let upstream = &route.target.upstream;
+    let upstream = &route.aim()?.target.upstream;
     let timeouts = call.timeouts();
     let address = match upstream.known_address() {
         Some(address) => address,
@@ -37,7 +37,7 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
         tls,
         if tls { upstream.host().to_owned() } else { String::new() },
     );
-    peer.group_key = route.group_key;
+    peer.group_key = route.runtime.group_key;
     let endless = may_be_endless(session);
     let now = Instant::now();
     let left = call.time_left_at(now);
@@ -105,9 +105,13 @@ fn request_parts(head: &mut RequestHeader) -> request::Parts {
 const MOST_ADDED: usize = 6;
 
 /// Makes the partner's request of the client's.
-pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) {
+///
+/// # Errors
+/// If there is no target: a fault of ours.
+pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) -> Result<(), Fault> {
+    let aim = route.aim()?;
     let mut parts = request_parts(head);
-    parts.uri = Uri::from(route.path_and_query.clone());
+    parts.uri = Uri::from(aim.path_and_query.clone());
     if let Some(method) = &route.integration.target_method {
         parts.method = method.clone();
     }
@@ -115,9 +119,10 @@ pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identi
         .headers
         .reserve(MOST_ADDED + route.integration.outgoing.headers.len());
     parts.headers.remove(header::EXPECT);
-    let authority = route.target.upstream.target().authority();
+    let authority = aim.target.upstream.target().authority();
     forward::to_partner(&mut parts.headers, &route.integration, authority, identity, seen);
     *head = RequestHeader::from(parts);
+    Ok(())
 }
 
 /// Checks and edits the head of the partner's answer.

@@ -1,0 +1,117 @@
+//! What the client gets of the partner's answer.
+
+use bytes::Bytes;
+use egress::Answer;
+use filters::plan::Mode;
+use http::{HeaderValue, Method, Response, Version, header};
+use pingora::proxy::Session;
+use pingora_http::ResponseHeader;
+
+use super::super::call::Call;
+use super::super::fault::Fault;
+use super::super::{Proxy, forward, respond, stream};
+use super::side::{Side, is_encoded, transformed};
+
+/// Passes the answer on: transformed as a whole, or piece by piece as it comes.
+pub(super) async fn deliver(
+    proxy: &Proxy,
+    session: &mut Session,
+    call: &mut Call,
+    answer: Answer,
+) -> Result<(), Fault> {
+    let Some(route) = &call.route else {
+        return Err(Fault::Internal("no route on the exchange path".to_owned()));
+    };
+    let integration = &*route.integration;
+    let transform = match &integration.mode {
+        Mode::Exchange {
+            response: Some(transform),
+            ..
+        } if answer.status.is_success() => transform,
+        _ => return pass_on(proxy, session, call, answer).await,
+    };
+    proxy.close_if_stopping(session);
+    let mut head = answer_head(&answer, call);
+    if session.req_header().method == Method::HEAD || respond::has_no_body(answer.status) {
+        return respond::send(session, call, head, Bytes::new())
+            .await
+            .map_err(|error| stream::client_fault(error, call));
+    }
+    if is_encoded(&answer.headers) {
+        return Err(Fault::AnswerEncoded);
+    }
+    let side = Side::response(route, &answer);
+    let most = usize::try_from(integration.body_limits.response_bytes).unwrap_or(usize::MAX);
+    let body = answer.collect(most).await.map_err(Fault::Egress)?;
+    let body = transformed(proxy, transform, body, &side).await?;
+    let typed = head
+        .insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .and_then(|()| head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len())));
+    typed.map_err(internal)?;
+    // What described the partner's bytes does not describe ours.
+    for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+        head.remove_header(&name);
+    }
+    respond::send(session, call, head, body)
+        .await
+        .map_err(|error| stream::client_fault(error, call))
+}
+
+async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
+    proxy.close_if_stopping(session);
+    let mut head = answer_head(&answer, call);
+    let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
+    // Where both are there, the coding says where the body ends (RFC 9112 section 6.3).
+    let is_chunked = answer.headers.contains_key(header::TRANSFER_ENCODING);
+    if let Some(length) = answer
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .filter(|_| answer.status != 204 && !is_chunked)
+    {
+        head.insert_header(header::CONTENT_LENGTH, length.clone())
+            .map_err(internal)?;
+    } else if session.req_header().version == Version::HTTP_10 {
+        // The end of the connection is the end of the body.
+        session.set_keepalive(None);
+    } else if !no_body {
+        head.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+            .map_err(internal)?;
+    }
+    session
+        .write_response_header(Box::new(head), no_body)
+        .await
+        .map_err(|error| stream::client_fault(error, call))?;
+    if no_body {
+        return Ok(());
+    }
+    while let Some(chunk) = answer.chunk().await {
+        let chunk = chunk.map_err(Fault::Egress)?;
+        call.response_bytes += chunk.len() as u64;
+        let written = session.write_response_body(Some(chunk), false).await;
+        written.map_err(|error| stream::client_fault(error, call))?;
+    }
+    session
+        .write_response_body(None, true)
+        .await
+        .map_err(|error| stream::client_fault(error, call))
+}
+
+fn internal(error: Box<pingora::Error>) -> Fault {
+    Fault::Internal(error.to_string())
+}
+
+/// The head of the client's answer: the partner's fields without those of its connection.
+fn answer_head(answer: &Answer, call: &Call) -> ResponseHeader {
+    let mut head = Response::new(()).into_parts().0;
+    head.status = answer.status;
+    head.headers.reserve(answer.headers.len() + 6);
+    let drops = [header::CONTENT_LENGTH, header::SERVER];
+    for (name, value) in &answer.headers {
+        if !drops.contains(name) && !forward::is_hop_by_hop(name, &answer.headers) {
+            head.headers.append(name, value.clone());
+        }
+    }
+    respond::stamp(&mut head.headers, call.identity.as_ref());
+    stream::add_limits(&mut head.headers, call);
+    ResponseHeader::from(head)
+}

@@ -1,0 +1,59 @@
+//! The partner's request, as far as it is the same for every attempt: method, fields of the client, body.
+
+use bytes::Bytes;
+use filters::plan::Mode;
+use http::{HeaderMap, HeaderValue, Method, header};
+use pingora::proxy::Session;
+
+use super::super::call::Call;
+use super::super::fault::Fault;
+use super::super::{Proxy, forward};
+use super::side::{Side, is_encoded, transformed};
+
+/// A request that is ready to be sent, but for what depends on where it goes.
+pub(super) struct Prepared {
+    pub(super) method: Method,
+    /// The client's fields, without those of its connection.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Makes the partner's request of the client's.
+pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &Call, body: Bytes) -> Result<Prepared, Fault> {
+    let Some(route) = &call.route else {
+        return Err(Fault::Internal("no route on the exchange path".to_owned()));
+    };
+    let integration = &*route.integration;
+    let client = session.req_header();
+    let method = integration
+        .target_method
+        .clone()
+        .unwrap_or_else(|| client.method.clone());
+    let mut headers = HeaderMap::with_capacity(client.headers.len() + 8);
+    for (name, value) in &client.headers {
+        let drops = [header::CONTENT_LENGTH, header::EXPECT];
+        if !drops.contains(name) && !forward::is_hop_by_hop(name, &client.headers) {
+            headers.append(name, value.clone());
+        }
+    }
+    let Mode::Exchange { request, response } = &integration.mode else {
+        return Err(Fault::Internal("a streaming route on the exchange path".to_owned()));
+    };
+    let has_body = !body.is_empty() || !matches!(method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+    let body = match request {
+        Some(transform) if has_body => {
+            if is_encoded(&headers) {
+                return Err(Fault::BodyEncoded);
+            }
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let side = Side::request(route, &client.headers, client.uri.query());
+            transformed(proxy, transform, body, &side).await?
+        }
+        _ => body,
+    };
+    if response.is_some() {
+        // The answer has to be read here.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    Ok(Prepared { method, headers, body })
+}
