@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use self::fault::{AdminFault, Query};
 use crate::events::EventFlow;
 use crate::live::{Live, Shared};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Pause};
 use crate::sync::state::{Report, State as SyncState};
 
 pub use self::listener::serve;
@@ -64,15 +64,23 @@ async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// 200 if requests can be served: a version is live, and the process is not about to stop.
-async fn readiness(State(context): State<Context>) -> Result<Json<Health>, AdminFault> {
+/// 200 if requests can be served: a version is live, and the process is not about to stop. Events that are not taken in
+/// for a while are told of and change nothing: calls are proxied all the same.
+async fn readiness(State(context): State<Context>) -> Result<Json<Readiness>, AdminFault> {
     if context.stopping.load(Ordering::Relaxed) {
         return Err(AdminFault::not_ready("the gateway is stopping"));
     }
     if context.shared.load().is_none() {
         return Err(AdminFault::not_ready("no configuration is live yet; /config says why"));
     }
-    Ok(Json(Health { status: "ready" }))
+    let paused = context
+        .events
+        .as_ref()
+        .map(|events| events.pressure().pauses().into_iter().map(Pause::label).collect());
+    Ok(Json(Readiness {
+        status: "ready",
+        events_paused: paused.unwrap_or_default(),
+    }))
 }
 
 async fn metrics(State(context): State<Context>) -> impl IntoResponse {
@@ -112,6 +120,15 @@ async fn config(State(context): State<Context>, Query(query): Query<ConfigQuery>
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Readiness {
+    status: &'static str,
+    /// Why no events are taken in, as in `gateway_ingest_paused`; left out while they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events_paused: Vec<&'static str>,
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,8 @@ pub struct EventFlow {
     queue: watch::Sender<Option<Queue>>,
     metrics: Arc<Metrics>,
     opening: Opening,
+    /// Why the queue is not open, if opening it failed.
+    trouble: Mutex<Option<String>>,
 }
 
 /// What the queue is opened with.
@@ -40,10 +43,11 @@ struct Opening {
 
 impl EventFlow {
     /// Opens the queue and begins to deliver. With `upgrade.takeOver` that happens in the background, as soon as the
-    /// process before this one lets go of it.
+    /// process before this one lets go of it. Where the disk does not give the queue, that is tried again and again, and
+    /// the gateway proxies meanwhile.
     ///
     /// # Errors
-    /// If the queue cannot be opened.
+    /// If the queue is somebody else's: of another process, another program, or a later version of this one.
     pub async fn start(
         config: &ProcessConfig,
         shared: &Shared,
@@ -66,13 +70,18 @@ impl EventFlow {
                 attempts,
             },
             metrics,
+            trouble: Mutex::new(None),
         });
         let dispatcher = flow.dispatcher.clone();
         shared.follow(Box::new(move |live| dispatcher.configured(live)));
         if config.upgrade.take_over {
             tasks.spawn(Arc::clone(&flow).open_when_free(stop.clone()));
-        } else {
-            flow.open().await?;
+        } else if let Err(error) = flow.open().await {
+            if error.is_final() {
+                return Err(error);
+            }
+            flow.note_trouble(&error);
+            tasks.spawn(Arc::clone(&flow).open_when_it_works(stop.clone()));
         }
         tasks.spawn(Arc::clone(&flow).watch(stop.clone()));
         Ok(flow)
@@ -101,6 +110,11 @@ impl EventFlow {
     /// The queue, if it is open.
     pub fn queue(&self) -> Option<Queue> {
         self.queue.borrow().clone()
+    }
+
+    /// Why the queue is not open, if opening it failed.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
     }
 
     /// The queue, as soon as it is open.
@@ -157,9 +171,41 @@ impl EventFlow {
         tokio::select! {
             opened = opening => match opened {
                 Ok(()) => info!("took over the queue"),
-                Err(error) => error!(%error, "cannot take over the queue; no events are taken in or delivered"),
+                Err(error) => {
+                    self.note_trouble(&error);
+                    if !error.is_final() {
+                        self.open_when_it_works(stop).await;
+                    }
+                }
             },
             () = stop.cancelled() => {}
+        }
+    }
+
+    async fn open_when_it_works(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(OPEN_INTERVAL) => {}
+                () = stop.cancelled() => return,
+            }
+            match self.open().await {
+                Ok(()) => {
+                    *self.trouble.lock() = None;
+                    self.pressure.miss_queue(false);
+                    info!("the queue could be opened; events are taken in and delivered again");
+                    return;
+                }
+                Err(error) => self.note_trouble(&error),
+            }
+        }
+    }
+
+    fn note_trouble(&self, error: &QueueError) {
+        let text = error.to_string();
+        let known = self.trouble.lock().replace(text.clone());
+        self.pressure.miss_queue(true);
+        if known.as_ref() != Some(&text) {
+            error!(%error, "the queue cannot be opened: no events are taken in or delivered; calls are proxied");
         }
     }
 
@@ -207,5 +253,7 @@ fn seconds(millis: i64) -> f64 {
 
 /// How often a process that takes over asks for the queue.
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+/// How often a queue that could not be opened is tried again.
+const OPEN_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it is looked at what the queue holds.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);

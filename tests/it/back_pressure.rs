@@ -1,11 +1,13 @@
 //! When producers are told to come back: before memory or disk fill, for one organization's sake, and for a maintenance.
 
+use std::fs;
+
 use harness::answer::Gate;
 use harness::client::Reply;
-use harness::documents::{organization, with};
+use harness::documents::{integration, organization, with};
 use harness::events::{bill, events_document, start_request, subscription};
 use harness::gateway::Setup;
-use harness::{Answer, Gateway, Receiver, wait};
+use harness::{Answer, Gateway, Partner, Receiver, wait};
 use reqwest::Method;
 use serde_json::json;
 
@@ -57,6 +59,37 @@ async fn producers_are_told_to_come_back_before_memory_fills() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_opened_holds_up_no_call() {
+    let receiver = Receiver::start().await;
+    let partner = Partner::echo().await;
+    let document = events_document([
+        subscription("cashier", &receiver.url("/")),
+        integration("slots", &partner.url("/slots")),
+    ]);
+    let setup = Setup::new().file(&document);
+    let in_the_way = setup.data_folder().join("queue/queue.db");
+    fs::create_dir_all(&in_the_way).unwrap();
+    let gateway = setup.start().await;
+
+    assert_eq!(gateway.get("slots.test", "/").await.status, 200);
+    let refused = gateway.hand_over(&bill("B-1")).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "SERVICE_UNAVAILABLE"));
+    assert!(refused.header("retry-after").is_some());
+    let ready = gateway.admin_get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.json()["eventsPaused"], json!(["queue_failed"]));
+    assert!(gateway.admin_get("/queue").await.text().contains("queue.db"));
+
+    fs::remove_dir(&in_the_way).unwrap();
+    wait::until("the queue to be open", async || {
+        (gateway.hand_over(&bill("B-2")).await.status == 202).then_some(())
+    })
+    .await;
+    receiver.received(1).await;
+    assert_eq!(gateway.admin_get("/readyz").await.json(), json!({"status": "ready"}));
 }
 
 #[tokio::test]

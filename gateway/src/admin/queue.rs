@@ -292,9 +292,11 @@ fn opened(context: &Context) -> Result<(&EventFlow, Queue), AdminFault> {
         .events
         .as_deref()
         .ok_or_else(|| AdminFault::unknown("this gateway takes no events (ingest.enabled)".to_owned()))?;
-    let queue = flow
-        .queue()
-        .ok_or_else(|| AdminFault::not_ready("the queue is not open yet: the process before this one has it"))?;
+    let not_open = || match flow.trouble() {
+        Some(trouble) => AdminFault::not_ready(&trouble),
+        None => AdminFault::not_ready("the queue is not open yet: the process before this one has it"),
+    };
+    let queue = flow.queue().ok_or_else(not_open)?;
     Ok((flow, queue))
 }
 

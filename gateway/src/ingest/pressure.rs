@@ -72,7 +72,7 @@ impl Overload {
             Self::OrganizationShare => "the organization has too many open deliveries",
             Self::QueueBytes | Self::DiskSpace => "there is no room for more events",
             Self::SpoolBytes => "the control plane is behind with the records of deliveries",
-            Self::QueueFailed => "the queue cannot write",
+            Self::QueueFailed => "the queue cannot be opened, or cannot write",
         }
     }
 }
@@ -87,6 +87,10 @@ pub struct Pressure {
     reached: AtomicU8,
     crowding: ArcSwap<AHashSet<u64>>,
     draining: AtomicBool,
+    /// The last commit failed. Events are still tried: nothing else tells whether it works again.
+    failing: AtomicBool,
+    /// There is no queue, as it cannot be opened.
+    missing: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +123,8 @@ impl Pressure {
             reached: AtomicU8::new(0),
             crowding: ArcSwap::default(),
             draining: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            missing: AtomicBool::new(false),
         })
     }
 
@@ -129,6 +135,9 @@ impl Pressure {
     pub fn enter(self: &Arc<Self>, org_id: u64) -> Result<Room, Overload> {
         if self.is_draining() {
             return Err(Overload::Draining);
+        }
+        if self.missing.load(Ordering::Relaxed) {
+            return Err(Overload::QueueFailed);
         }
         let reached = self.reached.load(Ordering::Relaxed);
         if let Some(overload) = first_of(reached) {
@@ -166,6 +175,7 @@ impl Pressure {
             reached |= u8::from(is) << bit;
         }
         self.reached.store(reached, Ordering::Relaxed);
+        self.failing.store(levels.failing, Ordering::Relaxed);
         let crowding = self.crowding.load();
         let now: AHashSet<u64> = organizations
             .iter()
@@ -182,10 +192,17 @@ impl Pressure {
         let reached = self.reached.load(Ordering::Relaxed);
         let lasting = LASTING.iter().enumerate().filter(|(bit, _)| reached & (1 << bit) != 0);
         let draining = self.is_draining().then_some(Pause::Draining);
+        let failed = self.failing.load(Ordering::Relaxed) || self.missing.load(Ordering::Relaxed);
         draining
             .into_iter()
+            .chain(failed.then_some(Pause::QueueFailed))
             .chain(lasting.filter_map(|(_, overload)| overload.pause()))
             .collect()
+    }
+
+    /// Says whether the queue is missing, as it cannot be opened.
+    pub fn miss_queue(&self, missing: bool) {
+        self.missing.store(missing, Ordering::Relaxed);
     }
 
     /// Stops taking events in, or goes on with it.

@@ -140,6 +140,8 @@ labels! {
         DiskSpace = "disk_space",
         /// The control plane does not take the records.
         SpoolBytes = "spool_bytes",
+        /// The queue cannot be opened, or cannot write.
+        QueueFailed = "queue_failed",
     }
 }
 

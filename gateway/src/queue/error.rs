@@ -76,6 +76,11 @@ pub enum QueueError {
 }
 
 impl QueueError {
+    /// True where trying again helps nothing: the queue is not ours to open.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Locked(_) | Self::Newer { .. } | Self::Foreign(_))
+    }
+
     /// What the store said when it was to `action`.
     pub(super) fn from_store(action: &'static str, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
