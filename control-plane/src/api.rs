@@ -10,7 +10,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
 use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery};
-use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey};
+use filters::model::{
+    Certificate, Consumer, EventType, InboundIntegration, Lookup, OrgUnit, Organization, OutboundIntegration,
+    ProducerKey,
+};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +33,9 @@ mod alerts;
 mod answer;
 mod apply;
 mod bulk;
+mod certificates;
 mod commands;
+mod consumers;
 mod dead_letters;
 mod dry_run;
 mod endpoints;
@@ -44,6 +49,7 @@ mod history;
 mod integrations;
 mod lists;
 mod logs;
+mod lookups;
 mod observe;
 mod openapi;
 mod operator;
@@ -92,7 +98,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .api_route("/apply", post_with(apply::apply, apply::apply_docs).layer(bulk))
         .api_route("/export", get_with(export::export, export::export_docs))
         .merge(integrations())
-        .merge(surroundings())
+        .merge(surroundings(bulk))
         .merge(operations())
         .merge(deliveries());
     let documented = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
@@ -138,11 +144,21 @@ fn integrations() -> ApiRouter<Arc<App>> {
 }
 
 /// Routes to what integrations refer to.
-fn surroundings() -> ApiRouter<Arc<App>> {
+fn surroundings(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
     ApiRouter::new()
         .api_route("/event-types", all::<EventType>())
         .api_route("/event-types/{id}", one::<EventType>())
         .api_route("/event-types/validate", check::<EventType>())
+        .api_route("/certificates", all::<Certificate>())
+        .api_route("/certificates/{id}", one::<Certificate>())
+        .api_route("/certificates/validate", check::<Certificate>())
+        // Their entries make them large.
+        .api_route("/lookups", all::<Lookup>().layer(bulk))
+        .api_route("/lookups/{id}", one::<Lookup>().layer(bulk))
+        .api_route("/lookups/validate", check::<Lookup>().layer(bulk))
+        .api_route("/consumers", all::<Consumer>())
+        .api_route("/consumers/{id}", one::<Consumer>())
+        .api_route("/consumers/validate", check::<Consumer>())
         .api_route("/admin/organizations", all::<Organization>())
         .api_route("/admin/organizations/{id}", one::<Organization>())
         .api_route("/admin/org-units", all::<OrgUnit>())

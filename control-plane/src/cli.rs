@@ -213,6 +213,12 @@ enum Noun {
     EventTypes,
     #[value(alias = "producer-key")]
     ProducerKeys,
+    #[value(alias = "certificate")]
+    Certificates,
+    #[value(alias = "lookup")]
+    Lookups,
+    #[value(alias = "consumer")]
+    Consumers,
     #[value(alias = "unit")]
     Units,
     #[value(alias = "organization")]
@@ -222,7 +228,7 @@ enum Noun {
 }
 
 /// Nouns of what belongs to an organization, as they may be written.
-const OWNED: [&str; 10] = [
+const OWNED: [&str; 16] = [
     "integrations",
     "integration",
     "outbound",
@@ -231,6 +237,12 @@ const OWNED: [&str; 10] = [
     "event-type",
     "producer-keys",
     "producer-key",
+    "certificates",
+    "certificate",
+    "lookups",
+    "lookup",
+    "consumers",
+    "consumer",
     "units",
     "unit",
 ];
@@ -270,6 +282,12 @@ enum Deletable {
     EventType,
     #[value(alias = "producer-keys")]
     ProducerKey,
+    #[value(alias = "certificates")]
+    Certificate,
+    #[value(alias = "lookups")]
+    Lookup,
+    #[value(alias = "consumers")]
+    Consumer,
     #[value(alias = "units")]
     Unit,
 }

@@ -6,6 +6,7 @@ mod events;
 mod integration;
 mod organization;
 mod outbound;
+mod owned;
 mod partner;
 mod producer;
 mod roster;
@@ -31,6 +32,7 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
     for (id, entry) in &snapshot.organizations {
         organization::check(&entry.value, &format!("organizations[{id}]"), &mut problems);
     }
+    check_owned(snapshot, &mut problems);
     let mut roster = Roster::of(previous, snapshot);
     for (id, entry) in &snapshot.integrations {
         if previous.is_some_and(|plan| is_unchanged(plan, snapshot, id, entry)) {
@@ -85,6 +87,20 @@ pub fn check_integration(
     };
     integration::compile_at("", &Entry::new(integration.clone()), place, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Checks what objects that are referred to by their names have in common.
+fn check_owned(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
+    macro_rules! owned {
+        ($list:ident) => {
+            let objects = snapshot.$list.values().map(|entry| &*entry.value);
+            let owned = objects.map(|object| (object.id.as_str(), object.org_id, object.name.as_str()));
+            owned::check(stringify!($list), owned, problems);
+        };
+    }
+    owned!(certificates);
+    owned!(lookups);
+    owned!(consumers);
 }
 
 /// True if neither the integration nor anything that it is compiled from has changed since `previous`.

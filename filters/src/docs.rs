@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::auth::{self, InboundAuth};
+use crate::model::client_networks::ClientNetworks;
 use crate::model::command::{Command, CommandResult};
 use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
 use crate::model::limits::{BodyLimits, RateLimit, RateLimits, Timeouts};
@@ -20,15 +21,15 @@ use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{
-    EventHead, EventType, ExecutionRecord, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey,
-    Security, Snapshot, decode,
+    Certificate, Consumer, EventHead, EventType, ExecutionRecord, InboundIntegration, Lookup, OrgUnit, Organization,
+    OutboundIntegration, ProducerKey, Security, Snapshot, decode,
 };
 use crate::script::{Script, ScriptContext};
 
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 43] = [
+const KINDS: [&str; 47] = [
     "integration",
     "outbound",
     "filter",
@@ -45,6 +46,9 @@ const KINDS: [&str; 43] = [
     "eventType",
     "unit",
     "producerKey",
+    "certificate",
+    "lookup",
+    "consumer",
     "eventHead",
     "deliveryLog",
     "deadLetter",
@@ -52,6 +56,7 @@ const KINDS: [&str; 43] = [
     "command",
     "commandResult",
     "inboundAuth",
+    "clientNetworks",
     "outgoingAuth",
     "path",
     "pathRewrite",
@@ -100,6 +105,9 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<EventType>(&mut words);
     collect::<OrgUnit>(&mut words);
     collect::<ProducerKey>(&mut words);
+    collect::<Certificate>(&mut words);
+    collect::<Lookup>(&mut words);
+    collect::<Consumer>(&mut words);
     collect::<EventHead>(&mut words);
     collect::<DeliveryRecord>(&mut words);
     collect::<Command>(&mut words);
@@ -129,6 +137,9 @@ fn every_example_of_an_integration_compiles() {
             "eventType" => format!(r#"{{"eventTypes": [{}]}}"#, block.text),
             "unit" => format!(r#"{{"units": [{}]}}"#, block.text),
             "producerKey" => format!(r#"{{"producerKeys": [{}]}}"#, block.text),
+            "certificate" => format!(r#"{{"certificates": [{}]}}"#, block.text),
+            "lookup" => format!(r#"{{"lookups": [{}]}}"#, block.text),
+            "consumer" => format!(r#"{{"consumers": [{}]}}"#, block.text),
             "organization" => format!(r#"{{"organizations": [{}]}}"#, block.text),
             "snapshot" => block.text.clone(),
             _ => continue,
@@ -174,12 +185,16 @@ impl Block {
             "eventType" => same::<EventType>(&value),
             "unit" => same::<OrgUnit>(&value),
             "producerKey" => same::<ProducerKey>(&value),
+            "certificate" => same::<Certificate>(&value),
+            "lookup" => same::<Lookup>(&value),
+            "consumer" => same::<Consumer>(&value),
             "eventHead" => same::<EventHead>(&value),
             "deliveryLog" => same::<DeliveryLog>(&value),
             "deadLetter" => same::<DeadLetter>(&value),
             "scheduledDelivery" => same::<ScheduledDelivery>(&value),
             "command" => same::<Command>(&value),
             "commandResult" => same::<CommandResult>(&value),
+            "clientNetworks" => same::<ClientNetworks>(&value),
             "path" => same::<PathMatch>(&value),
             "pathRewrite" => same::<PathRewrite>(&value),
             "target" => same::<Target>(&value),

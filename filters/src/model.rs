@@ -4,13 +4,17 @@
 //! fields are refused. `docs/model.md` shows each of them as JSON. This module imports nothing of the crate but itself.
 
 pub mod auth;
+pub mod certificate;
+pub mod client_networks;
 pub mod command;
+pub mod consumer;
 pub mod decode;
 pub mod delivery;
 pub mod event;
 pub mod event_type;
 pub mod integration;
 pub mod limits;
+pub mod lookup;
 pub mod mapping;
 pub mod object;
 pub mod organization;
@@ -26,9 +30,12 @@ pub mod snapshot;
 pub mod unit;
 
 pub use auth::InboundAuthType;
+pub use certificate::Certificate;
+pub use consumer::Consumer;
 pub use event::EventHead;
 pub use event_type::EventType;
 pub use integration::InboundIntegration;
+pub use lookup::Lookup;
 pub use organization::Organization;
 pub use outbound::OutboundIntegration;
 pub use outgoing::OutgoingAuthType;

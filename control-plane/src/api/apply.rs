@@ -6,7 +6,10 @@ use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use filters::model::push::{Object, ObjectId, ObjectKind};
-use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, Problem, ProducerKey};
+use filters::model::{
+    Certificate, Consumer, EventType, InboundIntegration, Lookup, OrgUnit, Organization, OutboundIntegration, Problem,
+    ProducerKey,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +62,9 @@ enum AnyObject {
     EventType(Box<EventType>),
     Unit(Box<OrgUnit>),
     ProducerKey(Box<ProducerKey>),
+    Certificate(Box<Certificate>),
+    Lookup(Box<Lookup>),
+    Consumer(Box<Consumer>),
 }
 
 /// Names an object.

@@ -1,7 +1,12 @@
 //! Objects in lists by kind, as files have them.
 
+use std::sync::Arc;
+
 use filters::model::push::Object;
-use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey};
+use filters::model::{
+    Certificate, Consumer, EventType, InboundIntegration, Lookup, OrgUnit, Organization, OutboundIntegration,
+    ProducerKey,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,8 +25,17 @@ pub(super) struct Lists {
     /// Producers' keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     producer_keys: Vec<ProducerKey>,
+    /// Certificates of the listeners.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<Certificate>,
+    /// Lookup tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lookups: Vec<Arc<Lookup>>,
     /// Inbound and outbound integrations, as their `direction` says.
     integrations: Vec<Integration>,
+    /// Client systems.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    consumers: Vec<Consumer>,
 }
 
 /// An integration of either direction.
@@ -41,6 +55,9 @@ impl Lists {
             Object::Unit(value) => self.units.push((**value).clone()),
             Object::EventType(value) => self.event_types.push((**value).clone()),
             Object::ProducerKey(value) => self.producer_keys.push(value.masked()),
+            Object::Certificate(value) => self.certificates.push(value.masked()),
+            Object::Lookup(value) => self.lookups.push(Arc::clone(value)),
+            Object::Consumer(value) => self.consumers.push(value.masked()),
             Object::Integration(value) => self.integrations.push(Integration::Inbound(Box::new(value.masked()))),
             Object::Outbound(value) => self.integrations.push(Integration::Outbound(Box::new(value.masked()))),
         }

@@ -353,9 +353,13 @@ where
 pub(super) fn json_of(id: &ObjectId) -> Value {
     match id {
         ObjectId::Organization(number) | ObjectId::Unit(number) => (*number).into(),
-        ObjectId::Integration(_) | ObjectId::Outbound(_) | ObjectId::EventType(_) | ObjectId::ProducerKey(_) => {
-            id.text().into()
-        }
+        ObjectId::Integration(_)
+        | ObjectId::Outbound(_)
+        | ObjectId::EventType(_)
+        | ObjectId::ProducerKey(_)
+        | ObjectId::Certificate(_)
+        | ObjectId::Lookup(_)
+        | ObjectId::Consumer(_) => id.text().into(),
     }
 }
 

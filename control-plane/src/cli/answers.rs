@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use filters::model::{EventType, OrgUnit, Organization, Problem, ProducerKey, Snapshot};
+use filters::model::{Certificate, Consumer, EventType, Lookup, OrgUnit, Organization, Problem, ProducerKey, Snapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -113,6 +113,12 @@ pub(super) struct VersionWithChange {
     pub(super) event_types: Vec<EventType>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) producer_keys: Vec<ProducerKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) certificates: Vec<Certificate>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) lookups: Vec<Lookup>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) consumers: Vec<Consumer>,
     pub(super) integrations: Vec<Value>,
     pub(super) delete: Vec<Reference>,
     #[serde(flatten)]

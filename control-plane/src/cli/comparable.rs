@@ -28,6 +28,9 @@ pub(super) fn object(object: &Object) -> String {
         Object::Integration(value) => yaml(&inbound_integration(untimed!(value))),
         Object::Outbound(value) => yaml(&outbound_integration(untimed!(value))),
         Object::ProducerKey(value) => yaml(&producer_key(untimed!(value))),
+        Object::Certificate(value) => yaml(&untimed!(value).masked()),
+        Object::Lookup(value) => yaml(&untimed!(value)),
+        Object::Consumer(value) => yaml(&untimed!(value).masked()),
     }
 }
 

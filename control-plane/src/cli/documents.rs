@@ -9,6 +9,8 @@ use std::sync::Arc;
 use filters::model::push::{Object, ObjectId};
 use filters::model::secret::{self, MASK};
 use filters::model::{Problem, Secret, Security, Snapshot, decode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::{Failure, FileProblem};
@@ -205,7 +207,8 @@ fn read(file: &str, settings: &Settings) -> Result<(Snapshot, bool), Vec<Problem
         _ => {
             return Err(vec![Problem::new(
                 "",
-                "must be a mapping with `organizations`, `units`, `eventTypes`, `producerKeys`, `integrations` or `security`",
+                "must be a mapping with `organizations`, `units`, `eventTypes`, `producerKeys`, `certificates`, `lookups`, \
+                 `integrations`, `consumers` or `security`",
             )]);
         }
     }
@@ -268,9 +271,20 @@ fn stand_in(object: &mut Object, masks: &mut u64) -> bool {
                 }
             }
         }
-        Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) => {}
+        Object::Certificate(value) => in_json(Arc::make_mut(value), &mut replace),
+        Object::Consumer(value) => in_json(Arc::make_mut(value), &mut replace),
+        Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) | Object::Lookup(_) => {}
     }
     *masks > before
+}
+
+/// Changes texts of an object in its JSON.
+fn in_json<T: Serialize + DeserializeOwned>(object: &mut T, change: &mut impl FnMut(&mut Value)) {
+    let changed = serde_json::to_value(&*object).and_then(|mut value| {
+        change(&mut value);
+        serde_json::from_value(value)
+    });
+    *object = changed.expect("one text in the place of another is of the same type");
 }
 
 /// What kind of object it is, for people.
@@ -281,6 +295,9 @@ fn noun(id: &ObjectId) -> &'static str {
         ObjectId::EventType(_) => "event type",
         ObjectId::Unit(_) => "unit",
         ObjectId::ProducerKey(_) => "producer key",
+        ObjectId::Certificate(_) => "certificate",
+        ObjectId::Lookup(_) => "lookup table",
+        ObjectId::Consumer(_) => "consumer",
     }
 }
 

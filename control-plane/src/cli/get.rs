@@ -45,6 +45,9 @@ impl Serialize for Untagged<'_> {
             Object::Unit(value) => value.serialize(serializer),
             Object::EventType(value) => value.serialize(serializer),
             Object::ProducerKey(value) => value.serialize(serializer),
+            Object::Certificate(value) => value.serialize(serializer),
+            Object::Lookup(value) => value.serialize(serializer),
+            Object::Consumer(value) => value.serialize(serializer),
             Object::Integration(value) => value.serialize(serializer),
             Object::Outbound(value) => value.serialize(serializer),
         }
@@ -151,6 +154,27 @@ fn write_objects(document: &Objects, out: &mut dyn Write) -> io::Result<()> {
                 yes(key.is_active),
                 key.created_at.clone().unwrap_or_default(),
             ]),
+            Object::Certificate(certificate) => table.row([
+                certificate.id.clone(),
+                certificate.name.clone(),
+                certificate.org_id.to_string(),
+                yes(certificate.is_active),
+                certificate.updated_at.clone().unwrap_or_default(),
+            ]),
+            Object::Lookup(lookup) => table.row([
+                lookup.id.clone(),
+                lookup.name.clone(),
+                lookup.org_id.to_string(),
+                lookup.entries.len().to_string(),
+                lookup.updated_at.clone().unwrap_or_default(),
+            ]),
+            Object::Consumer(consumer) => table.row([
+                consumer.id.clone(),
+                consumer.name.clone(),
+                consumer.org_id.to_string(),
+                yes(consumer.is_active),
+                consumer.updated_at.clone().unwrap_or_default(),
+            ]),
         }
     }
     table.write(out)
@@ -169,6 +193,8 @@ fn header(kind: Kind) -> &'static [&'static str] {
         ObjectKind::Unit => &["ID", "NAME", "ORG", "CODE", "ZONE", "CHANGED"],
         ObjectKind::EventType => &["ID", "EVENT TYPE", "ORG", "ACTION ID", "SCHEMA", "CHANGED"],
         ObjectKind::ProducerKey => &["ID", "NAME", "ORG", "ACTIVE", "MADE"],
+        ObjectKind::Certificate | ObjectKind::Consumer => &["ID", "NAME", "ORG", "ACTIVE", "CHANGED"],
+        ObjectKind::Lookup => &["ID", "NAME", "ORG", "ENTRIES", "CHANGED"],
     }
 }
 
@@ -261,6 +287,15 @@ fn write_version(shown: &VersionWithChange, out: &mut dyn Write) -> io::Result<(
     }
     for key in &shown.producer_keys {
         table.row(row("producerKey", key.id.clone(), "put"));
+    }
+    for certificate in &shown.certificates {
+        table.row(row("certificate", certificate.id.clone(), "put"));
+    }
+    for lookup in &shown.lookups {
+        table.row(row("lookup", lookup.id.clone(), "put"));
+    }
+    for consumer in &shown.consumers {
+        table.row(row("consumer", consumer.id.clone(), "put"));
     }
     for integration in &shown.integrations {
         let outbound = integration["direction"] == "OUTBOUND";

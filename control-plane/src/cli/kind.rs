@@ -40,6 +40,24 @@ const PRODUCER_KEYS: Kind = Kind {
     list: "producerKeys",
     noun: "producer key",
 };
+const CERTIFICATES: Kind = Kind {
+    kind: ObjectKind::Certificate,
+    path: &["certificates"],
+    list: "certificates",
+    noun: "certificate",
+};
+const LOOKUPS: Kind = Kind {
+    kind: ObjectKind::Lookup,
+    path: &["lookups"],
+    list: "lookups",
+    noun: "lookup table",
+};
+const CONSUMERS: Kind = Kind {
+    kind: ObjectKind::Consumer,
+    path: &["consumers"],
+    list: "consumers",
+    noun: "consumer",
+};
 const UNITS: Kind = Kind {
     kind: ObjectKind::Unit,
     path: &["admin", "org-units"],
@@ -61,6 +79,9 @@ impl Noun {
             Self::Outbound => OUTBOUND,
             Self::EventTypes => EVENT_TYPES,
             Self::ProducerKeys => PRODUCER_KEYS,
+            Self::Certificates => CERTIFICATES,
+            Self::Lookups => LOOKUPS,
+            Self::Consumers => CONSUMERS,
             Self::Units => UNITS,
             Self::Organizations => ORGANIZATIONS,
             Self::Versions => return None,
@@ -76,6 +97,9 @@ impl Deletable {
             Self::Outbound => OUTBOUND,
             Self::EventType => EVENT_TYPES,
             Self::ProducerKey => PRODUCER_KEYS,
+            Self::Certificate => CERTIFICATES,
+            Self::Lookup => LOOKUPS,
+            Self::Consumer => CONSUMERS,
             Self::Unit => UNITS,
         }
     }

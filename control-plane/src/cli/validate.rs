@@ -15,6 +15,9 @@ struct Valid {
     units: usize,
     event_types: usize,
     producer_keys: usize,
+    certificates: usize,
+    lookups: usize,
+    consumers: usize,
     /// Of both directions.
     integrations: usize,
     digest: String,
@@ -38,6 +41,9 @@ pub(super) fn run(files: &Files, output: &mut Output<'_>) -> Result<Outcome, Fai
         units: snapshot.units.len(),
         event_types: snapshot.event_types.len(),
         producer_keys: snapshot.producer_keys.len(),
+        certificates: snapshot.certificates.len(),
+        lookups: snapshot.lookups.len(),
+        consumers: snapshot.consumers.len(),
         integrations: snapshot.integrations.len() + snapshot.outbound.len(),
         digest: snapshot.digest(),
     };
@@ -47,6 +53,9 @@ pub(super) fn run(files: &Files, output: &mut Output<'_>) -> Result<Outcome, Fai
             (valid.units, "unit"),
             (valid.event_types, "event type"),
             (valid.producer_keys, "producer key"),
+            (valid.certificates, "certificate"),
+            (valid.lookups, "lookup table"),
+            (valid.consumers, "consumer"),
         ];
         for (count, noun) in some.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!(", {}", counted(count, noun)));

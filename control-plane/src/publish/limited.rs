@@ -64,11 +64,14 @@ pub(super) fn visible(problems: Vec<Problem>, author: &Author) -> Vec<Problem> {
 }
 
 /// How the places of objects in the configuration begin.
-const OBJECTS: [&str; 5] = [
+const OBJECTS: [&str; 8] = [
     "organizations[",
     "units[",
     "eventTypes[",
     "producerKeys[",
+    "certificates[",
+    "lookups[",
+    "consumers[",
     "integrations[",
 ];
 

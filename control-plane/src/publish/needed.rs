@@ -10,9 +10,13 @@ pub(super) fn check(next: &Snapshot, deleted: &[ObjectId]) -> Result<(), String>
         let (users, how) = match id {
             ObjectId::Organization(org_id) => (owned_by(next, *org_id), "has"),
             ObjectId::Unit(rid) => (naming(next, *rid), "is named by"),
-            ObjectId::Integration(_) | ObjectId::Outbound(_) | ObjectId::EventType(_) | ObjectId::ProducerKey(_) => {
-                continue;
-            }
+            ObjectId::Integration(_)
+            | ObjectId::Outbound(_)
+            | ObjectId::EventType(_)
+            | ObjectId::ProducerKey(_)
+            | ObjectId::Certificate(_)
+            | ObjectId::Lookup(_)
+            | ObjectId::Consumer(_) => continue,
         };
         if !users.is_empty() {
             return Err(format!("{id} {how} {}; delete or change that first", listed(&users)));

@@ -8,6 +8,7 @@ use filters::model::problem::join;
 use filters::model::push::{Object, ObjectId};
 use filters::model::{Problem, ProducerKey, Secret, Snapshot, secret};
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Edit;
@@ -149,6 +150,9 @@ fn settle(mut object: Object, previous: Option<&Object>, at: Timestamp, problems
         Object::Outbound(value) => Some(&value.id),
         Object::EventType(value) => Some(&value.id),
         Object::ProducerKey(value) => Some(&value.id),
+        Object::Certificate(value) => Some(&value.id),
+        Object::Lookup(value) => Some(&value.id),
+        Object::Consumer(value) => Some(&value.id),
     };
     if named.is_some_and(|id| !is_identifier(id)) {
         let message = "must be 1 to 128 letters, digits, `-`, `_` or `.`, and begin with a letter or a digit";
@@ -186,6 +190,9 @@ macro_rules! times {
             Object::EventType($value) => Some($times),
             Object::Unit($value) => Some($times),
             Object::ProducerKey($value) => Some($times),
+            Object::Certificate($value) => Some($times),
+            Object::Lookup($value) => Some($times),
+            Object::Consumer($value) => Some($times),
         }
     };
 }
@@ -223,7 +230,9 @@ fn settle_secrets(object: &mut Object, problems: &mut Vec<Problem>) {
             }
         }
         Object::ProducerKey(key) => hash_producer_key(Arc::make_mut(key), problems),
-        Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) => {}
+        Object::Certificate(value) => find_masks_in(&**value, problems),
+        Object::Consumer(value) => find_masks_in(&**value, problems),
+        Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) | Object::Lookup(_) => {}
     }
 }
 
@@ -278,6 +287,12 @@ fn hash_credentials(kind: InboundAuthType, config: &mut Value, problems: &mut Ve
             entry.insert(hashed.to_owned(), Value::String(hash));
         }
     }
+}
+
+/// Finds masks anywhere in an object.
+fn find_masks_in(object: &impl Serialize, problems: &mut Vec<Problem>) {
+    let value = serde_json::to_value(object).expect("model types have text keys and serialize without fail");
+    find_masks(&value, "", problems);
 }
 
 /// A mask that no stored secret took the place of would be saved as the secret.

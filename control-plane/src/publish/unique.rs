@@ -39,6 +39,21 @@ pub(super) fn check(next: &Snapshot, change: &Change) -> Vec<Problem> {
                 let other = known.producer_keys(next).other(&name, &id);
                 refuse("name", format!("{:?}", value.name), other);
             }
+            Object::Certificate(value) => {
+                let name = (value.org_id, value.name.as_str());
+                let other = known.certificates(next).other(&name, &id);
+                refuse("name", format!("{:?}", value.name), other);
+            }
+            Object::Lookup(value) => {
+                let name = (value.org_id, value.name.as_str());
+                let other = known.lookups(next).other(&name, &id);
+                refuse("name", format!("{:?}", value.name), other);
+            }
+            Object::Consumer(value) => {
+                let name = (value.org_id, value.name.as_str());
+                let other = known.consumers(next).other(&name, &id);
+                refuse("name", format!("{:?}", value.name), other);
+            }
             Object::Organization(value) if next.units.contains_key(&value.org_id) => {
                 let other = ObjectId::Unit(value.org_id);
                 refuse("orgId", value.org_id.to_string(), Some(&other));
@@ -61,13 +76,35 @@ pub(super) fn check(next: &Snapshot, change: &Change) -> Vec<Problem> {
 #[derive(Default)]
 struct Known<'a> {
     event_types: Option<EventTypes<'a>>,
-    producer_keys: Option<Owners<(u64, &'a str)>>,
+    producer_keys: Option<Names<'a>>,
+    certificates: Option<Names<'a>>,
+    lookups: Option<Names<'a>>,
+    consumers: Option<Names<'a>>,
 }
+
+/// Objects by organization and name.
+type Names<'a> = Owners<(u64, &'a str)>;
 
 #[derive(Default)]
 struct EventTypes<'a> {
     names: Owners<(u64, &'a str)>,
     actions: Owners<(u64, i64)>,
+}
+
+/// The names of the objects in `$list` of the snapshot.
+macro_rules! by_name {
+    ($list:ident, $variant:ident) => {
+        fn $list(&mut self, next: &'a Snapshot) -> &Names<'a> {
+            self.$list.get_or_insert_with(|| {
+                let mut all = Owners::default();
+                for (id, entry) in &next.$list {
+                    let name = (entry.value.org_id, entry.value.name.as_str());
+                    all.add(name, &ObjectId::$variant(id.clone()));
+                }
+                all
+            })
+        }
+    };
 }
 
 impl<'a> Known<'a> {
@@ -86,16 +123,10 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn producer_keys(&mut self, next: &'a Snapshot) -> &Owners<(u64, &'a str)> {
-        self.producer_keys.get_or_insert_with(|| {
-            let mut all = Owners::default();
-            for (id, entry) in &next.producer_keys {
-                let name = (entry.value.org_id, entry.value.name.as_str());
-                all.add(name, &ObjectId::ProducerKey(id.clone()));
-            }
-            all
-        })
-    }
+    by_name!(producer_keys, ProducerKey);
+    by_name!(certificates, Certificate);
+    by_name!(lookups, Lookup);
+    by_name!(consumers, Consumer);
 }
 
 /// The objects that have something, of which there should be one.

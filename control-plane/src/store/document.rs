@@ -86,8 +86,12 @@ fn for_each_secret(kind: ObjectKind, body: &mut Value, visit: &mut dyn FnMut(&mu
                 calls.into_iter().flatten().for_each(|call| configs_of(call, &mut seal));
             }
         }
-        ObjectKind::ProducerKey => seal(body),
-        ObjectKind::Security | ObjectKind::Organization | ObjectKind::EventType | ObjectKind::Unit => {}
+        ObjectKind::ProducerKey | ObjectKind::Certificate | ObjectKind::Consumer => seal(body),
+        ObjectKind::Security
+        | ObjectKind::Organization
+        | ObjectKind::EventType
+        | ObjectKind::Unit
+        | ObjectKind::Lookup => {}
     }
 }
 
@@ -146,7 +150,9 @@ mod tests {
                 "outgoingAuthConfig": bearer("hunter4")}],
         }});
         let key = json!({"kind": "producerKey", "value": {"id": "k", "orgId": 1, "name": "his", "hash": "hunter5"}});
-        for value in [outbound, key] {
+        let certificate = json!({"kind": "certificate", "value": {
+            "id": "c", "orgId": 1, "name": "lakeside", "certificate": "public", "privateKey": "hunter6"}});
+        for value in [outbound, key, certificate] {
             let object: Object = serde_json::from_value(value).unwrap();
             let Stored { kind, id, body } = encode(&object, &sealer);
             assert!(!body.contains("hunter"), "{body}");

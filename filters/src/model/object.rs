@@ -9,9 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::certificate::Certificate;
+use super::consumer::Consumer;
 use super::decode;
 use super::event_type::EventType;
 use super::integration::InboundIntegration;
+use super::lookup::Lookup;
 use super::organization::Organization;
 use super::outbound::OutboundIntegration;
 use super::problem::Problem;
@@ -37,6 +40,12 @@ pub enum Object {
     Unit(Arc<OrgUnit>),
     /// A producer's key.
     ProducerKey(Arc<ProducerKey>),
+    /// A certificate of the listeners.
+    Certificate(Arc<Certificate>),
+    /// A lookup table.
+    Lookup(Arc<Lookup>),
+    /// A client system.
+    Consumer(Arc<Consumer>),
 }
 
 /// Names an object of a snapshot.
@@ -55,6 +64,12 @@ pub enum ObjectId {
     Unit(u64),
     /// A producer's key, by identifier.
     ProducerKey(Arc<str>),
+    /// A certificate, by identifier.
+    Certificate(Arc<str>),
+    /// A lookup table, by identifier.
+    Lookup(Arc<str>),
+    /// A client system, by identifier.
+    Consumer(Arc<str>),
 }
 
 /// Kinds of objects.
@@ -75,6 +90,12 @@ pub enum ObjectKind {
     Unit,
     /// A producer's key.
     ProducerKey,
+    /// A certificate of the listeners.
+    Certificate,
+    /// A lookup table.
+    Lookup,
+    /// A client system.
+    Consumer,
 }
 
 impl Object {
@@ -88,6 +109,9 @@ impl Object {
             Self::EventType(value) => ObjectId::EventType(value.id.as_str().into()),
             Self::Unit(value) => ObjectId::Unit(value.rid),
             Self::ProducerKey(value) => ObjectId::ProducerKey(value.id.as_str().into()),
+            Self::Certificate(value) => ObjectId::Certificate(value.id.as_str().into()),
+            Self::Lookup(value) => ObjectId::Lookup(value.id.as_str().into()),
+            Self::Consumer(value) => ObjectId::Consumer(value.id.as_str().into()),
         })
     }
 
@@ -101,6 +125,9 @@ impl Object {
             Self::EventType(value) => value.org_id,
             Self::Unit(value) => value.org_id,
             Self::ProducerKey(value) => value.org_id,
+            Self::Certificate(value) => value.org_id,
+            Self::Lookup(value) => value.org_id,
+            Self::Consumer(value) => value.org_id,
         })
     }
 
@@ -114,6 +141,9 @@ impl Object {
             Self::EventType(_) => ObjectKind::EventType,
             Self::Unit(_) => ObjectKind::Unit,
             Self::ProducerKey(_) => ObjectKind::ProducerKey,
+            Self::Certificate(_) => ObjectKind::Certificate,
+            Self::Lookup(_) => ObjectKind::Lookup,
+            Self::Consumer(_) => ObjectKind::Consumer,
         }
     }
 
@@ -124,7 +154,11 @@ impl Object {
             Self::Integration(value) => Self::Integration(Arc::new(value.masked())),
             Self::Outbound(value) => Self::Outbound(Arc::new(value.masked())),
             Self::ProducerKey(value) => Self::ProducerKey(Arc::new(value.masked())),
-            Self::Security(_) | Self::Organization(_) | Self::EventType(_) | Self::Unit(_) => self.clone(),
+            Self::Certificate(value) => Self::Certificate(Arc::new(value.masked())),
+            Self::Consumer(value) => Self::Consumer(Arc::new(value.masked())),
+            Self::Security(_) | Self::Organization(_) | Self::EventType(_) | Self::Unit(_) | Self::Lookup(_) => {
+                self.clone()
+            }
         }
     }
 
@@ -134,6 +168,8 @@ impl Object {
             (Self::Integration(value), Self::Integration(old)) => Arc::make_mut(value).restore_secrets(old),
             (Self::Outbound(value), Self::Outbound(old)) => Arc::make_mut(value).restore_secrets(old),
             (Self::ProducerKey(value), Self::ProducerKey(old)) => Arc::make_mut(value).restore_secrets(old),
+            (Self::Certificate(value), Self::Certificate(old)) => Arc::make_mut(value).restore_secrets(old),
+            (Self::Consumer(value), Self::Consumer(old)) => Arc::make_mut(value).restore_secrets(old),
             _ => {}
         }
     }
@@ -141,14 +177,17 @@ impl Object {
 
 impl ObjectKind {
     /// All of them, each after those that it may name.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Security,
         Self::Organization,
         Self::Unit,
         Self::EventType,
         Self::ProducerKey,
+        Self::Certificate,
+        Self::Lookup,
         Self::Integration,
         Self::Outbound,
+        Self::Consumer,
     ];
 
     /// Its name in messages and stores.
@@ -161,6 +200,9 @@ impl ObjectKind {
             Self::EventType => "eventType",
             Self::Unit => "unit",
             Self::ProducerKey => "producerKey",
+            Self::Certificate => "certificate",
+            Self::Lookup => "lookup",
+            Self::Consumer => "consumer",
         }
     }
 
@@ -185,6 +227,21 @@ impl ObjectKind {
                 let mut read: ProducerKey = decode::from_value(value, path, problems)?;
                 fill(&mut read.id, read.org_id, &read.name);
                 Object::ProducerKey(Arc::new(read))
+            }
+            Self::Certificate => {
+                let mut read: Certificate = decode::from_value(value, path, problems)?;
+                fill(&mut read.id, read.org_id, &read.name);
+                Object::Certificate(Arc::new(read))
+            }
+            Self::Lookup => {
+                let mut read: Lookup = decode::from_value(value, path, problems)?;
+                fill(&mut read.id, read.org_id, &read.name);
+                Object::Lookup(Arc::new(read))
+            }
+            Self::Consumer => {
+                let mut read: Consumer = decode::from_value(value, path, problems)?;
+                fill(&mut read.id, read.org_id, &read.name);
+                Object::Consumer(Arc::new(read))
             }
             Self::Integration => {
                 let mut read: InboundIntegration = decode::from_value(value, path, problems)?;
@@ -229,6 +286,9 @@ impl ObjectId {
             ObjectKind::Outbound => Some(Self::Outbound(text.into())),
             ObjectKind::EventType => Some(Self::EventType(text.into())),
             ObjectKind::ProducerKey => Some(Self::ProducerKey(text.into())),
+            ObjectKind::Certificate => Some(Self::Certificate(text.into())),
+            ObjectKind::Lookup => Some(Self::Lookup(text.into())),
+            ObjectKind::Consumer => Some(Self::Consumer(text.into())),
         }
     }
 
@@ -241,6 +301,9 @@ impl ObjectId {
             Self::EventType(_) => ObjectKind::EventType,
             Self::Unit(_) => ObjectKind::Unit,
             Self::ProducerKey(_) => ObjectKind::ProducerKey,
+            Self::Certificate(_) => ObjectKind::Certificate,
+            Self::Lookup(_) => ObjectKind::Lookup,
+            Self::Consumer(_) => ObjectKind::Consumer,
         }
     }
 
@@ -248,7 +311,13 @@ impl ObjectId {
     pub fn text(&self) -> String {
         match self {
             Self::Organization(number) | Self::Unit(number) => number.to_string(),
-            Self::Integration(id) | Self::Outbound(id) | Self::EventType(id) | Self::ProducerKey(id) => id.to_string(),
+            Self::Integration(id)
+            | Self::Outbound(id)
+            | Self::EventType(id)
+            | Self::ProducerKey(id)
+            | Self::Certificate(id)
+            | Self::Lookup(id)
+            | Self::Consumer(id) => id.to_string(),
         }
     }
 
@@ -260,6 +329,9 @@ impl ObjectId {
             Self::Integration(id) | Self::Outbound(id) => format!("integrations[\"{id}\"]"),
             Self::EventType(id) => format!("eventTypes[\"{id}\"]"),
             Self::ProducerKey(id) => format!("producerKeys[\"{id}\"]"),
+            Self::Certificate(id) => format!("certificates[\"{id}\"]"),
+            Self::Lookup(id) => format!("lookups[\"{id}\"]"),
+            Self::Consumer(id) => format!("consumers[\"{id}\"]"),
         }
     }
 }
@@ -274,6 +346,9 @@ impl fmt::Display for ObjectId {
             Self::Outbound(id) => write!(f, "outbound integration {id:?}"),
             Self::EventType(id) => write!(f, "event type {id:?}"),
             Self::ProducerKey(id) => write!(f, "producer key {id:?}"),
+            Self::Certificate(id) => write!(f, "certificate {id:?}"),
+            Self::Lookup(id) => write!(f, "lookup table {id:?}"),
+            Self::Consumer(id) => write!(f, "consumer {id:?}"),
         }
     }
 }
@@ -287,8 +362,11 @@ impl Snapshot {
             .chain(shared(&self.units).map(Object::Unit))
             .chain(shared(&self.event_types).map(Object::EventType))
             .chain(shared(&self.producer_keys).map(Object::ProducerKey))
+            .chain(shared(&self.certificates).map(Object::Certificate))
+            .chain(shared(&self.lookups).map(Object::Lookup))
             .chain(shared(&self.integrations).map(Object::Integration))
             .chain(shared(&self.outbound).map(Object::Outbound))
+            .chain(shared(&self.consumers).map(Object::Consumer))
             .collect()
     }
 
@@ -301,6 +379,9 @@ impl Snapshot {
             ObjectId::EventType(id) => found(&self.event_types, id).map(Object::EventType),
             ObjectId::Unit(id) => found(&self.units, id).map(Object::Unit),
             ObjectId::ProducerKey(id) => found(&self.producer_keys, id).map(Object::ProducerKey),
+            ObjectId::Certificate(id) => found(&self.certificates, id).map(Object::Certificate),
+            ObjectId::Lookup(id) => found(&self.lookups, id).map(Object::Lookup),
+            ObjectId::Consumer(id) => found(&self.consumers, id).map(Object::Consumer),
         }
     }
 
@@ -322,6 +403,9 @@ impl Snapshot {
                 ObjectId::EventType(id) => drop(next.event_types.remove(id)),
                 ObjectId::Unit(id) => drop(next.units.remove(id)),
                 ObjectId::ProducerKey(id) => drop(next.producer_keys.remove(id)),
+                ObjectId::Certificate(id) => drop(next.certificates.remove(id)),
+                ObjectId::Lookup(id) => drop(next.lookups.remove(id)),
+                ObjectId::Consumer(id) => drop(next.consumers.remove(id)),
             }
         }
         for object in put {
@@ -345,6 +429,15 @@ impl Snapshot {
             }
             Object::ProducerKey(value) => {
                 drop(self.producer_keys.insert(value.id.as_str().into(), Entry::of(value)));
+            }
+            Object::Certificate(value) => {
+                drop(self.certificates.insert(value.id.as_str().into(), Entry::of(value)));
+            }
+            Object::Lookup(value) => {
+                drop(self.lookups.insert(value.id.as_str().into(), Entry::of(value)));
+            }
+            Object::Consumer(value) => {
+                drop(self.consumers.insert(value.id.as_str().into(), Entry::of(value)));
             }
         }
     }

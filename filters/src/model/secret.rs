@@ -3,6 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroize;
@@ -44,6 +45,24 @@ pub fn mask(config: &mut Value) {
     for_each(config, &mut |secret| *secret = Value::String(MASK.to_owned()));
 }
 
+/// A copy of a document with each of its secrets masked, for those whose secrets are told by the names of their fields.
+#[must_use]
+pub fn masked<T: Serialize + DeserializeOwned>(document: &T) -> T {
+    through_json(document, mask)
+}
+
+/// Puts the secrets of `previous` back where `document` carries the mask.
+pub fn restore_in<T: Serialize + DeserializeOwned>(document: &mut T, previous: &T) {
+    let previous = serde_json::to_value(previous).expect("model types have text keys and serialize without fail");
+    *document = through_json(document, |value| restore(value, &previous));
+}
+
+fn through_json<T: Serialize + DeserializeOwned>(document: &T, change: impl FnOnce(&mut Value)) -> T {
+    let mut value = serde_json::to_value(document).expect("model types have text keys and serialize without fail");
+    change(&mut value);
+    serde_json::from_value(value).expect("one text in the place of another is of the same type")
+}
+
 /// Calls `visit` with each secret of an auth configuration, so that it can be masked, encrypted or decrypted in place.
 pub fn for_each(config: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     match config {
@@ -51,7 +70,7 @@ pub fn for_each(config: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
             for (name, value) in fields.iter_mut() {
                 match value {
                     Value::String(_) if is_secret(name) => visit(value),
-                    Value::Object(headers) if name == "headers" => headers.values_mut().for_each(&mut *visit),
+                    Value::Object(values) if is_secret_map(name) => values.values_mut().for_each(&mut *visit),
                     other => for_each(other, visit),
                 }
             }
@@ -101,8 +120,24 @@ fn label(item: &Value) -> Option<&str> {
 fn is_secret(field: &str) -> bool {
     matches!(
         field,
-        "value" | "hash" | "apiKey" | "token" | "password" | "passwordHash" | "clientSecret" | "privateKey"
+        "value"
+            | "hash"
+            | "apiKey"
+            | "token"
+            | "password"
+            | "passwordHash"
+            | "clientSecret"
+            | "privateKey"
+            | "refreshToken"
+            | "secret"
+            | "secretAccessKey"
+            | "sessionToken"
     )
+}
+
+/// True for objects all of whose values are secrets.
+fn is_secret_map(field: &str) -> bool {
+    matches!(field, "headers" | "parameters")
 }
 
 #[cfg(test)]

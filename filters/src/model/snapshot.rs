@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::certificate::Certificate;
+use super::consumer::Consumer;
 use super::decode;
 use super::event_type::EventType;
 use super::integration::InboundIntegration;
+use super::lookup::Lookup;
 use super::object::{ObjectId, ObjectKind};
 use super::organization::Organization;
 use super::outbound::OutboundIntegration;
@@ -90,6 +93,12 @@ pub struct Snapshot {
     pub integrations: BTreeMap<Arc<str>, Entry<InboundIntegration>>,
     /// Outbound integrations by identifier.
     pub outbound: BTreeMap<Arc<str>, Entry<OutboundIntegration>>,
+    /// Certificates of the listeners by identifier.
+    pub certificates: BTreeMap<Arc<str>, Entry<Certificate>>,
+    /// Lookup tables by identifier.
+    pub lookups: BTreeMap<Arc<str>, Entry<Lookup>>,
+    /// Client systems by identifier.
+    pub consumers: BTreeMap<Arc<str>, Entry<Consumer>>,
 }
 
 impl Snapshot {
@@ -116,11 +125,15 @@ impl Snapshot {
         add(&mut hash, b"event type", &self.event_types);
         add(&mut hash, b"producer key", &self.producer_keys);
         add(&mut hash, b"outbound", &self.outbound);
+        add(&mut hash, b"certificate", &self.certificates);
+        add(&mut hash, b"lookup", &self.lookups);
+        add(&mut hash, b"consumer", &self.consumers);
         hex::encode(hash.finalize())
     }
 
-    /// Reads a document `{security?, organizations?, units?, eventTypes?, producerKeys?, integrations?}`. Objects without an
-    /// `id` get one made of their organization and name, so that a file need not give it.
+    /// Reads a document `{security?, organizations?, units?, eventTypes?, producerKeys?, certificates?, lookups?,
+    /// integrations?, consumers?}`. Objects without an `id` get one made of their organization and name, so that a file need
+    /// not give it.
     ///
     /// # Errors
     /// Every problem of the document's shape, with paths such as `integrations[2].targetUrl`.
@@ -139,7 +152,10 @@ impl Snapshot {
             ("units", &file.units, ObjectKind::Unit),
             ("eventTypes", &file.event_types, ObjectKind::EventType),
             ("producerKeys", &file.producer_keys, ObjectKind::ProducerKey),
+            ("certificates", &file.certificates, ObjectKind::Certificate),
+            ("lookups", &file.lookups, ObjectKind::Lookup),
             ("integrations", &file.integrations, ObjectKind::Integration),
+            ("consumers", &file.consumers, ObjectKind::Consumer),
         ];
         for (list, values, kind) in lists {
             for (index, value) in values.iter().enumerate() {
@@ -186,7 +202,13 @@ impl ObjectId {
         match self {
             Self::Organization(id) => Problem::new(format!("{path}.orgId"), format!("{id} is there twice")),
             Self::Unit(rid) => Problem::new(format!("{path}.rid"), format!("{rid} is there twice")),
-            Self::Integration(id) | Self::Outbound(id) | Self::EventType(id) | Self::ProducerKey(id) => Problem::new(
+            Self::Integration(id)
+            | Self::Outbound(id)
+            | Self::EventType(id)
+            | Self::ProducerKey(id)
+            | Self::Certificate(id)
+            | Self::Lookup(id)
+            | Self::Consumer(id) => Problem::new(
                 path,
                 format!("the id {id} is there twice; give each object its own `id`, `type` or name"),
             ),
@@ -203,5 +225,8 @@ struct SnapshotFile {
     units: Vec<Value>,
     event_types: Vec<Value>,
     producer_keys: Vec<Value>,
+    certificates: Vec<Value>,
+    lookups: Vec<Value>,
     integrations: Vec<Value>,
+    consumers: Vec<Value>,
 }

@@ -199,6 +199,9 @@ async fn the_description_has_every_operation_with_its_errors() {
         "/api/v1/admin/organizations/{id}",
         "/api/v1/admin/org-units/{id}",
         "/api/v1/producer-keys/{id}",
+        "/api/v1/certificates/validate",
+        "/api/v1/lookups/{id}",
+        "/api/v1/consumers",
     ] {
         assert!(paths.contains_key(path), "{path} is missing: {:?}", paths.keys());
     }

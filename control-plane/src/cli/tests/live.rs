@@ -40,6 +40,9 @@ fn documents() -> Value {
         "units": [{"rid": 84, "orgId": 648, "name": "North"}],
         "eventTypes": [{"orgId": 648, "eventType": "bill.generated", "actionId": 43}],
         "producerKeys": [{"orgId": 648, "name": "his", "value": "hunter2hunter2"}],
+        "certificates": [{"orgId": 648, "name": "lakeside", "certificate": "public", "privateKey": "hunter2"}],
+        "lookups": [{"orgId": 648, "name": "departments", "entries": {"CARD": "Cardiology"}}],
+        "consumers": [{"orgId": 648, "name": "clinic-app"}],
         "integrations": [
             {"name": "Labs", "type": "labs", "orgId": 648, "targetUrl": "https://partner.example/labs"},
             {"direction": "OUTBOUND", "name": "bills", "orgId": 648, "eventType": "bill.generated",
@@ -62,6 +65,9 @@ async fn every_kind_is_applied_shown_compared_and_deleted() {
         "unit/84",
         "eventType/648-bill.generated",
         "producerKey/648-his",
+        "certificate/648-lakeside",
+        "lookup/648-departments",
+        "consumer/648-clinic-app",
         "outbound/648-bills",
     ] {
         assert!(out.contains(object), "{object}: {out}");
@@ -69,7 +75,7 @@ async fn every_kind_is_applied_shown_compared_and_deleted() {
     assert!(!out.contains("hunter2"), "{out}");
     let (code, out, messages) = against(&control_plane, &["apply", "-f", path]).await;
     assert_eq!(code, 0, "{messages}");
-    assert!(out.contains("6 created"), "{out}");
+    assert!(out.contains("9 created"), "{out}");
     let (code, out, messages) = against(&control_plane, &["diff", "-f", path]).await;
     assert_eq!((code, out.as_str()), (0, ""), "{messages}");
 
@@ -78,6 +84,9 @@ async fn every_kind_is_applied_shown_compared_and_deleted() {
         ("outbound", "648-bills", "integrations"),
         ("event-types", "648-bill.generated", "eventTypes"),
         ("producer-keys", "648-his", "producerKeys"),
+        ("certificates", "648-lakeside", "certificates"),
+        ("lookups", "648-departments", "lookups"),
+        ("consumers", "648-clinic-app", "consumers"),
         ("units", "84", "units"),
     ] {
         let (code, table, messages) = against(&control_plane, &["get", noun, "--org", "648"]).await;
@@ -96,7 +105,15 @@ async fn every_kind_is_applied_shown_compared_and_deleted() {
         assert!(out.contains("nothing to change"), "{out}");
     }
     let (_, versions, _) = against(&control_plane, &["get", "versions", "2"]).await;
-    for row in ["outbound", "eventType", "producerKey", "unit"] {
+    for row in [
+        "outbound",
+        "eventType",
+        "producerKey",
+        "certificate",
+        "lookup",
+        "consumer",
+        "unit",
+    ] {
         assert!(versions.contains(row), "{row}: {versions}");
     }
     let (code, _, messages) = against(&control_plane, &["delete", "outbound", "648-bills", "--org", "7"]).await;
@@ -105,6 +122,9 @@ async fn every_kind_is_applied_shown_compared_and_deleted() {
         ("outbound", "648-bills"),
         ("event-type", "648-bill.generated"),
         ("producer-key", "648-his"),
+        ("certificate", "648-lakeside"),
+        ("lookup", "648-departments"),
+        ("consumer", "648-clinic-app"),
         ("unit", "84"),
     ] {
         let (code, _, messages) = against(&control_plane, &["delete", noun, id, "--org", "648"]).await;
@@ -139,7 +159,14 @@ async fn pruning_deletes_integrations_of_both_directions_and_nothing_else() {
     assert_eq!(against(&control_plane, &["apply", "-f", path]).await.0, 0);
     let mut less = documents();
     less["integrations"].as_array_mut().unwrap().pop();
-    for list in ["units", "eventTypes", "producerKeys"] {
+    for list in [
+        "units",
+        "eventTypes",
+        "producerKeys",
+        "certificates",
+        "lookups",
+        "consumers",
+    ] {
         less[list] = json!([]);
     }
     std::fs::write(&file, less.to_string()).unwrap();

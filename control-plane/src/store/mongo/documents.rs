@@ -1,7 +1,10 @@
 //! What the documents look like.
 
 use filters::model::push::{Object, ObjectId, ObjectKind};
-use filters::model::{EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey};
+use filters::model::{
+    Certificate, Consumer, EventType, InboundIntegration, Lookup, OrgUnit, Organization, OutboundIntegration,
+    ProducerKey,
+};
 use jiff::Timestamp;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
@@ -29,6 +32,9 @@ pub(super) fn documents_of(object: &Object, version: u64, sealer: &Sealer) -> (O
         Object::EventType(event_type) => event_type_fields(event_type),
         Object::Unit(unit) => unit_fields(unit),
         Object::ProducerKey(key) => producer_key_fields(key),
+        Object::Certificate(certificate) => certificate_fields(certificate),
+        Object::Lookup(lookup) => lookup_fields(lookup),
+        Object::Consumer(consumer) => consumer_fields(consumer),
     };
     document.insert("_id", key_of(kind, &id));
     document.insert("version", number(version));
@@ -192,6 +198,35 @@ fn producer_key_fields(key: &ProducerKey) -> Document {
         "isActive": key.is_active,
         "createdAt": date(key.created_at.as_deref()),
         "updatedAt": date(key.updated_at.as_deref()),
+    }
+}
+
+fn certificate_fields(certificate: &Certificate) -> Document {
+    doc! {
+        "orgId": number(certificate.org_id),
+        "name": &certificate.name,
+        "isActive": certificate.is_active,
+        "createdAt": date(certificate.created_at.as_deref()),
+        "updatedAt": date(certificate.updated_at.as_deref()),
+    }
+}
+
+fn lookup_fields(lookup: &Lookup) -> Document {
+    doc! {
+        "orgId": number(lookup.org_id),
+        "name": &lookup.name,
+        "createdAt": date(lookup.created_at.as_deref()),
+        "updatedAt": date(lookup.updated_at.as_deref()),
+    }
+}
+
+fn consumer_fields(consumer: &Consumer) -> Document {
+    doc! {
+        "orgId": number(consumer.org_id),
+        "name": &consumer.name,
+        "isActive": consumer.is_active,
+        "createdAt": date(consumer.created_at.as_deref()),
+        "updatedAt": date(consumer.updated_at.as_deref()),
     }
 }
 

@@ -59,7 +59,13 @@ async fn load_in(store: &MongoStore, session: &mut ClientSession) -> Result<Cont
             // Both are in one collection.
             ObjectKind::Integration => doc! {"direction": "INBOUND"},
             ObjectKind::Outbound => doc! {"direction": "OUTBOUND"},
-            ObjectKind::Organization | ObjectKind::Unit | ObjectKind::EventType | ObjectKind::ProducerKey => doc! {},
+            ObjectKind::Organization
+            | ObjectKind::Unit
+            | ObjectKind::EventType
+            | ObjectKind::ProducerKey
+            | ObjectKind::Certificate
+            | ObjectKind::Lookup
+            | ObjectKind::Consumer => doc! {},
         };
         let found = store.collections.objects(kind).find(filter);
         let found = found.projection(doc! {"document": 1}).session(&mut *session);
