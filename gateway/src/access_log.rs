@@ -1,7 +1,7 @@
 //! One line of JSON for each request, written behind the requests' backs.
 //!
 //! A request only appends its line to a buffer. A thread of its own writes the buffer out every 50 ms, or as soon as it
-//! holds 64 KiB. While the disk or the reader of a pipe is slow, up to 8 MiB wait; lines beyond that are dropped and
+//! holds 256 KiB. While the disk or the reader of a pipe is slow, up to 8 MiB wait; lines beyond that are dropped and
 //! counted, so that a log never slows traffic down.
 
 mod buffer;

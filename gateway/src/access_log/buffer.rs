@@ -147,7 +147,8 @@ impl Buffer {
 }
 
 const INTERVAL: Duration = Duration::from_millis(50);
-const BATCH: usize = 64 * 1024;
+/// A batch takes the core from the requests, so it is not small.
+const BATCH: usize = 256 * 1024;
 /// Memory that a buffer keeps after a rush.
 const KEPT: usize = 1024 * 1024;
 /// Of lines that wait and lines that are being written.
