@@ -2,6 +2,8 @@
 //!
 //! Keys and tokens are looked up by their SHA-256, so neither the time of the lookup nor a stolen plan reveals one.
 
+pub mod networks;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -10,7 +10,8 @@ use http::{HeaderName, Method};
 
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
-use crate::model::limits::{BodyLimits, RateLimit, Timeouts};
+use crate::auth::networks::ClientNetworks;
+use crate::model::limits::{BodyLimits, Timeouts};
 use crate::model::record::RecordPolicy;
 use crate::model::{Entry, InboundIntegration, Organization, Security};
 use crate::outgoing::SignIn;
@@ -40,6 +41,7 @@ pub struct Plan {
     pub(crate) slots: AHashMap<Arc<str>, usize>,
 }
 
+    pub(crate) organization_limits: BTreeMap<u64, limits::LimitPlan>,
 /// A compiled inbound integration.
 #[derive(Debug)]
 pub struct Integration {
@@ -67,6 +69,8 @@ pub struct Integration {
     /// How clients show who they are.
     pub inbound: InboundCheck,
     /// Header that carries the client's credential, if it is to be kept from the partner.
+    /// Where clients may call from; from anywhere if `None`.
+    pub client_networks: Option<ClientNetworks>,
     pub strip_header: Option<HeaderName>,
     /// Query parameter that carries the client's credential, if it is to be kept from the partner.
     pub strip_query: Option<String>,
@@ -74,12 +78,8 @@ pub struct Integration {
     pub outgoing: SignIn,
     /// How requests are carried.
     pub mode: Mode,
-    /// Limit of all requests together.
-    pub limit: Option<RateLimit>,
-    /// Limit of each inbound credential.
-    pub limit_per_key: Option<RateLimit>,
-    /// Limit of each client address.
-    pub limit_per_client_ip: Option<RateLimit>,
+    /// What may be used up.
+    pub limits: limits::Limits,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Sizes of bodies.
@@ -100,6 +100,8 @@ pub struct Target {
 /// How the requests of an integration are carried.
 #[derive(Debug)]
 pub enum Mode {
+    /// Its share, relative to the other targets.
+    pub weight: u32,
     /// Untouched, as they come.
     Stream,
     /// Read, transformed, sent.
@@ -138,6 +140,11 @@ impl Plan {
 
     /// The integration `id`.
     pub fn integration(&self, id: &str) -> Option<&Arc<Integration>> {
+    /// The limits of whole organizations, by number.
+    pub fn organization_limits(&self) -> &BTreeMap<u64, limits::LimitPlan> {
+        &self.organization_limits
+    }
+
         self.integrations.get(*self.slots.get(id)?)?.as_ref()
     }
 }
@@ -170,7 +177,11 @@ impl Target {
             .into_iter()
             .scan(0_u64, |up_to, (url, weight)| {
                 *up_to += u64::from(weight);
-                Some(Self { url, up_to: *up_to })
+                Some(Self {
+                    url,
+                    weight,
+                    up_to: *up_to,
+                })
             })
             .collect()
     }

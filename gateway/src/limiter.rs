@@ -68,17 +68,24 @@ impl Limiters {
         }
     }
 
-    /// Counts one request of the credential with index `credential` (none without authentication) from `client`.
+    /// Counts one request from `client`, before it is known whose it is, so that guesses at credentials count as well.
+    ///
+    /// Returns what the limit says; none if clients are not limited.
+    pub fn check_client(&self, client: Option<IpAddr>) -> Option<Verdict<'_>> {
+        let (limiter, client) = (self.per_client_ip.as_ref()?, client?);
+        Some(Verdict {
+            policy: limiter.policy(),
+            decision: limiter.check(client),
+        })
+    }
+
+    /// Counts one request of the credential with index `credential` (none without authentication). `of_client` is what
+    /// [`Self::check_client`] said when it let the request pass.
     ///
     /// Returns the refusal, or the limit with the least left of those that allowed the request; none if nothing is
     /// limited.
-    pub fn check(&self, credential: Option<usize>, client: Option<IpAddr>) -> Option<Verdict<'_>> {
-        let mut tightest: Option<Verdict<'_>> = None;
-        if let (Some(limiter), Some(client)) = (&self.per_client_ip, client)
-            && note(&mut tightest, limiter.policy(), limiter.check(client))
-        {
-            return tightest;
-        }
+    pub fn check<'a>(&'a self, credential: Option<usize>, of_client: Option<Verdict<'a>>) -> Option<Verdict<'a>> {
+        let mut tightest = of_client;
         let key = credential
             .and_then(|index| self.per_key.get(index))
             .map(|key| &*key.limiter);

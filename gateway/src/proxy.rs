@@ -1,6 +1,7 @@
 //! The request flow, in the order of pingora's phases: each phase says what happens in it and leaves the how to its room.
 
 mod admit;
+mod again;
 mod aim;
 mod body;
 mod call;
@@ -29,7 +30,7 @@ use pingora::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::access_log::AccessLog;
-use crate::edge::Guard;
+use crate::edge::{Guard, RequestState};
 use crate::ingest::Ingest;
 use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
@@ -85,10 +86,8 @@ impl ProxyHttp for Proxy {
             // The client says whether, not for how long.
             session.set_keepalive(Some(self.keep_alive_seconds));
         }
-        let guard = session
-            .stream()
-            .and_then(|stream| stream.as_any().downcast_ref::<Guard>());
-        call.guard = guard.map(|guard| Arc::clone(guard.request()));
+        call.guard = guard_of(session);
+        call.is_secure = self.is_secure(session, call);
         call.identity = Some(Identity::of(&session.req_header().headers, SystemTime::now()));
         Ok(())
     }
@@ -106,10 +105,36 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<Box<HttpPeer>> {
-        match stream::peer(session, call).await {
+        match stream::peer(self, session, call).await {
             Ok(peer) => Ok(peer),
             Err(fault) => Err(self.stop(session, call, fault)),
         }
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        call: &mut Self::CTX,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let again = again::on_error(self, session, call, &error, false);
+        error.set_retry(again);
+        error
+    }
+
+    /// pingora's own policy, which knows neither budgets nor targets, is replaced as a whole.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        call: &mut Self::CTX,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let again = again::on_error(self, session, call, &error, client_reused);
+        error.set_retry(again);
+        error
     }
 
     async fn upstream_request_filter(
@@ -123,7 +148,7 @@ impl ProxyHttp for Proxy {
         };
         // A second try sends the body again.
         call.request_bytes = 0;
-        let seen = self.seen(session);
+        let seen = self.seen(session, call);
         if let Err(fault) = stream::request(head, route, identity, &seen) {
             return Err(self.stop(session, call, fault));
         }
@@ -155,6 +180,9 @@ impl ProxyHttp for Proxy {
         head: &mut ResponseHeader,
         call: &mut Self::CTX,
     ) -> pingora::Result<()> {
+        if again::on_answer(self, session, call, head.status, &head.headers) {
+            return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16())));
+        }
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(guard) = &call.guard {
                 guard.answered();
@@ -232,9 +260,12 @@ impl Proxy {
         }
         let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
         call.route = Some(route);
+        if !exchange {
+            aim::first(call, session.req_header())?;
+        }
         self.welcome_body(session, call).await?;
         if exchange {
-            let seen = self.seen(session);
+            let seen = self.seen(session, call);
             // Boxed, so that the future of a streamed request stays small: it is made and moved for each.
             Box::pin(exchange::run(self, session, call, &seen)).await?;
         }
@@ -269,9 +300,17 @@ impl Proxy {
         Error::new(ErrorType::HTTPStatus(status))
     }
 
-    fn seen(&self, session: &Session) -> Seen {
+    fn seen(&self, session: &Session, call: &Call) -> Seen {
         let peer = peer_of(session);
-        Seen::of(&session.req_header().headers, peer, self.trusts(peer))
+        Seen::of(&session.req_header().headers, peer, self.trusts(peer), call.is_secure)
+    }
+
+    /// True if the client speaks TLS with us, or with a proxy of ours that says so.
+    fn is_secure(&self, session: &Session, call: &Call) -> bool {
+        if call.guard.as_ref().is_some_and(|guard| guard.connection().is_secure) {
+            return true;
+        }
+        forward::says_https(&session.req_header().headers) && self.trusts(peer_of(session))
     }
 
     fn trusts(&self, peer: Option<IpAddr>) -> bool {
@@ -284,7 +323,7 @@ impl Proxy {
             return peer;
         }
         forward::forwarded_for(&session.req_header().headers)
-            .map_while(|hop| hop.parse::<IpAddr>().ok())
+            .map_while(forward::address_of)
             .map(|hop| hop.to_canonical())
             .find(|hop| !self.trusts(Some(*hop)))
             .or(peer)
@@ -300,6 +339,16 @@ async fn behind_the_others(session: &Session) {
     if !session.is_upgrade_req() {
         tokio::task::yield_now().await;
     }
+}
+
+/// What the edge and the request flow share of this request.
+fn guard_of(session: &mut Session) -> Option<Arc<RequestState>> {
+    if let Some(stream) = session.stream() {
+        let guard = stream.as_any().downcast_ref::<Guard>();
+        return guard.map(|guard| Arc::clone(guard.request()));
+    }
+    // HTTP/2 has one connection for many requests, so that each brings its own along.
+    session.req_header_mut().extensions_mut().remove()
 }
 
 fn peer_of(session: &Session) -> Option<IpAddr> {

@@ -7,8 +7,8 @@ use super::transformation::{Names, Transformation};
 use super::{check_identifier, check_limit, check_title, credentials, organization};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
+use crate::auth::networks::ClientNetworks;
 use crate::model::auth::InboundAuth;
-use crate::model::limits::RateLimit;
 use crate::model::route::{PathMatch, PathRewrite};
 use crate::model::{Entry, InboundAuthType, InboundIntegration, Organization, Problem, Security};
 use crate::plan::{Integration, Mode, Target};
@@ -67,7 +67,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         problems,
     );
     let targets = targets(source, &place, problems);
-    let limits = limits(source, &inbound, problems);
+    let limits = limits::compile(source.rate_limits.as_ref(), &inbound, place.organization, problems);
     Some(Integration {
         slot: place.slot,
         id: Arc::clone(place.id),
@@ -92,6 +92,10 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         limit_per_client_ip: limits[2],
         timeouts: source.timeouts,
         body_limits: source.body_limits,
+        client_networks: source
+            .client_networks
+            .as_ref()
+            .and_then(|lists| ClientNetworks::compile(lists, "clientNetworks", problems)),
         records: source.records,
         paths,
     })
@@ -306,7 +310,7 @@ fn mode(source: &InboundIntegration, problems: &mut Vec<Problem>) -> Option<Mode
         },
     };
     match (request.compile(problems), response.compile(problems)) {
-        (None, None) => Some(Mode::Stream),
+        (None, None) if !reads_bodies => Some(Mode::Stream),
         (request, response) => Some(Mode::Exchange { request, response }),
     }
 }

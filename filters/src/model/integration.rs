@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::InboundAuthType;
+use super::client_networks::ClientNetworks;
 use super::limits::{BodyLimits, RateLimits, Timeouts};
 use super::mapping::{FieldMapping, TransformationMode};
 use super::outgoing::OutgoingAuthType;
@@ -93,6 +94,9 @@ pub struct InboundIntegration {
     pub forward_credentials: bool,
     /// How the gateway signs in to the partner.
     #[serde(default)]
+    /// Where clients may call from; from anywhere if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_networks: Option<ClientNetworks>,
     pub outgoing_auth_type: OutgoingAuthType,
     /// Configuration of that kind; see [`super::outgoing::OutgoingAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -24,6 +24,14 @@ fn client(n: u8) -> Option<IpAddr> {
     Some(Ipv4Addr::new(192, 0, 2, n).into())
 }
 
+/// As the gateway counts a request of client 1.
+fn counted(limiters: &Limiters, credential: Option<usize>) -> Option<Verdict<'_>> {
+    match limiters.check_client(client(1)) {
+        Some(refused) if !refused.decision.allowed => Some(refused),
+        passed => limiters.check(credential, passed),
+    }
+}
+
 fn organization(max_requests: u32) -> Arc<Limiter> {
     Limiter::carried(None, Scope::Organization, per_day(max_requests))
 }
@@ -88,7 +96,7 @@ fn the_edges_of_the_numbers_do_not_panic() {
 #[test]
 fn nothing_is_limited_until_it_is_set() {
     let limiters = Limiters::carried(None, Rates::default(), ["a"], None);
-    assert!(limiters.check(Some(0), client(1)).is_none());
+    assert!(counted(&limiters, Some(0)).is_none());
 }
 
 #[test]
@@ -100,17 +108,17 @@ fn a_request_refused_by_a_narrow_limit_is_not_charged_to_the_wide_ones() {
     };
     let limiters = Limiters::carried(None, rates, ["greedy", "modest"], Some(organization(20)));
     let allowed = (0..50)
-        .filter_map(|_| limiters.check(Some(0), client(1)))
+        .filter_map(|_| counted(&limiters, Some(0)))
         .filter(|v| v.decision.allowed);
     assert_eq!(allowed.count(), 1);
 
-    let refused = limiters.check(Some(0), client(1)).expect("a limit is set");
+    let refused = counted(&limiters, Some(0)).expect("a limit is set");
     assert_eq!(refused.policy.scope(), Scope::Key);
     let integration = limiters.integration.as_ref().expect("a limit is set");
     assert_eq!(integration.check().remaining, 8, "one request and this one");
     let organization = limiters.organization.as_ref().expect("a limit is set");
     assert_eq!(organization.check().remaining, 18, "one request and this one");
-    assert!(limiters.check(Some(1), client(1)).is_some_and(|v| v.decision.allowed));
+    assert!(counted(&limiters, Some(1)).is_some_and(|v| v.decision.allowed));
 }
 
 #[test]
@@ -121,10 +129,10 @@ fn the_limit_with_the_least_left_is_reported() {
         per_client_ip: Some(per_day(50)),
     };
     let limiters = Limiters::carried(None, rates, ["a"], Some(organization(6)));
-    let verdict = limiters.check(Some(0), client(1)).expect("a limit is set");
+    let verdict = counted(&limiters, Some(0)).expect("a limit is set");
     assert_eq!((verdict.policy.scope(), verdict.decision.remaining), (Scope::Key, 4));
 
-    let verdict = limiters.check(None, client(1)).expect("a limit is set");
+    let verdict = counted(&limiters, None).expect("a limit is set");
     assert_eq!(
         (verdict.policy.scope(), verdict.decision.remaining),
         (Scope::Organization, 4)
@@ -164,10 +172,10 @@ fn each_limit_refuses_in_its_turn() {
     for (scope, rates, organization) in cases {
         let limiters = Limiters::carried(None, rates, ["a"], organization);
         assert!(
-            limiters.check(Some(0), client(1)).is_some_and(|v| v.decision.allowed),
+            counted(&limiters, Some(0)).is_some_and(|v| v.decision.allowed),
             "{scope:?}"
         );
-        let refused = limiters.check(Some(0), client(1)).expect("a limit is set");
+        let refused = counted(&limiters, Some(0)).expect("a limit is set");
         assert!(!refused.decision.allowed, "{scope:?}");
         assert_eq!(refused.policy.scope(), scope);
     }
@@ -181,7 +189,7 @@ fn a_swap_keeps_the_state_of_unchanged_limits_and_starts_changed_ones_anew() {
         per_client_ip: Some(per_day(7)),
     };
     let before = Limiters::carried(None, rates, ["a", "b"], None);
-    before.check(Some(0), client(1));
+    counted(&before, Some(0));
 
     let changed = Rates {
         integration: Some(per_day(11)),

@@ -62,6 +62,8 @@ labels! {
         MethodNotAllowed = "method_not_allowed",
         /// The credential is missing or wrong (401).
         Unauthorized = "unauthorized",
+        /// The client is known, or its address is, and may not call (403).
+        Forbidden = "forbidden",
         /// The limit of the client address (429).
         RateLimitedClientIp = "rate_limited_client_ip",
         /// The limit of the credential (429).
@@ -78,8 +80,12 @@ labels! {
         OrganizationShare = "organization_share",
         /// No events can be taken in now (503).
         Overloaded = "overloaded",
+        /// No target of the integration takes requests (503).
+        NoTarget = "no_target",
         /// Too many connections (the connection is closed, or 503).
         TooManyConnections = "too_many_connections",
+        /// A client got no TLS connection.
+        Handshake = "tls_handshake",
         /// There is no configuration yet, or the gateway is stopping (503).
         NotReady = "not_ready",
     }
@@ -100,6 +106,26 @@ labels! {
         Transform = "transform",
         /// A fault of the gateway.
         Internal = "internal",
+    }
+}
+
+labels! {
+    /// What was decided after an attempt at a call failed in a way that another may mend.
+    Retried {
+        /// It is made again.
+        Again = "again",
+        /// There were as many attempts as the schedule has.
+        Exhausted = "exhausted",
+        /// The call must not reach the partner twice.
+        NotRepeatable = "not_repeatable",
+        /// The request's body is gone.
+        BodyGone = "body_gone",
+        /// There is no time left.
+        Deadline = "deadline",
+        /// The budget of retries is used up.
+        Budget = "budget",
+        /// No target takes it.
+        NoTarget = "no_target",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lets a request in: who answers to it, whose it is, whether it is within its limits.
 
+mod address;
 mod credential;
 mod find;
 mod limit;
@@ -33,9 +34,11 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
     let runtime = live
         .runtime(integration.slot)
         .ok_or_else(|| Fault::Internal("a route leads to an integration that is not live".to_owned()))?;
+    address::check(integration, call.client)?;
+    let of_client = limit::of_client(runtime, call.client)?;
     call.runtime = Some(Arc::clone(runtime));
     let caller = credential::check(integration, request)?;
-    let limits = limit::within_limits(runtime, caller.credential, call.client)?;
+    let limits = limit::within_limits(runtime, caller.credential, of_client)?;
     check_length(integration.body_limits.request_bytes, &request.headers)?;
     let mut route = Route {
         integration: Arc::clone(integration),

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     /// The credential is missing or wrong.
     Unauthorized(AuthRefusal, HeaderValue),
     /// A limit is used up.
+    /// It is known who the client is, or where it calls from, and that may not call.
+    Forbidden(Forbidden),
     RateLimited(Box<Exceeded>),
     /// The client's body is larger than allowed.
     BodyTooLarge(u64),
@@ -72,6 +74,13 @@ pub(crate) enum Fault {
 /// A limit that is used up.
 #[derive(Debug)]
 pub(crate) struct Exceeded {
+/// Why a client may not call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// Its address is not one that the integration takes calls from.
+    Address,
+}
+
     pub(crate) scope: Scope,
     pub(crate) policy: HeaderValue,
     pub(crate) limit: HeaderValue,
@@ -114,6 +123,7 @@ impl Fault {
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout => 408,
+            Self::Forbidden(_) => 403,
             Self::BodyTooLarge(_) => 413,
             Self::BodyEncoded => 415,
             Self::RateLimited(_) | Self::Overloaded(Overload::OrganizationShare) => 429,
@@ -147,6 +157,7 @@ impl Fault {
             Self::RateLimited(_) | Self::Overloaded(Overload::OrganizationShare) => "RATE_LIMITED",
             Self::Overloaded(_) => "SERVICE_UNAVAILABLE",
             Self::Event(fault) => fault.code(),
+            Self::Forbidden(_) => "FORBIDDEN",
             Self::BodyTooLarge(_) => "PAYLOAD_TOO_LARGE",
             Self::BodyTimeout => "REQUEST_TIMEOUT",
             Self::BodyEncoded => "UNSUPPORTED_MEDIA_TYPE",
@@ -173,6 +184,7 @@ impl Fault {
             Self::RateLimited(_) => "too many requests; try again after the time in Retry-After".to_owned(),
             Self::BodyTooLarge(most) => format!("the request body is larger than the {most} bytes allowed"),
             Self::BodyTimeout => "the request body did not arrive in time".to_owned(),
+            Self::Forbidden(Forbidden::Address) => "the client's address may not call this integration".to_owned(),
             Self::BadHeaders => "the request's header fields contradict each other".to_owned(),
             Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
             Self::BodyEncoded => "the request body must be sent without Content-Encoding".to_owned(),
@@ -270,6 +282,7 @@ impl Fault {
             Self::BodyTimeout => Counted::Refused(Refusal::BodyTimeout),
             Self::BodyBroken | Self::BodyEncoded => Counted::Refused(Refusal::BadBody),
             Self::RequestMapping(_) => Counted::Refused(Refusal::Unmappable),
+            Self::Forbidden(_) => Counted::Refused(Refusal::Forbidden),
             Self::Script("request", ScriptFault::BadInput { .. }) => Counted::Refused(Refusal::Unmappable),
             Self::ResponseMapping(_) | Self::Script(..) => Counted::Failed(Failure::Transform),
             Self::Egress(EgressError::Refused { .. }) => Counted::Failed(Failure::Address),

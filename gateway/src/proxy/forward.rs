@@ -36,7 +36,8 @@ pub(super) fn to_partner(
     }
     // What a client says of its own way here is not passed on under any name.
     fields.remove(&header::FORWARDED);
-    fields.insert(&X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    let proto = if seen.is_secure { "https" } else { "http" };
+    fields.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     match &seen.host {
         Some(host) => drop(fields.insert(&X_FORWARDED_HOST, host.clone())),
         None => drop(fields.remove(&X_FORWARDED_HOST)),
@@ -54,11 +55,12 @@ pub(super) fn to_partner(
 pub(super) struct Seen {
     host: Option<HeaderValue>,
     forwarded_for: Option<HeaderValue>,
+    is_secure: bool,
 }
 
 impl Seen {
     /// Reads the client's request. `trusted` says that it came through a proxy whose word is taken.
-    pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: bool) -> Self {
+    pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: bool, is_secure: bool) -> Self {
         let forwarded_for = peer.and_then(|peer| {
             let mut hops = String::with_capacity(LONGEST_ADDRESS);
             if trusted {
@@ -74,8 +76,15 @@ impl Seen {
         Self {
             host: headers.get(header::HOST).cloned(),
             forwarded_for,
+            is_secure,
         }
     }
+}
+
+/// True where `X-Forwarded-Proto` says `https`; whoever says it has to be trusted.
+pub(super) fn says_https(headers: &HeaderMap) -> bool {
+    let said = headers.get(&X_FORWARDED_PROTO).map(HeaderValue::as_bytes);
+    said.is_some_and(|said| said.eq_ignore_ascii_case(b"https"))
 }
 
 /// Appends an address, the usual kind without the formatting machinery.
@@ -111,6 +120,27 @@ pub(super) fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
+/// The address of one hop: bare, or with the port that some proxies add (`192.0.2.7:4711`, `[2001:db8::7]:4711`).
+pub(super) fn address_of(hop: &str) -> Option<IpAddr> {
+    let bare = match hop.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            return is_port.then(|| address.parse().ok().map(IpAddr::V6)).flatten();
+        }
+        None => hop,
+    };
+    let address = match bare.split_once(':') {
+        Some((address, port)) if is_port(port) && address.contains('.') => address,
+        _ => bare,
+    };
+    address.parse().ok()
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
 /// Fields that belong to one connection (RFC 9110 section 7.6.1).
 pub(super) static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
@@ -136,4 +166,26 @@ pub(super) fn nominated(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .iter()
         .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hop_is_read_with_and_without_its_port() {
+        for (hop, address) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7:4711", "192.0.2.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:4711", "2001:db8::7"),
+            ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
+        ] {
+            assert_eq!(address_of(hop), Some(address.parse().unwrap()), "{hop}");
+        }
+        for hop in ["", "unknown", "_hidden", "192.0.2.7:", "192.0.2.7:x", "[2001:db8::7", "[192.0.2.7]:1", "[2001:db8::7]4711"] {
+            assert_eq!(address_of(hop), None, "{hop}");
+        }
+    }
 }

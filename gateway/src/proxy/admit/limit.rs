@@ -11,13 +11,24 @@ use crate::live::IntegrationRuntime;
 /// `RateLimit-Policy` and `RateLimit` of an answer.
 pub(in crate::proxy) type LimitFields = (HeaderValue, HeaderValue);
 
-/// Counts the request; what the client is told of its limits, if there are any.
-pub(super) fn within_limits(
+/// Counts the request of a client, before it is known who that is.
+pub(super) fn of_client(
     runtime: &IntegrationRuntime,
-    credential: Option<usize>,
     client: Option<IpAddr>,
+) -> Result<Option<Verdict<'_>>, Fault> {
+    match runtime.limiters.check_client(client) {
+        Some(verdict) if !verdict.decision.allowed => Err(Fault::RateLimited(Box::new(exceeded(&verdict)))),
+        verdict => Ok(verdict),
+    }
+}
+
+/// Counts the request of whoever it is; what the client is told of its limits, if there are any.
+pub(super) fn within_limits<'r>(
+    runtime: &'r IntegrationRuntime,
+    credential: Option<usize>,
+    of_client: Option<Verdict<'r>>,
 ) -> Result<Option<LimitFields>, Fault> {
-    match runtime.limiters.check(credential, client) {
+    match runtime.limiters.check(credential, of_client) {
         None => Ok(None),
         Some(verdict) if verdict.decision.allowed => Ok(Some((verdict.policy_value(), verdict.limit_value()))),
         Some(verdict) => Err(Fault::RateLimited(Box::new(exceeded(&verdict)))),
