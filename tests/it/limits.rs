@@ -2,6 +2,7 @@
 
 use harness::client::Reply;
 use harness::documents::{document, integration, organization, with};
+use harness::answer::Gate;
 use harness::{Answer, Gateway, Partner};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -178,4 +179,106 @@ async fn status(gateway: &Gateway, key: &str) -> u16 {
     Reply::of(gateway.request(Method::GET, "labs.test", "/").header("x-api-key", key))
         .await
         .status
+}
+
+#[tokio::test]
+async fn a_burst_is_refused_although_the_minute_has_room() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let limits = json!({"rateLimits": {"maxRequests": 1000, "maxPerSecond": 3}});
+    let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), limits)).await;
+    // However fast this machine is: more than three within a second are refused at some time.
+    let refused = harness::wait::until("a refused burst", async || {
+        let replies = futures::future::join_all((0..8).map(|_| gateway.get("labs.test", "/"))).await;
+        replies.into_iter().find(|reply| reply.status == 429)
+    })
+    .await;
+    assert!(refused.text().contains("more evenly"), "{}", refused.text());
+    let left = refused.header("ratelimit").unwrap();
+    assert!(left.contains("\"integration-second\";r=0"), "{left}");
+    assert!(!left.contains("\"integration\";r=0"), "{left}");
+}
+
+#[tokio::test]
+async fn a_daily_quota_survives_a_restart_and_a_kill() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let limits = json!({"rateLimits": {"maxPerDay": 4, "timezone": "Asia/Kolkata"}});
+    let document = document([with(integration("labs", &partner.url("")), limits)]);
+    let setup = harness::gateway::Setup::new().file(&document);
+    let mut gateway = setup.clone().start().await;
+    assert_eq!(gateway.get("labs.test", "/").await.status, 200);
+    assert_eq!(gateway.get("labs.test", "/").await.status, 200);
+    gateway.terminate();
+    assert!(gateway.process.ended().await.success());
+
+    let mut gateway = setup.clone().start().await;
+    let third = gateway.get("labs.test", "/").await;
+    assert!(third.header("ratelimit").unwrap().contains("\"integration-day\";r=1;t="), "{third:?}");
+    // What is on disk by now, a kill does not take back.
+    let file = gateway.data_folder().join("quotas.json");
+    harness::wait::until("three requests on disk", async || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.contains("\"used\":3").then_some(())
+    })
+    .await;
+    gateway.process.signal(nix::sys::signal::Signal::SIGKILL);
+    gateway.process.ended().await;
+
+    let gateway = setup.start().await;
+    assert_eq!(gateway.get("labs.test", "/").await.status, 200);
+    let refused = gateway.get("labs.test", "/").await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "RATE_LIMITED"));
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=86_400).contains(&seconds), "{seconds}");
+    assert!(refused.text().contains("quota of the day"), "{}", refused.text());
+    assert_eq!(partner.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn so_many_requests_are_under_way_at_a_time_streams_included() {
+    let gate = Gate::new();
+    let held = Answer::text("ok").after(&gate);
+    let partner = Partner::answering(held).await;
+    let limits = json!({"rateLimits": {"maxConcurrent": 2}});
+    let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), limits)).await;
+    let first = tokio::spawn({
+        let request = gateway.request(Method::GET, "labs.test", "/");
+        Reply::of(request)
+    });
+    let second = tokio::spawn(Reply::of(gateway.request(Method::GET, "labs.test", "/")));
+    partner.received(2).await;
+    let third = gateway.get("labs.test", "/").await;
+    assert_eq!((third.status, third.code().as_str()), (429, "RATE_LIMITED"));
+    let policy = third.header("ratelimit-policy").unwrap();
+    assert_eq!(policy, "\"integration-concurrent\";q=2;qu=\"concurrent-requests\"");
+    gate.open();
+    assert_eq!((first.await.unwrap().status, second.await.unwrap().status), (200, 200));
+    harness::wait::until("a place given back", async || {
+        (gateway.get("labs.test", "/").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_limit_that_applies_stands_in_the_headers() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let keys = json!({"inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [{"name": "a", "value": "key-of-a-1"}]},
+        "rateLimits": {"maxRequests": 100, "perKey": {"maxRequests": 10, "maxPerDay": 50},
+            "perClientIp": {"maxRequests": 30}}});
+    let mut document = document([with(integration("labs", &partner.url("")), keys)]);
+    let limit = json!({"rateLimit": {"maxRequests": 500}});
+    document["organizations"] = json!([with(organization(), limit)]);
+    let gateway = Gateway::serving(&document).await;
+    let request = gateway.request(Method::GET, "labs.test", "/").header("x-api-key", "key-of-a-1");
+    let reply = Reply::of(request).await;
+    assert_eq!(
+        reply.header("ratelimit-policy"),
+        Some(
+            "\"client-ip\";q=30;w=60, \"key\";q=10;w=60, \"key-day\";q=50;w=86400, \"integration\";q=100;w=60, \
+             \"organization\";q=500;w=60"
+        )
+    );
+    let left = reply.header("ratelimit").unwrap();
+    for part in ["\"client-ip\";r=29", "\"key\";r=9", "\"key-day\";r=49", "\"integration\";r=99", "\"organization\";r=499"] {
+        assert!(left.contains(part), "{part} in {left}");
+    }
 }
