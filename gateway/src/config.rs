@@ -6,6 +6,7 @@
 mod events;
 mod layers;
 mod source;
+mod tls;
 mod validate;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::events::{Dedupe, Delivery, Ingest, Queue};
 pub use self::source::{ConfigSource, ControlPlane, FileSource};
+pub use self::tls::{CertificateFiles, ClientCertificates, ClientMode, Tls};
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,8 @@ pub struct ProcessConfig {
     pub data_dir: DataDirPath,
     /// Worker threads; 0 takes one for each core.
     pub threads: usize,
+    /// TLS towards clients.
+    pub tls: Tls,
     /// What clients may send before anything is routed.
     pub edge: Edge,
     /// How the process stops.
@@ -143,6 +147,10 @@ pub struct Identity {
 pub struct Listen {
     /// For clients.
     pub http: SocketAddr,
+    /// For clients over TLS, with HTTP/1.1 or HTTP/2 as they choose; nowhere if left out.
+    pub https: Option<SocketAddr>,
+    /// For clients that speak HTTP/2 without TLS and say so by coming here; nowhere if left out.
+    pub h2c: Option<SocketAddr>,
     /// For health checks, metrics and operators.
     pub admin: SocketAddr,
 }
@@ -151,6 +159,8 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             http: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            https: None,
+            h2c: None,
             admin: SocketAddr::from(([127, 0, 0, 1], 9901)),
         }
     }
@@ -185,6 +195,8 @@ pub struct Edge {
     pub max_connections: usize,
     /// Requests after which a client connection is closed.
     pub requests_per_connection: u32,
+    /// The most requests at a time on one HTTP/2 connection.
+    pub h2_streams: u32,
     /// Address ranges of proxies in front, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -206,6 +218,7 @@ impl Default for Edge {
             keep_alive_seconds: 60,
             max_connections: 10_000,
             requests_per_connection: 10_000,
+            h2_streams: 100,
             trusted_proxies: Vec::new(),
         }
     }

@@ -4,13 +4,17 @@
 //! for a whole head within one deadline, refuses what could be read in two ways, follows the body to its end, and passes
 //! on nothing past that end until the request is finished. What pingora parses was therefore framed here.
 
+mod connection;
 pub mod framing;
+pub mod h2;
 pub mod head;
 mod idle;
 pub mod refusal;
 mod transport;
+mod write;
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,9 +27,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
+pub use connection::Connection;
 use framing::Framing;
 use head::{Examined, HeadLimits};
 use refusal::Refusal;
+use transport::passes_on_transport;
 
 /// Limits of a connection before anything is routed.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +45,7 @@ pub struct EdgeLimits {
 /// Told of each request that is refused before it is routed; makes the body of the answer.
 pub trait RefusalSink: Send + Sync {
     /// Takes note of the refusal and returns the request's id and the answer's JSON body.
-    fn refused(&self, refusal: Refusal, connection: &Stream) -> (String, String);
+    fn refused(&self, refusal: Refusal, client: Option<IpAddr>) -> (String, String);
 }
 
 /// A client's connection, guarded.
@@ -66,6 +72,8 @@ pub struct Guard {
 /// What the request flow tells the guard about the request that is under way.
 #[derive(Debug, Default)]
 pub struct RequestState {
+    /// The connection that it came on.
+    connection: Arc<Connection>,
     /// The request is finished: the next head may come.
     finished: AtomicBool,
     /// Milliseconds that the request may last: for its body to arrive, and for a write to be taken; 0 for no end.
@@ -75,6 +83,19 @@ pub struct RequestState {
 }
 
 impl RequestState {
+    /// A request on `connection`.
+    pub fn on(connection: Arc<Connection>) -> Self {
+        Self {
+            connection,
+            ..Self::default()
+        }
+    }
+
+    /// The connection that it came on.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Lets the next request in.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::Release);
@@ -133,7 +154,7 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 
 impl Guard {
     /// Guards `inner`.
-    pub fn new(inner: Stream, limits: EdgeLimits, sink: Arc<dyn RefusalSink>) -> Self {
+    pub fn new(inner: Stream, connection: Arc<Connection>, limits: EdgeLimits, sink: Arc<dyn RefusalSink>) -> Self {
         Self {
             inner,
             limits,
@@ -145,7 +166,7 @@ impl Guard {
             timer: None,
             stalled: None,
             websocket: false,
-            request: Arc::default(),
+            request: Arc::new(RequestState::on(connection)),
         }
     }
 
@@ -222,7 +243,7 @@ impl Guard {
 
     fn refuse(&mut self, refusal: Refusal) {
         let head_only = self.held.starts_with(b"HEAD ");
-        let (request_id, body) = self.sink.refused(refusal, &self.inner);
+        let (request_id, body) = self.sink.refused(refusal, address_of(&self.inner));
         self.held = BytesMut::new();
         self.cleared = 0;
         self.since = None;
@@ -403,6 +424,15 @@ impl Guard {
         self.cleared -= passed;
         self.held.advance(passed);
     }
+}
+
+passes_on_transport!(Guard);
+
+/// The address of whoever is at the other end.
+pub fn address_of(stream: &Stream) -> Option<IpAddr> {
+    let digest = stream.get_socket_digest()?;
+    let address = digest.peer_addr()?.as_inet()?.ip();
+    Some(address.to_canonical())
 }
 
 fn bad_chunk() -> io::Error {

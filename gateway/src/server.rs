@@ -2,6 +2,7 @@
 
 mod end;
 mod front;
+mod h2;
 mod listener;
 
 use std::io;
@@ -36,11 +37,14 @@ use crate::events::EventFlow;
 use crate::live::{Deps, Shared};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
+use crate::quota;
 use crate::queue::QueueError;
 use crate::scripts::{ScriptLimits, ScriptPool};
 use crate::sync::{self, SyncError};
-use front::{Front, Reports};
-use listener::Listener;
+use crate::tls::files::Files;
+use crate::tls::{Terminator, TlsError};
+use front::{Entrance, Front, Hall, Reports};
+use listener::{Listener, Refused, Speech};
 
 /// Why the gateway cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +93,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// TLS towards clients cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The certificates to trust cannot be written where the streaming path reads them.
     #[error("egress.extraCaFile: {0}")]
     Trust(io::Error),
@@ -100,6 +107,9 @@ pub enum ServerError {
 /// Bytes of a connection's read and write buffers. An answer that fits into the second leaves in one system call.
 const READ_BUFFER: usize = 4 * 1024;
 const WRITE_BUFFER: usize = 8 * 1024;
+/// Attempts that pingora makes at most: the first, those of the longest schedule, one for a connection that the partner
+/// closed while it was idle, and one for a credential that had to be renewed.
+const MOST_ATTEMPTS: usize = filters::resilience::retry::MOST_RETRIES as usize + 3;
 /// How long a new process waits for its configuration before it takes the listeners over.
 const PLAN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -124,12 +134,14 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let deps = Deps::new(&config, Arc::clone(&metrics))?;
     let scripts = Arc::new(ScriptPool::new(config.scripts.threads, script_limits(&config)));
     let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
+    let (quotas, kept_in) = (Arc::clone(&deps.quotas), Arc::clone(&data_dir));
     let context = sync::Context {
         shared: Arc::clone(&shared),
         deps,
         data_dir,
         events: events.clone(),
     };
+    tasks.spawn(quota::keep(quotas, kept_in, stop.clone()));
     let config_flow = sync::start(&config, context, &stop, &tasks)?;
     let admin = admin::Context {
         shared: Arc::clone(&shared),
@@ -139,7 +151,15 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         events: events.clone(),
     };
     tasks.spawn(admin::serve(admin_listener, admin, stop.clone()));
-    let listener = listen(&config, &shared, take_over).await?;
+    let certificates = Arc::new(Files::open(config.tls.certificates.clone())?);
+    tasks.spawn(Arc::clone(&certificates).follow(stop.clone()));
+    let terminator = Terminator::new(
+        &config.tls.client_certificates,
+        certificates,
+        Arc::clone(&shared),
+        config.edge.head_timeout(),
+    )?;
+    let listeners = listen(&config, &shared, take_over).await?;
     let proxy = Proxy {
         shared,
         metrics: Arc::clone(&metrics),
@@ -153,9 +173,9 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         ingest: events.as_ref().map(|events| events.ingest()),
     };
     let trusted = trusted_file(&config)?;
-    let mut service = Serving::start(&config, proxy, &listener, trusted, &tasks);
-    report(&config, listener.address, admin_address)?;
-    let end = end::wait(&config, &listener, &access_log, &mut service).await?;
+    let mut service = Serving::start(&config, proxy, &listeners, Arc::new(terminator), trusted, &tasks);
+    report(&config, &listeners, admin_address)?;
+    let end = end::wait(&config, &listeners, &access_log, &mut service).await?;
     stopping.store(true, Ordering::Relaxed);
     service.close();
     end::wind_down(&config, &metrics, events.as_deref(), end).await;
@@ -214,33 +234,33 @@ fn script_limits(config: &ProcessConfig) -> ScriptLimits {
     }
 }
 
-/// Binds the listener, or takes that of the running process over once there is a configuration to serve.
-async fn listen(config: &ProcessConfig, shared: &Shared, take_over: bool) -> Result<Listener, ServerError> {
-    if !take_over {
-        let address = config.listen.http;
-        return Listener::bind(address).map_err(|source| ServerError::Bind {
-            name: "http",
-            address,
-            source,
-        });
-    }
-    let ready = async {
-        while shared.load().is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+/// Binds the listeners, or takes those of the running process over once there is a configuration to serve.
+async fn listen(config: &ProcessConfig, shared: &Shared, take_over: bool) -> Result<Vec<Listener>, ServerError> {
+    let mut taken = Vec::new();
+    if take_over {
+        let ready = async {
+            while shared.load().is_none() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(PLAN_PATIENCE, ready).await.is_err() {
+            warn!("there is no configuration yet; taking the listeners over without one");
         }
-    };
-    if tokio::time::timeout(PLAN_PATIENCE, ready).await.is_err() {
-        warn!("there is no configuration yet; taking the listeners over without one");
+        let path = config.upgrade_socket();
+        let waiting = path.clone();
+        info!(socket = %path.display(), "waiting for the running process to hand over its listeners; send it SIGQUIT");
+        let given = tokio::task::spawn_blocking(move || listener::take_over(&waiting)).await;
+        let given = given.unwrap_or_else(|error| Err(io::Error::other(error)));
+        taken = given.map_err(|source| ServerError::TakeOver { path, source })?;
     }
-    let path = config.upgrade_socket();
-    let waiting = path.clone();
-    info!(socket = %path.display(), "waiting for the running process to hand over its listeners; send it SIGQUIT");
-    let taken = tokio::task::spawn_blocking(move || Listener::take_over(&waiting)).await;
-    let taken = taken.unwrap_or_else(|error| Err(io::Error::other(error)));
-    taken.map_err(|source| ServerError::TakeOver { path, source })
+    listener::bind(&config.listen, taken).map_err(|refused: Refused| ServerError::Bind {
+        name: refused.name,
+        address: refused.address,
+        source: refused.source,
+    })
 }
 
-/// The listening service, which can be closed.
+/// The listening services, which can be closed.
 struct Serving {
     shutdown: watch::Sender<bool>,
     linger: watch::Sender<Duration>,
@@ -250,57 +270,75 @@ impl Serving {
     fn start(
         config: &ProcessConfig,
         proxy: Proxy,
-        listener: &Listener,
+        listeners: &[Listener],
+        terminator: Arc<Terminator>,
         trusted: Option<String>,
         tasks: &TaskTracker,
     ) -> Self {
-        let metrics = Arc::clone(&proxy.metrics);
-        let sink = Arc::new(Reports {
-            metrics: Arc::clone(&metrics),
-            access_log: Arc::clone(&proxy.access_log),
-        });
-        let settings = ServerConf {
-            threads: config.worker_threads(),
-            upstream_keepalive_pool_size: config.egress.upstream_pool,
-            max_retries: 2,
-            ca_file: trusted,
-            ..ServerConf::default()
-        };
-        let mut http = HttpProxy::new(proxy, Arc::new(settings));
-        let mut options = HttpServerOptions::default();
-        // pingora counts the requests after the first.
-        options.keepalive_request_limit = Some(config.edge.requests_per_connection.saturating_sub(1));
-        http.server_options = Some(options);
-        http.handle_init_modules();
         let (shutdown, closing) = watch::channel(false);
         let (linger, lingering) = watch::channel(Duration::ZERO);
-        let front = Front {
-            proxy: Arc::new(http),
-            metrics,
-            limits: edge_limits(config),
-            sink,
-            max_connections: config.edge.max_connections,
-            linger: lingering,
-            keep_alive: Duration::from_secs(config.edge.keep_alive_seconds),
-            end_idle: watch::Sender::new(false),
-        };
-        let address = listener.address.to_string();
-        let mut sockets = Fds::new();
-        sockets.add(address.clone(), listener.socket);
-        let mut service = Service::new("http".to_owned(), front);
-        let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
-        service.add_listener(ListenerConfig::tcp(&address).l4_buffer(buffers));
-        tasks.spawn(async move {
-            service
-                .start_service(Some(Arc::new(Mutex::new(sockets))), closing, 1)
-                .await;
-        });
+        let hall = Arc::new(hall(config, proxy, trusted, lingering));
+        for listener in listeners {
+            let front = Front {
+                hall: Arc::clone(&hall),
+                entrance: match listener.speech {
+                    Speech::Http => Entrance::Plain,
+                    Speech::Https => Entrance::Tls(Arc::clone(&terminator)),
+                    Speech::H2c => Entrance::H2c,
+                },
+            };
+            let address = listener.address.to_string();
+            let mut sockets = Fds::new();
+            sockets.add(address.clone(), listener.socket);
+            let mut service = Service::new(listener.speech.name().to_owned(), front);
+            let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
+            service.add_listener(ListenerConfig::tcp(&address).l4_buffer(buffers));
+            let closing = closing.clone();
+            tasks.spawn(async move {
+                service
+                    .start_service(Some(Arc::new(Mutex::new(sockets))), closing, 1)
+                    .await;
+            });
+        }
         Self { shutdown, linger }
     }
 
     /// Stops accepting. Idle connections end; those with a request in flight end with it.
     fn close(&self) {
         self.shutdown.send_replace(true);
+    }
+}
+
+fn hall(config: &ProcessConfig, proxy: Proxy, trusted: Option<String>, linger: watch::Receiver<Duration>) -> Hall {
+    let metrics = Arc::clone(&proxy.metrics);
+    let sink = Arc::new(Reports {
+        metrics: Arc::clone(&metrics),
+        access_log: Arc::clone(&proxy.access_log),
+    });
+    let settings = ServerConf {
+        threads: config.worker_threads(),
+        upstream_keepalive_pool_size: config.egress.upstream_pool,
+        max_retries: 2,
+        ca_file: trusted,
+        ..ServerConf::default()
+    };
+    let mut http = HttpProxy::new(proxy, Arc::new(settings));
+    let mut options = HttpServerOptions::default();
+    // pingora counts the requests after the first.
+    options.keepalive_request_limit = Some(config.edge.requests_per_connection.saturating_sub(1));
+    http.server_options = Some(options);
+    http.handle_init_modules();
+    Hall {
+        proxy: Arc::new(http),
+        metrics,
+        limits: edge_limits(config),
+        sink,
+        max_connections: config.edge.max_connections,
+        linger,
+        keep_alive: Duration::from_secs(config.edge.keep_alive_seconds),
+        requests: config.edge.requests_per_connection,
+        streams: config.edge.h2_streams,
+        end_idle: watch::Sender::new(false),
     }
 }
 
@@ -328,15 +366,21 @@ fn edge_limits(config: &ProcessConfig) -> EdgeLimits {
 }
 
 /// Says where the gateway listens: in the log, and in the ports file.
-fn report(config: &ProcessConfig, http: SocketAddr, admin: SocketAddr) -> Result<(), ServerError> {
+fn report(config: &ProcessConfig, listeners: &[Listener], admin: SocketAddr) -> Result<(), ServerError> {
     if let Some(path) = &config.ports_file {
-        let ports = serde_json::json!({ "http": http, "admin": admin, "pid": std::process::id() });
+        let mut ports = serde_json::json!({ "admin": admin, "pid": std::process::id() });
+        for listener in listeners {
+            ports[listener.speech.name()] = listener.address.to_string().into();
+        }
         write_whole(path, &ports.to_string()).map_err(|source| ServerError::PortsFile {
             path: path.clone(),
             source,
         })?;
     }
-    info!(%http, %admin, gateway = config.gateway_id(), "ready");
+    for listener in listeners {
+        info!(protocol = listener.speech.name(), address = %listener.address, "listening");
+    }
+    info!(%admin, gateway = config.gateway_id(), "ready");
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub(super) fn problems(config: &ProcessConfig) -> Vec<Problem> {
     identity(config, &mut found);
     found.range("threads", config.threads, 0..=1_024);
     edge(&config.edge, &mut found);
+    config.tls.check(&mut found);
     found.range("shutdown.graceSeconds", config.shutdown.grace_seconds, 0..=3_600);
     if config.data_dir.0.as_os_str().is_empty() {
         found.add("dataDir", "is empty; name a folder, as in `data/gateway`");
@@ -73,6 +74,7 @@ fn edge(edge: &Edge, found: &mut Found) {
     found.range("edge.keepAliveSeconds", edge.keep_alive_seconds, 1..=86_400);
     found.range("edge.maxConnections", edge.max_connections, 1..=1_000_000);
     found.range("edge.requestsPerConnection", edge.requests_per_connection, 1..=u32::MAX);
+    found.range("edge.h2Streams", edge.h2_streams, 1..=10_000);
 }
 
 fn source(control_plane: &ControlPlane, found: &mut Found) {

@@ -8,7 +8,7 @@ use super::*;
 struct Noted(Mutex<Vec<Refusal>>);
 
 impl RefusalSink for Noted {
-    fn refused(&self, refusal: Refusal, _connection: &Stream) -> (String, String) {
+    fn refused(&self, refusal: Refusal, _client: Option<IpAddr>) -> (String, String) {
         self.0.lock().unwrap().push(refusal);
         ("id-1".to_owned(), "{}".to_owned())
     }
@@ -27,7 +27,7 @@ fn guarded(head_timeout: Duration) -> (DuplexStream, Guard, Arc<Noted>) {
     let sink = Arc::new(Noted::default());
     (
         client,
-        Guard::new(Box::new(server), limits, Arc::clone(&sink) as _),
+        Guard::new(Box::new(server), Arc::default(), limits, Arc::clone(&sink) as _),
         sink,
     )
 }

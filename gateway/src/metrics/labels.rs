@@ -1,5 +1,7 @@
 //! The closed sets of label values.
 
+use egress::TokenCall;
+
 use crate::limiter::Scope;
 
 /// A fieldless enum with a label for each variant, and the list of all variants in order.
@@ -64,14 +66,20 @@ labels! {
         Unauthorized = "unauthorized",
         /// The client is known, or its address is, and may not call (403).
         Forbidden = "forbidden",
+        /// Who could tell whose credential it is does not answer (503).
+        NoIssuer = "no_issuer",
         /// The limit of the client address (429).
         RateLimitedClientIp = "rate_limited_client_ip",
         /// The limit of the credential (429).
         RateLimitedKey = "rate_limited_key",
+        /// The limit of the consumer (429).
+        RateLimitedConsumer = "rate_limited_consumer",
         /// The limit of the integration (429).
         RateLimitedIntegration = "rate_limited_integration",
         /// The limit of the organization (429).
         RateLimitedOrganization = "rate_limited_organization",
+        /// The request is not what the integration's validation asks for (400).
+        Invalid = "invalid",
         /// The request cannot be mapped to the partner's form (422).
         Unmappable = "unmappable",
         /// Events that were handed over are wrong (400, 413, 415, 422).
@@ -88,6 +96,20 @@ labels! {
         Handshake = "tls_handshake",
         /// There is no configuration yet, or the gateway is stopping (503).
         NotReady = "not_ready",
+    }
+}
+
+labels! {
+    /// What was asked of an issuer of tokens, and whether it answered.
+    IdentityCall {
+        /// Its keys were fetched.
+        Keys = "keys",
+        /// Its keys could not be fetched.
+        KeysFailed = "keys_failed",
+        /// It said whether a token is good.
+        Token = "token",
+        /// It did not say whether a token is good.
+        TokenFailed = "token_failed",
     }
 }
 
@@ -192,8 +214,19 @@ impl From<Scope> for Refusal {
         match limit {
             Scope::ClientIp => Self::RateLimitedClientIp,
             Scope::Key => Self::RateLimitedKey,
+            Scope::Consumer => Self::RateLimitedConsumer,
             Scope::Integration => Self::RateLimitedIntegration,
             Scope::Organization => Self::RateLimitedOrganization,
+        }
+    }
+}
+
+impl From<TokenCall> for TokenOutcome {
+    fn from(call: TokenCall) -> Self {
+        match call {
+            TokenCall::Granted => Self::Granted,
+            TokenCall::Refused => Self::Refused,
+            TokenCall::Failed => Self::Failed,
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::listener::Listener;
+use super::listener::{self, Listener};
 use super::{ServerError, Serving};
 use crate::access_log::AccessLog;
 use crate::config::ProcessConfig;
@@ -27,7 +27,7 @@ pub(super) enum End {
 /// Returns when the process is to end: told to stop, or relieved by a new process.
 pub(super) async fn wait(
     config: &ProcessConfig,
-    listener: &Listener,
+    listeners: &[Listener],
     access_log: &AccessLog,
     service: &mut Serving,
 ) -> Result<End, ServerError> {
@@ -44,7 +44,7 @@ pub(super) async fn wait(
                 continue;
             }
             _ = quit.recv() => {
-                if !hand_over(config, listener).await {
+                if !hand_over(config, listeners).await {
                     continue;
                 }
                 service.linger.send_replace(UPGRADE_LINGER);
@@ -56,12 +56,11 @@ pub(super) async fn wait(
 }
 
 /// Hands the listeners to a new process. False if there is none; this one then goes on.
-async fn hand_over(config: &ProcessConfig, listener: &Listener) -> bool {
+async fn hand_over(config: &ProcessConfig, listeners: &[Listener]) -> bool {
     let path = config.upgrade_socket();
-    let listener = Listener { ..*listener };
     let sent = {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || listener.hand_over(&path)).await
+        let (path, listeners) = (path.clone(), listeners.to_vec());
+        tokio::task::spawn_blocking(move || listener::hand_over(&listeners, &path)).await
     };
     match sent.unwrap_or_else(|error| Err(io::Error::other(error))) {
         Ok(()) => {

@@ -1,27 +1,47 @@
-//! What each new connection meets: the cap, then the guard, then pingora.
+//! What each new connection meets: the cap, TLS where it is spoken, then the guard of its protocol, then pingora.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use filters::fault::ErrorBody;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp as _, ServerApp};
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
+use tracing::debug;
 
+use super::h2;
 use crate::access_log::{AccessLog, AccessRecord};
 use crate::clock;
 use crate::edge::refusal::Refusal;
-use crate::edge::{EdgeLimits, Guard, RefusalSink};
+use crate::edge::{Connection, EdgeLimits, Guard, RefusalSink, address_of};
 use crate::metrics::{self, Held, Metrics, Outcome};
 use crate::proxy::Proxy;
+use crate::tls::Terminator;
 use crate::trace::RequestId;
 
-/// The application behind every listener.
+/// The application behind one listener.
 pub(super) struct Front {
+    pub(super) hall: Arc<Hall>,
+    pub(super) entrance: Entrance,
+}
+
+/// What is spoken on a listener.
+pub(super) enum Entrance {
+    /// HTTP/1.1.
+    Plain,
+    /// TLS, and in it what the client chooses.
+    Tls(Arc<Terminator>),
+    /// HTTP/2 without TLS, by those who know.
+    H2c,
+}
+
+/// What all listeners share.
+pub(super) struct Hall {
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) limits: EdgeLimits,
@@ -31,6 +51,10 @@ pub(super) struct Front {
     pub(super) linger: watch::Receiver<Duration>,
     /// How long a connection is kept between two requests.
     pub(super) keep_alive: Duration,
+    /// Requests after which a connection of HTTP/2 is closed.
+    pub(super) requests: u32,
+    /// The most requests at a time on a connection of HTTP/2.
+    pub(super) streams: u32,
     /// Tells idle connections to end.
     pub(super) end_idle: watch::Sender<bool>,
 }
@@ -38,12 +62,60 @@ pub(super) struct Front {
 #[async_trait]
 impl ServerApp for Front {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let _open = Held::new(&self.metrics.connections);
-        let mut guard = Box::new(Guard::new(stream, self.limits, Arc::clone(&self.sink)));
-        if usize::try_from(self.metrics.connections.get()).is_ok_and(|open| open > self.max_connections) {
-            guard.turn_away(Refusal::TooManyConnections).await;
-            return None;
+        let hall = &self.hall;
+        let _open = Held::new(&hall.metrics.connections);
+        let is_one_too_many =
+            usize::try_from(hall.metrics.connections.get()).is_ok_and(|open| open > hall.max_connections);
+        match &self.entrance {
+            Entrance::Plain if is_one_too_many => hall.turn_away(stream).await,
+            // To tell why would cost more than the connection that is not there for it.
+            _ if is_one_too_many => hall.metrics.refused(metrics::Refusal::TooManyConnections),
+            Entrance::Plain => hall.serve_http1(stream, Arc::default(), shutdown).await,
+            Entrance::H2c => Box::pin(h2::serve(hall, stream, Arc::default(), shutdown)).await,
+            Entrance::Tls(terminator) => Box::pin(self.serve_tls(terminator, stream, shutdown)).await,
         }
+        None
+    }
+
+    /// Called when the listeners are closed: idle connections end, at once or when they have had time to be told.
+    async fn cleanup(&self) {
+        let hall = &self.hall;
+        let linger = *hall.linger.borrow();
+        let until = tokio::time::Instant::now() + linger;
+        while hall.metrics.connections.get() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        hall.end_idle.send_replace(true);
+        hall.proxy.http_cleanup().await;
+    }
+}
+
+impl Front {
+    async fn serve_tls(&self, terminator: &Terminator, stream: Stream, shutdown: &ShutdownWatch) {
+        let client = address_of(&stream);
+        match terminator.accept(stream).await {
+            Ok((stream, connection)) if stream.selected_alpn_proto() == Some(ALPN::H2) => {
+                h2::serve(&self.hall, stream, Arc::new(connection), shutdown).await;
+            }
+            Ok((stream, connection)) => self.hall.serve_http1(stream, Arc::new(connection), shutdown).await,
+            Err(failure) => {
+                if !failure.is_absence() {
+                    self.hall.metrics.refused(metrics::Refusal::Handshake);
+                }
+                debug!(?client, %failure, "a client got no TLS connection");
+            }
+        }
+    }
+}
+
+impl Hall {
+    async fn turn_away(&self, stream: Stream) {
+        let guard = Guard::new(stream, Arc::default(), self.limits, Arc::clone(&self.sink));
+        guard.turn_away(Refusal::TooManyConnections).await;
+    }
+
+    async fn serve_http1(&self, stream: Stream, connection: Arc<Connection>, shutdown: &ShutdownWatch) {
+        let mut guard = Box::new(Guard::new(stream, connection, self.limits, Arc::clone(&self.sink)));
         let mut idle_ends = self.end_idle.subscribe();
         let mut settings = None;
         // pingora's own loop makes all that a request needs, some 20 KB, before it waits for one.
@@ -56,27 +128,18 @@ impl ServerApp for Front {
                 Some(settings) => HttpPersistentSettings::apply_to_session(settings, &mut session),
                 None => self.first(&mut session, *shutdown.borrow()),
             }
-            let reusable = self.proxy.process_new_http(session, shutdown).await?;
+            let Some(reusable) = self.proxy.process_new_http(session, shutdown).await else {
+                return;
+            };
             let (stream, kept) = reusable.consume();
-            guard = stream.into_any().downcast().ok()?;
+            let Ok(same) = stream.into_any().downcast() else {
+                return;
+            };
+            guard = same;
             settings = kept;
         }
-        None
     }
 
-    /// Called when the listeners are closed: idle connections end, at once or when they have had time to be told.
-    async fn cleanup(&self) {
-        let linger = *self.linger.borrow();
-        let until = tokio::time::Instant::now() + linger;
-        while self.metrics.connections.get() > 0 && tokio::time::Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        self.end_idle.send_replace(true);
-        self.proxy.http_cleanup().await;
-    }
-}
-
-impl Front {
     async fn request_begins(&self, guard: &mut Guard, idle_ends: &mut watch::Receiver<bool>, again: bool) -> bool {
         let idle = if again { self.keep_alive } else { FIRST_REQUEST };
         tokio::select! {
@@ -96,7 +159,7 @@ impl Front {
 }
 
 /// How long a new connection may take to begin its first request.
-const FIRST_REQUEST: Duration = Duration::from_secs(60);
+pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(60);
 
 /// Reports requests that never reach a route.
 pub(super) struct Reports {
@@ -105,20 +168,16 @@ pub(super) struct Reports {
 }
 
 impl RefusalSink for Reports {
-    fn refused(&self, refusal: Refusal, connection: &Stream) -> (String, String) {
+    fn refused(&self, refusal: Refusal, client: Option<IpAddr>) -> (String, String) {
         let at = SystemTime::now();
         let id = RequestId::made(at);
         self.metrics.refused(reason(refusal));
         self.metrics.finished(Outcome::Refused);
         let text = refusal.to_string();
-        let peer = connection.get_socket_digest();
-        let peer = peer
-            .as_ref()
-            .and_then(|digest| digest.peer_addr()?.as_inet().map(|address| address.ip()));
         self.access_log.write(&AccessRecord {
             at,
             request_id: id.as_str(),
-            client: peer.map(|peer| peer.to_canonical()),
+            client,
             status: Some(refusal.status()),
             code: Some(refusal.code()),
             fault_reason: Some(&text),
