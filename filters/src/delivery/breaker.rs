@@ -10,7 +10,7 @@ use crate::delivery::Health;
 use crate::model::Problem;
 use crate::model::outbound::handling::OnConsecutive;
 use crate::model::problem::join;
-use window::Window;
+pub(crate) use window::Window;
 
 /// Checked settings of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

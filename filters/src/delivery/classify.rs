@@ -304,7 +304,7 @@ fn failure(category: ErrorCategory) -> (Meaning, Health) {
 
 /// `Retry-After` as seconds or as a date (RFC 9110 section 10.2.3). What cannot be read counts as absent, and so does a
 /// repeated header.
-fn retry_after_ms(headers: &HeaderMap, now_ms: i64) -> Option<i64> {
+pub fn retry_after_ms(headers: &HeaderMap, now_ms: i64) -> Option<i64> {
     let mut values = headers.get_all(header::RETRY_AFTER).iter();
     let text = values.next()?.to_str().ok()?.trim();
     if values.next().is_some() {
@@ -335,13 +335,15 @@ fn control(headers: &HeaderMap) -> Option<ReplyControl> {
     said.max_by_key(|control| *control == ReplyControl::Disable)
 }
 
-enum Statuses {
+/// What an operator names with one text.
+pub(crate) enum Statuses {
     One(u16),
     /// By the first digit, less one.
     Class(usize),
 }
 
-fn read_status(text: &str) -> Result<Statuses, String> {
+/// Reads `404` or `5xx`; an error says what is wrong with the text.
+pub(crate) fn read_status(text: &str) -> Result<Statuses, String> {
     let wrong =
         || format!("`{text}` is neither a status such as `404` nor a class such as `5xx`; both begin with 2 to 5");
     let (&first, rest) = text.as_bytes().split_first().ok_or_else(wrong)?;

@@ -13,23 +13,27 @@ use pingora::{Error, ErrorSource, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::call::{Call, Identity, Route};
+use super::{Proxy, again};
 use super::fault::{Fault, StreamFailure};
 use super::forward::{self, Seen};
-use super::respond;
+use super::{respond, web};
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 
 /// Where pingora is to connect: an address that was resolved and checked, and nothing else.
-pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
+pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) -> Result<Box<HttpPeer>, Fault> {
+    // Boxed, as the rare cases must not make the future of every request larger.
+    if let Some(next) = call.next.take() {
+        Box::pin(again::take_up(session, call, next)).await?;
+    }
+    let address = match call.aim()?.target.upstream.known_address() {
+        Some(address) => address,
+        None => Box::pin(resolved(proxy, session, call)).await?,
+    };
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the streaming path".to_owned()));
     };
     let upstream = &route.aim()?.target.upstream;
     let timeouts = call.timeouts();
-    let address = match upstream.known_address() {
-        Some(address) => address,
-        // Boxed, as the rare case must not make the future of every request larger.
-        None => Box::pin(resolved(upstream, Duration::from_millis(timeouts.connect_ms))).await?,
-    };
     let target = upstream.target();
     let tls = target.scheme() == Scheme::Https;
     let mut peer = HttpPeer::new(
@@ -43,7 +47,12 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     let left = call.time_left_at(now);
     if let Some(guard) = &call.guard {
         // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.
-        guard.answer_within(Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(left));
+        let patience = match &route.runtime.resilience {
+            None => Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(left),
+            // It runs from the first attempt on, and there may be several.
+            Some(_) => left,
+        };
+        guard.answer_within(patience);
     }
     limit(&mut peer, timeouts, left, endless);
     call.upstream.address = Some(address);
@@ -52,10 +61,23 @@ pub(super) async fn peer(session: &Session, call: &mut Call) -> Result<Box<HttpP
     Ok(Box::new(peer))
 }
 
-async fn resolved(upstream: &Arc<egress::Upstream>, limit: Duration) -> Result<SocketAddr, Fault> {
-    match tokio::time::timeout(limit, upstream.address()).await {
-        Ok(address) => address.map_err(|error| Fault::Egress(error.into())),
-        Err(_) => Err(Fault::Stream(StreamFailure::ConnectTimeout)),
+/// Waits for the name of the target to be resolved. If it cannot be, another target may be tried.
+async fn resolved(proxy: &Proxy, session: &mut Session, call: &mut Call) -> Result<SocketAddr, Fault> {
+    loop {
+        let upstream = Arc::clone(&call.aim()?.target.upstream);
+        let limit = Duration::from_millis(call.timeouts().connect_ms).min(call.time_left());
+        let fault = match tokio::time::timeout(limit, upstream.address()).await {
+            Ok(Ok(address)) => return Ok(address),
+            Ok(Err(error)) => Fault::Egress(error.into()),
+            Err(_) => Fault::Stream(StreamFailure::ConnectTimeout),
+        };
+        call.upstream.attempts += 1;
+        if !again::on_fault(proxy, session, call, &fault) {
+            return Err(fault);
+        }
+        if let Some(next) = call.next.take() {
+            again::take_up(session, call, next).await?;
+        }
     }
 }
 
@@ -120,7 +142,7 @@ pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identi
         .reserve(MOST_ADDED + route.integration.outgoing.headers.len());
     parts.headers.remove(header::EXPECT);
     let authority = aim.target.upstream.target().authority();
-    forward::to_partner(&mut parts.headers, &route.integration, authority, identity, seen);
+    forward::to_partner(&mut parts.headers, route, authority, identity, seen);
     *head = RequestHeader::from(parts);
     Ok(())
 }
@@ -146,6 +168,8 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     parts.headers.reserve(MOST_ADDED);
     respond::stamp(&mut parts.headers, call.identity.as_ref());
     add_limits(&mut parts.headers, call);
+    web::edit_answer(&mut parts.headers, call);
+    web::tell_browser(&mut parts.headers, call);
     *head = ResponseHeader::from(parts);
     let kept = head.set_reason_phrase(phrase.as_deref());
     kept.map_err(|error| Fault::Internal(error.to_string()))

@@ -4,7 +4,7 @@ use crate::delivery::Health;
 
 /// Counts over a sliding window. It forgets a tenth of its length at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     slice_ms: i64,
     slices: [Counted; SLICES],
     /// Number of the newest slice since the epoch.
@@ -13,15 +13,15 @@ pub(super) struct Window {
 
 /// How many there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     /// Attempts.
-    pub(super) all: u32,
+    pub(crate) all: u32,
     /// Those that failed.
-    pub(super) bad: u32,
+    pub(crate) bad: u32,
 }
 
 impl Window {
-    pub(super) fn new(length_ms: i64) -> Self {
+    pub(crate) fn new(length_ms: i64) -> Self {
         Self {
             slice_ms: (length_ms / SLICES as i64).max(1),
             slices: [Counted::default(); SLICES],
@@ -29,7 +29,7 @@ impl Window {
         }
     }
 
-    pub(super) fn add(&mut self, now_ms: i64, health: Health) {
+    pub(crate) fn add(&mut self, now_ms: i64, health: Health) {
         let slice = self.slice(now_ms);
         let counted = &mut self.slices[slice.rem_euclid(SLICES as i64) as usize];
         counted.all = counted.all.saturating_add(1);
@@ -38,7 +38,7 @@ impl Window {
         }
     }
 
-    pub(super) fn count(&mut self, now_ms: i64) -> Counted {
+    pub(crate) fn count(&mut self, now_ms: i64) -> Counted {
         self.slice(now_ms);
         self.slices.iter().fold(Counted::default(), |sum, slice| Counted {
             all: sum.all.saturating_add(slice.all),
@@ -46,7 +46,7 @@ impl Window {
         })
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.slices = [Counted::default(); SLICES];
     }
 
