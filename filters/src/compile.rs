@@ -1,17 +1,28 @@
 //! Snapshot in, plan or problems out. The only compiler: control plane, gateway and command line all call it.
 
+mod consumer;
+pub(crate) mod cors;
 mod credentials;
+pub(crate) mod edits;
+pub(crate) mod error_page;
 mod event_type;
 mod events;
+mod idempotency;
 mod integration;
+mod limits;
 mod organization;
 mod outbound;
 mod owned;
 mod partner;
 mod producer;
+mod protocol;
+mod redaction;
+mod resilience;
 mod roster;
 mod transformation;
 mod unit;
+pub(crate) mod validation;
+mod web;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +31,7 @@ use crate::address::EgressPolicy;
 use crate::model::limits::RateLimit;
 use crate::model::{Entry, InboundIntegration, Organization, Problem, Snapshot};
 use crate::plan::Plan;
+use crate::plan::limits::LimitPlan;
 use crate::route::RouteTable;
 use roster::Roster;
 
@@ -52,6 +64,8 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
     }
     let routes = RouteTable::changed(previous.map(|plan| &plan.routes), &roster.edits, &mut problems);
     let events = events::compile(snapshot, previous, &mut problems);
+    let consumers = consumer::compile(snapshot, previous.map(|plan| &plan.consumers), &mut problems);
+    let consumer_limits = consumer_limits(snapshot, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -63,8 +77,33 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
         integrations: roster.integrations,
         routes,
         events,
+        consumers,
         organizations: snapshot.organizations.clone(),
+        organization_limits: organization_limits(snapshot),
+        consumer_limits,
     })
+}
+
+fn consumer_limits(snapshot: &Snapshot, problems: &mut Vec<Problem>) -> BTreeMap<Arc<str>, LimitPlan> {
+    let mut limited = BTreeMap::new();
+    for (id, entry) in &snapshot.consumers {
+        if let Some(limit) = entry.value.rate_limit {
+            limits::check(&limit, &format!("consumers[{:?}].rateLimit", &**id), problems);
+            let organization = snapshot.organizations.get(&entry.value.org_id);
+            let plan = limits::planned(limit, organization.map(|entry| &*entry.value));
+            limited.insert(Arc::clone(id), plan);
+        }
+    }
+    limited
+}
+
+fn organization_limits(snapshot: &Snapshot) -> BTreeMap<u64, LimitPlan> {
+    let organizations = snapshot.organizations.iter();
+    let limited = organizations.filter_map(|(id, entry)| {
+        let limit = entry.value.rate_limit?;
+        Some((*id, limits::planned(limit, Some(&entry.value))))
+    });
+    limited.collect()
 }
 
 /// Compiles one integration by itself: what is wrong with it whatever else there is.

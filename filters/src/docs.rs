@@ -11,14 +11,16 @@ use crate::model::auth::{self, InboundAuth};
 use crate::model::client_networks::ClientNetworks;
 use crate::model::command::{Command, CommandResult};
 use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
-use crate::model::limits::{BodyLimits, RateLimit, RateLimits, Timeouts};
-use crate::model::mapping::{Condition, FieldMapping, Transformer};
+use crate::model::idempotency::Idempotency;
+use crate::model::limits::{BodyLimits, Limit, RateLimits, Timeouts};
+use crate::model::mapping::{FieldMapping, Transformer};
 use crate::model::outbound::signing::{HmacSigning, Signing, SigningSecrets};
 use crate::model::outbound::{
     Action, Breaker, DeadLetterRetry, DeliveryLimits, Enrichment, Filter, Ordering, Retry, ScheduleConfig, StatusRule,
 };
 use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
+use crate::model::validation::Validation;
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{
     Certificate, Consumer, EventHead, EventType, ExecutionRecord, InboundIntegration, Lookup, OrgUnit, Organization,
@@ -29,7 +31,7 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 47] = [
+const KINDS: [&str; 49] = [
     "integration",
     "outbound",
     "filter",
@@ -65,8 +67,10 @@ const KINDS: [&str; 47] = [
     "mapping",
     "transformer",
     "condition",
+    "validation",
     "rateLimits",
-    "rateLimit",
+    "limit",
+    "idempotency",
     "timeouts",
     "bodyLimits",
     "organization",
@@ -201,9 +205,11 @@ impl Block {
             "targetHosts" => same::<TargetHosts>(&value),
             "mapping" => same::<FieldMapping>(&value),
             "transformer" => same::<Transformer>(&value),
-            "condition" => same::<Condition>(&value),
+            "condition" => same::<Filter>(&value),
+            "validation" => same::<Validation>(&value),
             "rateLimits" => same::<RateLimits>(&value),
-            "rateLimit" => same::<RateLimit>(&value),
+            "limit" => same::<Limit>(&value),
+            "idempotency" => same::<Idempotency>(&value),
             "timeouts" => same::<Timeouts>(&value),
             "bodyLimits" => same::<BodyLimits>(&value),
             "organization" => same::<Organization>(&value),

@@ -7,13 +7,21 @@
 pub mod address;
 pub mod auth;
 pub mod compile;
+pub mod cors;
+pub(crate) mod condition;
 pub mod delivery;
+pub mod edits;
+pub mod error_page;
 pub mod event;
 pub mod fault;
+pub mod format;
+pub mod lookup;
 pub mod model;
 pub mod outgoing;
 pub mod path;
 pub mod plan;
+pub mod redaction;
+pub mod resilience;
 pub mod rewrite;
 pub mod route;
 pub mod schema;
@@ -21,6 +29,8 @@ pub mod script;
 pub mod subscription;
 pub mod target;
 pub mod transform;
+pub mod validation;
+pub mod variable;
 
 pub use compile::{check_integration, compile};
 

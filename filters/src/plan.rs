@@ -1,25 +1,33 @@
 //! The compiled configuration: immutable, shared, and complete, so that a request only looks things up.
 
 pub mod events;
+pub mod idempotency;
+pub mod limits;
+pub mod resilience;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
+use crate::auth::consumers::Consumers;
 use crate::auth::networks::ClientNetworks;
 use crate::model::limits::{BodyLimits, Timeouts};
+use crate::model::protocol::OnPlain;
 use crate::model::record::RecordPolicy;
-use crate::model::{Entry, InboundIntegration, Organization, Security};
+use crate::model::{Entry, InboundIntegration, Organization, RecordContent, Security};
 use crate::outgoing::SignIn;
+use crate::redaction::Redactor;
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, RouteTable};
 use crate::script::Script;
 use crate::target::TargetUrl;
 use crate::transform::Mapping;
+use crate::validation::Validator;
 pub use events::EventPlan;
 
 /// A compiled snapshot. Parts that a new version leaves unchanged are the same `Arc`s as in the plan before.
@@ -37,11 +45,13 @@ pub struct Plan {
     pub routes: RouteTable,
     /// Producers, event types and subscriptions.
     pub events: EventPlan,
+    pub(crate) consumers: Arc<ConsumerPlan>,
     pub(crate) organizations: BTreeMap<u64, Entry<Organization>>,
+    pub(crate) organization_limits: BTreeMap<u64, limits::LimitPlan>,
+    pub(crate) consumer_limits: BTreeMap<Arc<str>, limits::LimitPlan>,
     pub(crate) slots: AHashMap<Arc<str>, usize>,
 }
 
-    pub(crate) organization_limits: BTreeMap<u64, limits::LimitPlan>,
 /// A compiled inbound integration.
 #[derive(Debug)]
 pub struct Integration {
@@ -66,26 +76,54 @@ pub struct Integration {
     pub rewrite: Rewrite,
     /// Which addresses may be connected to.
     pub egress: EgressPolicy,
-    /// How clients show who they are.
-    pub inbound: InboundCheck,
-    /// Header that carries the client's credential, if it is to be kept from the partner.
     /// Where clients may call from; from anywhere if `None`.
     pub client_networks: Option<ClientNetworks>,
-    pub strip_header: Option<HeaderName>,
-    /// Query parameter that carries the client's credential, if it is to be kept from the partner.
-    pub strip_query: Option<String>,
+    /// How clients show who they are.
+    pub inbound: InboundCheck,
+    /// Headers that carry the client's credential, if they are to be kept from the partner.
+    pub strip_headers: Vec<HeaderName>,
+    /// Query parameters that carry the client's credential, if they are to be kept from the partner.
+    pub strip_query: Vec<String>,
     /// What signs the gateway in to the partner.
     pub outgoing: SignIn,
+    /// What requests and answers must look like; `None` where anything goes.
+    pub validator: Option<Box<Validator>>,
+    /// What is done for browsers and caches, and to header fields; `None` where nothing is.
+    pub web: Option<Box<web::Web>>,
     /// How requests are carried.
     pub mode: Mode,
     /// What may be used up.
     pub limits: limits::Limits,
+    /// What is done about the idempotency keys of clients.
+    pub idempotency: Option<idempotency::IdempotencyPlan>,
+    /// The protocols on both sides.
+    pub protocols: Protocols,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Sizes of bodies.
     pub body_limits: BodyLimits,
     /// Of which calls records are made.
     pub records: RecordPolicy,
+    /// What records hold besides figures; `None` where that is nothing.
+    pub record_rules: Option<Box<RecordRules>>,
+    /// What is done about a partner that fails; `None` where nothing is set.
+    pub resilience: Option<Box<resilience::Resilience>>,
+}
+
+/// The consumers of all organizations.
+#[derive(Debug, Default)]
+pub(crate) struct ConsumerPlan {
+    pub(crate) entries: BTreeMap<Arc<str>, Entry<crate::model::Consumer>>,
+    pub(crate) by_organization: AHashMap<u64, Consumers>,
+}
+
+/// What the records of calls hold besides figures.
+#[derive(Debug)]
+pub struct RecordRules {
+    /// Which parts of a call.
+    pub content: RecordContent,
+    /// What is masked in them.
+    pub redactor: Redactor,
 }
 
 /// One place that requests go to.
@@ -93,18 +131,29 @@ pub struct Integration {
 pub struct Target {
     /// Its address.
     pub url: TargetUrl,
+    /// Its share, relative to the other targets.
+    pub weight: u32,
     /// Share of the requests, up to and including this target.
     up_to: u64,
+}
+
+/// The protocols that are spoken with clients and the partner.
+#[derive(Debug)]
+pub struct Protocols {
+    /// What a request without TLS gets.
+    pub on_plain: OnPlain,
+    /// `Strict-Transport-Security` of answers over TLS.
+    pub hsts: Option<HeaderValue>,
+    /// True to speak HTTP/2 with the partner.
+    pub http2: bool,
 }
 
 /// How the requests of an integration are carried.
 #[derive(Debug)]
 pub enum Mode {
-    /// Its share, relative to the other targets.
-    pub weight: u32,
     /// Untouched, as they come.
     Stream,
-    /// Read, transformed, sent.
+    /// Read, checked, transformed, sent.
     Exchange {
         /// Change of the request body.
         request: Option<Transform>,
@@ -128,9 +177,24 @@ impl Plan {
         self.organizations.get(&org_id).map(|entry| &entry.value)
     }
 
+    /// The consumers of the organization `org_id`, if it has any.
+    pub fn consumers(&self, org_id: u64) -> Option<&Consumers> {
+        self.consumers.by_organization.get(&org_id)
+    }
+
     /// All organizations, by number.
     pub fn organizations(&self) -> impl Iterator<Item = &Arc<Organization>> {
         self.organizations.values().map(|entry| &entry.value)
+    }
+
+    /// The limits of whole organizations, by number.
+    pub fn organization_limits(&self) -> &BTreeMap<u64, limits::LimitPlan> {
+        &self.organization_limits
+    }
+
+    /// The limits of consumers, by identifier.
+    pub fn consumer_limits(&self) -> &BTreeMap<Arc<str>, limits::LimitPlan> {
+        &self.consumer_limits
     }
 
     /// All integrations, in the order of their slots.
@@ -140,11 +204,6 @@ impl Plan {
 
     /// The integration `id`.
     pub fn integration(&self, id: &str) -> Option<&Arc<Integration>> {
-    /// The limits of whole organizations, by number.
-    pub fn organization_limits(&self) -> &BTreeMap<u64, limits::LimitPlan> {
-        &self.organization_limits
-    }
-
         self.integrations.get(*self.slots.get(id)?)?.as_ref()
     }
 }

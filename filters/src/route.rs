@@ -19,7 +19,7 @@ use crate::model::Problem;
 use crate::model::route::HttpMethod;
 use crate::plan::Integration;
 pub(crate) use pattern::PathPattern;
-use tree::Tree;
+pub(crate) use tree::Tree;
 
 /// The routes of a plan.
 #[derive(Debug, Default)]
@@ -288,6 +288,14 @@ impl MethodSet {
         Self(set | head)
     }
 
+    /// The set of these methods and no other. None means all.
+    pub(crate) fn exactly(methods: &[HttpMethod]) -> Self {
+        if methods.is_empty() {
+            return Self::ALL;
+        }
+        Self(methods.iter().fold(0, |set, method| set | bit(*method)))
+    }
+
     /// True if `method` is in the set.
     pub fn contains(self, method: &Method) -> bool {
         self == Self::ALL
@@ -306,11 +314,11 @@ impl MethodSet {
         names.join(", ")
     }
 
-    fn overlaps(self, other: Self) -> bool {
+    pub(crate) fn overlaps(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    fn union(self, other: Self) -> Self {
+    pub(crate) fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }

@@ -1,8 +1,8 @@
-//! JSON Schema (2020-12) of the payloads of an event type, compiled once.
+//! JSON Schema (2020-12) of payloads, bodies and parameters, compiled once.
 //!
 //! Nothing is fetched: a `$ref` leads into the same document. Patterns run on an engine whose time grows with the text and
 //! not faster, and a schema that would cost too much is refused. `format` describes and refuses nothing, as 2020-12 has it
-//! by default.
+//! by default, unless that is asked for.
 
 mod shape;
 
@@ -36,6 +36,11 @@ impl fmt::Debug for Schema {
 impl Schema {
     /// Compiles the schema at `path` of its document, adding its problems.
     pub fn compile(schema: &Value, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        Self::compile_with(schema, path, false, problems)
+    }
+
+    /// The same; with `formats`, values must have the `format` of their schema.
+    pub fn compile_with(schema: &Value, path: &str, formats: bool, problems: &mut Vec<Problem>) -> Option<Self> {
         let before = problems.len();
         if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
             problems.push(Problem::new(path, "must be an object, or true or false"));
@@ -58,6 +63,7 @@ impl Schema {
         let built = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .offline()
+            .should_validate_formats(formats)
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
             .build(schema);
         match built {
@@ -70,27 +76,52 @@ impl Schema {
         }
     }
 
+    /// True if `value` fits.
+    pub fn is_valid(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
+    }
+
     /// What is wrong with `payload`, which stands at `path` of its document and is `bytes` long as text: at most
     /// [`MOST_VIOLATIONS`]; of a large payload the first. The messages name fields and limits, and show nothing of the values.
     pub fn check(&self, payload: &Value, bytes: usize, path: &str) -> Vec<Problem> {
-        if self.validator.is_valid(payload) {
+        self.violations(payload, bytes, MOST_VIOLATIONS, |place| match place {
+            Some(place) => below(path, place),
+            None => path.to_owned(),
+        })
+    }
+
+    /// The same with at most `most` violations, and with JSON pointers that begin with `pointer`: `/body/items/0/code`.
+    pub fn check_at(&self, value: &Value, bytes: usize, pointer: &str, most: usize) -> Vec<Problem> {
+        self.violations(value, bytes, most, |place| match place {
+            Some(place) => format!("{pointer}{}", place.as_str()),
+            None => pointer.to_owned(),
+        })
+    }
+
+    fn violations(
+        &self,
+        value: &Value,
+        bytes: usize,
+        most: usize,
+        at: impl Fn(Option<&Location>) -> String,
+    ) -> Vec<Problem> {
+        if self.validator.is_valid(value) {
             return Vec::new();
         }
         let told =
-            |error: ValidationError<'_>| Problem::new(below(path, error.instance_path()), error.masked().to_string());
+            |error: ValidationError<'_>| Problem::new(at(Some(error.instance_path())), error.masked().to_string());
         // The verdict remembers what it has seen, and finding the places does not: there the work may double with each level.
         if self.shape.is_tangled {
             let message =
                 "does not fit the schema; where cannot be told, as the schema refers to itself several times over";
-            return vec![Problem::new(path, message)];
+            return vec![Problem::new(at(None), message)];
         }
         // All violations are found before the first is told.
         let cost = self.shape.weight.saturating_mul(bytes as u64);
         if cost > MOST_WORK {
-            return self.validator.validate(payload).err().map(told).into_iter().collect();
+            return self.validator.validate(value).err().map(told).into_iter().collect();
         }
-        let violations = self.validator.iter_errors(payload).take(MOST_VIOLATIONS);
-        violations.map(told).collect()
+        self.validator.iter_errors(value).take(most).map(told).collect()
     }
 }
 

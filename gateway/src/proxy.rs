@@ -9,9 +9,13 @@ mod events;
 mod exchange;
 mod fault;
 mod forward;
+mod grpc;
 mod record;
 mod respond;
+mod secure;
+mod signed;
 mod stream;
+mod web;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -88,6 +92,7 @@ impl ProxyHttp for Proxy {
         }
         call.guard = guard_of(session);
         call.is_secure = self.is_secure(session, call);
+        call.client_certificate = call.guard.as_ref().and_then(|guard| guard.connection().certificate.clone());
         call.identity = Some(Identity::of(&session.req_header().headers, SystemTime::now()));
         Ok(())
     }
@@ -149,7 +154,7 @@ impl ProxyHttp for Proxy {
         // A second try sends the body again.
         call.request_bytes = 0;
         let seen = self.seen(session, call);
-        if let Err(fault) = stream::request(head, route, identity, &seen) {
+        if let Err(fault) = stream::request(head, route, identity, &seen, call.is_grpc) {
             return Err(self.stop(session, call, fault));
         }
         behind_the_others(session).await;
@@ -180,6 +185,13 @@ impl ProxyHttp for Proxy {
         head: &mut ResponseHeader,
         call: &mut Self::CTX,
     ) -> pingora::Result<()> {
+        if call.signed_in.is_some() {
+            match Box::pin(signed::is_refused(session, call, head.status)).await {
+                Ok(false) => {}
+                Ok(true) => return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16()))),
+                Err(fault) => return Err(self.stop(session, call, fault)),
+            }
+        }
         if again::on_answer(self, session, call, head.status, &head.headers) {
             return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16())));
         }
@@ -250,12 +262,19 @@ impl Proxy {
         let peer = peer_of(session);
         call.client = self.client(session, peer);
         call.ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
+        if let Some(method) = web::preflight_method(session.req_header())
+            && admit::is_preflight(&live, session.req_header(), &method, call)
+        {
+            Box::pin(web::preflight(session, call)).await?;
+            return Ok(true);
+        }
         let Some(route) = admit::admit(&live, session.req_header(), call).await? else {
             Box::pin(events::run(self, &live, session, call)).await?;
             return Ok(true);
         };
         let total = Duration::from_millis(route.integration.timeouts.total_ms);
-        if let Some(guard) = &call.guard {
+        call.is_grpc = grpc::is_call(session.req_header());
+        if let Some(guard) = call.guard.as_ref().filter(|_| !call.is_grpc) {
             guard.client_within(total);
         }
         let exchange = matches!(route.integration.mode, Mode::Exchange { .. });

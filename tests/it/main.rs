@@ -22,6 +22,7 @@ mod ingest;
 mod lifecycle;
 mod limits;
 mod mongo;
+mod oauth2;
 mod observability;
 mod push_stream;
 mod records;

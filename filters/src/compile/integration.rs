@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use super::partner::{self, TargetRules};
 use super::transformation::{Names, Transformation};
-use super::{check_identifier, check_limit, check_title, credentials, organization};
+use super::{check_identifier, check_title, credentials, idempotency, limits, organization, protocol, redaction, resilience, validation, web};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
 use crate::auth::networks::ClientNetworks;
 use crate::model::auth::InboundAuth;
 use crate::model::route::{PathMatch, PathRewrite};
 use crate::model::{Entry, InboundAuthType, InboundIntegration, Organization, Problem, Security};
+use crate::outgoing::Owner;
 use crate::plan::{Integration, Mode, Target};
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, Rank, host, http_method};
+use crate::validation::Validator;
 
 /// The most hosts, paths or targets of one integration.
 const MOST_RULES: usize = 100;
@@ -59,14 +61,24 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
     let hosts = hosts(source, problems);
     organization::check_hosts(place.organization, &hosts, problems);
     let paths = paths(source, problems);
-    let rewrite = rewrite(source, &paths, problems);
-    let inbound = inbound(source, problems);
+    let shared = shared_parameters(&paths);
+    let rewrite = rewrite(source, &paths, &shared, problems);
+    let (validator, web) = (validation::of(source, &shared, problems), web::compile(source, &shared, problems));
+    let owner = Owner {
+        org_id: source.org_id,
+        egress: &place.egress,
+        security: &place.security,
+    };
+    let inbound = inbound(source, &owner, problems);
     let outgoing = partner::sign_in(
         source.outgoing_auth_type,
         source.outgoing_auth_config.as_ref(),
+        &owner,
         problems,
     );
     let targets = targets(source, &place, problems);
+    let mode = mode(source, validator.as_deref(), &inbound, problems);
+    let protocols = protocol::compile(source, mode.as_ref(), problems);
     let limits = limits::compile(source.rate_limits.as_ref(), &inbound, place.organization, problems);
     Some(Integration {
         slot: place.slot,
@@ -79,24 +91,31 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         targets,
         rewrite,
         egress: place.egress,
-        strip_header: inbound.header().filter(|_| !source.forward_credentials).cloned(),
-        strip_query: inbound
-            .query_parameter()
-            .filter(|_| !source.forward_credentials)
-            .map(str::to_owned),
-        inbound,
-        outgoing,
-        mode: mode(source, problems)?,
-        limit: limits[0],
-        limit_per_key: limits[1],
-        limit_per_client_ip: limits[2],
-        timeouts: source.timeouts,
-        body_limits: source.body_limits,
         client_networks: source
             .client_networks
             .as_ref()
             .and_then(|lists| ClientNetworks::compile(lists, "clientNetworks", problems)),
+        strip_headers: match source.forward_credentials {
+            true => Vec::new(),
+            false => inbound.headers().cloned().collect(),
+        },
+        strip_query: match source.forward_credentials {
+            true => Vec::new(),
+            false => inbound.query_parameters().map(str::to_owned).collect(),
+        },
+        outgoing,
+        mode: mode?,
+        inbound,
+        validator,
+        web,
+        limits,
+        idempotency: idempotency::compile(source.idempotency.as_ref(), problems),
+        protocols,
+        timeouts: source.timeouts,
+        body_limits: source.body_limits,
         records: source.records,
+        record_rules: redaction::content(source, place.organization, problems),
+        resilience: resilience::compile(source, problems),
         paths,
     })
 }
@@ -173,7 +192,21 @@ fn paths(source: &InboundIntegration, problems: &mut Vec<Problem>) -> Vec<PathPa
     paths
 }
 
-fn rewrite(source: &InboundIntegration, paths: &[PathPattern], problems: &mut Vec<Problem>) -> Rewrite {
+/// The parameters that every path has.
+fn shared_parameters(paths: &[PathPattern]) -> Vec<String> {
+    let Some((first, rest)) = paths.split_first() else {
+        return Vec::new();
+    };
+    let everywhere = |name: &&String| rest.iter().all(|pattern| pattern.parameters.contains(name));
+    first.parameters.iter().filter(everywhere).cloned().collect()
+}
+
+fn rewrite(
+    source: &InboundIntegration,
+    paths: &[PathPattern],
+    shared: &[String],
+    problems: &mut Vec<Problem>,
+) -> Rewrite {
     let Some(rewrite) = &source.path_rewrite else {
         let prefixes = !source.hosts.is_empty() && paths.iter().all(|pattern| pattern.rank == Rank::Prefix);
         return if prefixes { Rewrite::AppendRest } else { Rewrite::Target };
@@ -190,16 +223,7 @@ fn rewrite(source: &InboundIntegration, paths: &[PathPattern], problems: &mut Ve
             "appendRest needs every path to be a prefix",
         ));
     }
-    let shared: Vec<String> = match paths.split_first() {
-        Some((first, rest)) => first
-            .parameters
-            .iter()
-            .filter(|name| rest.iter().all(|pattern| pattern.parameters.contains(name)))
-            .cloned()
-            .collect(),
-        None => Vec::new(),
-    };
-    Rewrite::compile(rewrite, &shared).unwrap_or_else(|message| {
+    Rewrite::compile(rewrite, shared).unwrap_or_else(|message| {
         problems.push(Problem::new("pathRewrite.template", message));
         Rewrite::Target
     })
@@ -240,53 +264,23 @@ fn targets(source: &InboundIntegration, place: &Place<'_>, problems: &mut Vec<Pr
     Target::with_weights(parsed)
 }
 
-fn inbound(source: &InboundIntegration, problems: &mut Vec<Problem>) -> InboundCheck {
+fn inbound(source: &InboundIntegration, owner: &Owner<'_>, problems: &mut Vec<Problem>) -> InboundCheck {
     let config = source.inbound_auth_config.as_ref();
     if config.is_none() && source.inbound_auth_type != InboundAuthType::None {
         problems.push(Problem::new("inboundAuthConfig", "is needed by this inboundAuthType"));
     }
     match InboundAuth::read(source.inbound_auth_type, config, problems) {
-        Some(auth) => credentials::compile(&auth, problems),
-        None => InboundCheck::None,
+        Some(auth) => credentials::compile(&auth, owner, problems),
+        None => InboundCheck::default(),
     }
 }
 
-fn limits(source: &InboundIntegration, inbound: &InboundCheck, problems: &mut Vec<Problem>) -> [Option<RateLimit>; 3] {
-    let Some(limits) = &source.rate_limits else {
-        return [None; 3];
-    };
-    let whole = limits.max_requests.map(|max_requests| RateLimit {
-        max_requests,
-        window_seconds: limits.window_seconds.unwrap_or(60),
-    });
-    if whole.is_none() && limits.window_seconds.is_some() {
-        problems.push(Problem::new("rateLimits.windowSeconds", "needs `maxRequests`"));
-    }
-    if limits.per_key.is_some() && matches!(inbound, InboundCheck::None) {
-        problems.push(Problem::new(
-            "rateLimits.perKey",
-            "needs an inboundAuthType that tells clients apart",
-        ));
-    }
-    let named = [
-        ("", whole),
-        (".perKey", limits.per_key),
-        (".perClientIp", limits.per_client_ip),
-    ];
-    for (field, limit) in named
-        .iter()
-        .filter_map(|(field, limit)| limit.map(|limit| (field, limit)))
-    {
-        check_limit(&limit, &format!("rateLimits{field}"), problems);
-    }
-    if limits.enabled {
-        named.map(|(_, limit)| limit)
-    } else {
-        [None; 3]
-    }
-}
-
-fn mode(source: &InboundIntegration, problems: &mut Vec<Problem>) -> Option<Mode> {
+fn mode(
+    source: &InboundIntegration,
+    validator: Option<&Validator>,
+    inbound: &InboundCheck,
+    problems: &mut Vec<Problem>,
+) -> Option<Mode> {
     let request = Transformation {
         mode: source.request_transformation_mode,
         mappings: &source.request_field_mappings,
@@ -309,6 +303,9 @@ fn mode(source: &InboundIntegration, problems: &mut Vec<Problem>) -> Option<Mode
             script: "responseTransformScript",
         },
     };
+    let reads_bodies = validator.is_some_and(Validator::reads_bodies)
+        || inbound.reads_bodies()
+        || source.idempotency.as_ref().is_some_and(|keys| keys.enabled);
     match (request.compile(problems), response.compile(problems)) {
         (None, None) if !reads_bodies => Some(Mode::Stream),
         (request, response) => Some(Mode::Exchange { request, response }),

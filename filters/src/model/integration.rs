@@ -6,12 +6,23 @@ use serde_json::Value;
 
 use super::auth::InboundAuthType;
 use super::client_networks::ClientNetworks;
+use super::cors::Cors;
+use super::error_page::ErrorPage;
+use super::headers::HeaderEdits;
+use super::idempotency::Idempotency;
 use super::limits::{BodyLimits, RateLimits, Timeouts};
 use super::mapping::{FieldMapping, TransformationMode};
 use super::outgoing::OutgoingAuthType;
+use super::protocol::{HttpsRule, TargetProtocol};
 use super::record::RecordPolicy;
+use super::redaction::{RecordContent, Redaction};
+use super::outbound::Breaker;
+use super::resilience::{
+    AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fallback, HealthCheck, PassiveHealth,
+};
 use super::route::{HttpMethod, PathMatch, PathRewrite, Target, TargetHosts};
 use super::secret;
+use super::validation::Validation;
 
 /// Which way an integration works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +93,12 @@ pub struct InboundIntegration {
     /// Which hosts the targets may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_hosts: Option<TargetHosts>,
+    /// The protocol that is spoken with the partner.
+    #[serde(default, skip_serializing_if = "TargetProtocol::is_default")]
+    pub target_protocol: TargetProtocol,
+    /// What is demanded of requests that come without TLS; nothing if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<HttpsRule>,
 
     /// How clients show who they are.
     #[serde(default)]
@@ -92,11 +109,11 @@ pub struct InboundIntegration {
     /// True passes the client's own credential on to the partner; it is stripped otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward_credentials: bool,
-    /// How the gateway signs in to the partner.
-    #[serde(default)]
     /// Where clients may call from; from anywhere if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_networks: Option<ClientNetworks>,
+    /// How the gateway signs in to the partner.
+    #[serde(default)]
     pub outgoing_auth_type: OutgoingAuthType,
     /// Configuration of that kind; see [`super::outgoing::OutgoingAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,12 +138,52 @@ pub struct InboundIntegration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_transform_script: Option<String>,
 
+    /// What requests and answers must look like; anything goes if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+    /// Which pages of browsers may call; the partner says so itself if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// Header fields that are added, changed and taken out on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<HeaderEdits>,
+    /// Error answers in the integration's own words, up to 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub error_pages: Vec<ErrorPage>,
+
     /// Rate limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
+    /// What is done about the idempotency keys of clients; they are passed on if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
     /// Timeouts.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// When a call that failed is made again; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<CallRetry>,
+    /// When a target that fails is called no more for a while; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// How requests are spread over the targets; by their weights if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Balancing>,
+    /// When a target that fails is passed over while there are others; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passive_health: Option<PassiveHealth>,
+    /// Requests of the gateway's own that show whether a target works; none if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// What is a target beside the addresses named here; nothing if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+    /// A limit of the requests under way at each target, learnt from how long answers take; none if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive_concurrency: Option<AdaptiveConcurrency>,
+    /// What a client gets where there is no answer; an error if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
     /// Sizes of bodies.
     #[serde(default)]
     pub body_limits: BodyLimits,
@@ -136,6 +193,12 @@ pub struct InboundIntegration {
     /// Of which calls the control plane gets records.
     #[serde(default)]
     pub records: RecordPolicy,
+    /// What of a call its record holds besides figures; nothing if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_content: Option<RecordContent>,
+    /// What is masked in records, on top of what the organization masks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
 
     /// When it was made (RFC 3339); set by the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use super::pattern::{PathPattern, Segment};
 /// What stands at the paths of a host. Every path is found in one descent: a node is visited at most once, so a path
 /// that is made to be slow to match costs no more than the rules that resemble it.
 #[derive(Debug)]
-pub(super) struct Tree<T> {
+pub(crate) struct Tree<T> {
     root: Node<T>,
 }
 
@@ -41,7 +41,7 @@ impl<T> Default for Node<T> {
 
 impl<T> Tree<T> {
     /// What stands at the place of `pattern`, to be added to.
-    pub(super) fn place(&mut self, pattern: &PathPattern) -> &mut Vec<T> {
+    pub(crate) fn place(&mut self, pattern: &PathPattern) -> &mut Vec<T> {
         let node = pattern.segments().fold(&mut self.root, |node, segment| match segment {
             Segment::Literal(text) => node.literals.entry(text.into()).or_default(),
             Segment::Parameter => node.parameter.get_or_insert_default(),
@@ -53,7 +53,7 @@ impl<T> Tree<T> {
     }
 
     /// What stands at the most literal rule for `path`, with the values of its parameters in order.
-    pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&[T], Vec<&'p str>)> {
+    pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(&[T], Vec<&'p str>)> {
         let mut values = Vec::new();
         let found = self.root.find(path.strip_prefix('/'), &mut values)?;
         Some((found, values))

@@ -92,6 +92,8 @@ labels! {
         NoTarget = "no_target",
         /// Too many connections (the connection is closed, or 503).
         TooManyConnections = "too_many_connections",
+        /// The request came without TLS and must not (308, 403).
+        Plain = "plain",
         /// A client got no TLS connection.
         Handshake = "tls_handshake",
         /// There is no configuration yet, or the gateway is stopping (503).
@@ -126,8 +128,22 @@ labels! {
         Answer = "answer",
         /// A mapping or script failed on the request or the answer.
         Transform = "transform",
+        /// No token to sign in with.
+        SignIn = "sign_in",
         /// A fault of the gateway.
         Internal = "internal",
+    }
+}
+
+labels! {
+    /// What came of a request to a token endpoint.
+    TokenOutcome {
+        /// A token.
+        Granted = "granted",
+        /// An answer without one.
+        Refused = "refused",
+        /// No answer.
+        Failed = "failed",
     }
 }
 

@@ -1,8 +1,9 @@
 //! Lets a request in: who answers to it, whose it is, whether it is within its limits.
 
 mod address;
-mod credential;
+pub(super) mod credential;
 mod find;
+pub(super) mod input;
 mod limit;
 
 use std::borrow::Cow;
@@ -10,14 +11,15 @@ use std::sync::Arc;
 
 use filters::path;
 use filters::route::host;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use pingora_http::RequestHeader;
 
-use super::aim;
 use super::call::{Call, Route};
 use super::fault::Fault;
+use super::secure;
+use super::web;
 use crate::live::Live;
-pub(super) use limit::{LimitFields, exceeded};
+pub(super) use limit::LimitFields;
 
 /// Decides where a request goes, and notes whose it is. `None` for one that hands over events: it goes nowhere.
 ///
@@ -27,19 +29,28 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
     let authority = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = authority.and_then(host::of_authority).ok_or(Fault::NotFound)?;
     let path = path::canonical(request.uri.path()).map_err(Fault::Path)?;
-    let Some(found) = find::find(live, &host, &path, request)? else {
+    let Some(found) = find::find(live, &host, &path, &request.method, request.uri.query())? else {
         return Ok(None);
     };
     let integration = found.integration;
     let runtime = live
         .runtime(integration.slot)
         .ok_or_else(|| Fault::Internal("a route leads to an integration that is not live".to_owned()))?;
+    call.runtime = Some(Arc::clone(runtime));
+    secure::demand_tls(&integration.protocols, call.is_secure, &host, live.redirect_port, request)?;
+    if integration.web.is_some() {
+        web::greet(call, request);
+    }
     address::check(integration, call.client)?;
     let of_client = limit::of_client(runtime, call.client)?;
-    call.runtime = Some(Arc::clone(runtime));
-    let caller = credential::check(integration, request)?;
-    let limits = limit::within_limits(runtime, caller.credential, of_client)?;
+    let caller = credential::check(live, runtime, request, call).await?;
+    let within = limit::within_limits(live, runtime, &caller, of_client)?;
+    call.places = within.places;
     check_length(integration.body_limits.request_bytes, &request.headers)?;
+    let operation = match &integration.validator {
+        Some(validator) => input::check_head(validator, &found, request, &path)?,
+        None => None,
+    };
     let mut route = Route {
         integration: Arc::clone(integration),
         runtime: Arc::clone(runtime),
@@ -52,11 +63,34 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
+        operation,
+        field_values: None,
         caller,
-        limits,
+        limits: within.fields,
     };
-    aim::take(&mut route, request, integration.pick(call.ticket))?;
+    if integration.web.is_some() {
+        route.field_values = web::field_values(&route, request, call);
+    }
     Ok(Some(route))
+}
+
+/// True for a preflight request about `method` that the gateway is to answer: the integration that answers to host, path
+/// and that method has CORS. It is noted then, with what is said to the origin.
+pub(super) fn is_preflight(live: &Live, request: &RequestHeader, method: &Method, call: &mut Call) -> bool {
+    let authority = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let (Some(host), Ok(path)) = (authority.and_then(host::of_authority), path::canonical(request.uri.path())) else {
+        return false;
+    };
+    let Ok(Some(found)) = find::find(live, &host, &path, method, request.uri.query()) else {
+        return false;
+    };
+    let web = found.integration.web.as_ref();
+    if web.is_none_or(|web| web.cors.is_none()) {
+        return false;
+    }
+    call.runtime = live.runtime(found.integration.slot).map(Arc::clone);
+    web::greet(call, request);
+    true
 }
 
 /// Refuses a body that says itself that it is too large, before any of it is read. Returns the length, if it is said.

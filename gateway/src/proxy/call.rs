@@ -4,16 +4,28 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use filters::auth;
+use egress::TokenSource;
+use filters::auth::certificate::PeerCertificate;
+use filters::auth::consumers::Consumer;
+use filters::cors::Grant;
+use filters::auth::certificate::PeerCertificate;
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
 use filters::plan::events::Producer;
 use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
 
+use super::again::Next;
 use super::aim::Aim;
 use super::fault::Fault;
+use super::signed::SignedIn;
+use super::web::FieldValues;
 use crate::edge::RequestState;
+use crate::limiter::Places;
 use crate::live::IntegrationRuntime;
 use crate::metrics::Held;
+use crate::upstream::Endpoint;
 use crate::trace::{RequestId, TraceContext};
 
 /// One request.
@@ -24,6 +36,10 @@ pub struct Call {
     pub(crate) in_flight: Option<Held>,
     pub(crate) identity: Option<Identity>,
     pub(crate) client: Option<IpAddr>,
+    /// True if the client speaks TLS with the gateway, or with a proxy of ours in front of it.
+    pub(crate) is_secure: bool,
+    /// The certificate that the client showed on its connection.
+    pub(crate) client_certificate: Option<Arc<PeerCertificate>>,
     /// The request's number among those of this process.
     pub(crate) ticket: u64,
     /// The integration that answers to host and path, whatever becomes of the request then.
@@ -32,10 +48,20 @@ pub struct Call {
     pub(crate) events: Option<Events>,
     /// Set once the request is admitted.
     pub(crate) route: Option<Route>,
+    /// What is said to the origin that a browser names.
+    pub(crate) grant: Option<Grant>,
     pub(crate) fault: Option<Fault>,
+    /// The attempt that follows the one that failed.
+    pub(crate) next: Option<Next>,
+    /// Places that the request takes up until it ends.
+    pub(crate) places: Places,
+    /// The token that the attempt signs in with; set where the integration does so by OAuth2.
+    pub(crate) signed_in: Option<SignedIn>,
     pub(crate) upstream: Upstream,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
+    /// True for a call of gRPC: both sides may stream for as long as they like, and errors have a form of their own.
+    pub(crate) is_grpc: bool,
     /// True while the answer may take as long as it likes: a stream of events, or another protocol.
     pub(crate) endless: bool,
 }
@@ -85,6 +111,10 @@ pub(crate) struct Route {
     pub(crate) by_runtime_address: bool,
     /// Parameters of the path.
     pub(crate) params: Vec<(String, String)>,
+    /// Index of the operation that checks the request and its answer; `None` where nothing does.
+    pub(crate) operation: Option<usize>,
+    /// What goes into edited fields; `None` where none are edited.
+    pub(crate) field_values: Option<Box<FieldValues>>,
     /// Who is calling.
     pub(crate) caller: Caller,
     /// `RateLimit-Policy` and `RateLimit` of the answer.
@@ -105,10 +135,26 @@ impl Route {
 /// Who is calling.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
-    /// Index of the credential among those of the integration; `None` where none is asked for.
-    pub(crate) credential: Option<usize>,
     /// Whose credential it is.
     pub(crate) name: Option<Arc<str>>,
+    /// What the token says of its bearer.
+    pub(crate) claims: Option<Arc<Value>>,
+    /// The client system, where credentials are those of consumers.
+    pub(crate) consumer: Option<Arc<Consumer>>,
+    /// SHA-256 that the body must have, where the request is signed.
+    pub(crate) signed_body: Option<[u8; 32]>,
+}
+
+impl Caller {
+    /// Who `identity` is.
+    pub(crate) fn of(identity: auth::Identity) -> Self {
+        Self {
+            name: identity.name,
+            claims: identity.claims,
+            consumer: identity.consumer,
+            signed_body: identity.signed.and_then(|signed| signed.body),
+        }
+    }
 }
 
 /// What happened towards the partner.
@@ -118,6 +164,10 @@ pub(crate) struct Upstream {
     pub(crate) attempts: u32,
     pub(crate) called: Option<Instant>,
     pub(crate) answered: Option<Duration>,
+    /// Where attempts failed.
+    pub(crate) tried: Vec<Arc<Endpoint>>,
+    /// True once an attempt met the end of an idle connection.
+    pub(crate) was_stale: bool,
 }
 
 impl Call {
@@ -128,16 +178,34 @@ impl Call {
             in_flight: None,
             identity: None,
             client: None,
+            is_secure: false,
+            client_certificate: None,
             ticket: 0,
             runtime: None,
             events: None,
             route: None,
+            grant: None,
             fault: None,
+            next: None,
+            places: Places::default(),
+            signed_in: None,
             upstream: Upstream::default(),
             request_bytes: 0,
             response_bytes: 0,
+            is_grpc: false,
             endless: false,
         }
+    }
+
+    /// Where the attempt that is under way goes.
+    ///
+    /// # Errors
+    /// A fault of ours, before there is one.
+    pub(crate) fn aim(&self) -> Result<&Aim, Fault> {
+        let route = self.route.as_ref();
+        route
+            .ok_or_else(|| Fault::Internal("no route to the partner".to_owned()))?
+            .aim()
     }
 
     /// The request's id as text; empty before the first phase.
@@ -145,6 +213,11 @@ impl Call {
         self.identity
             .as_ref()
             .map_or("", |identity| identity.request_id.as_str())
+    }
+
+    /// Where the token of a streamed request comes from, if it has one.
+    pub(crate) fn token_source(&self) -> Option<Arc<TokenSource>> {
+        self.route.as_ref()?.runtime.token.clone()
     }
 
     /// Timeouts of the route; the defaults before one is found.

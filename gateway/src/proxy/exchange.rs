@@ -8,6 +8,7 @@ mod side;
 use pingora::proxy::Session;
 
 use super::Proxy;
+use super::admit::{credential, input};
 use super::body;
 use super::call::Call;
 use super::fault::Fault;
@@ -23,7 +24,11 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
     };
     let most = route.integration.body_limits.request_bytes;
     let body = body::read(session, call, most, |_| Ok(())).await?;
+    if let Some(route) = &call.route {
+        credential::check_body(route, &body)?;
+        input::check_body(route, &session.req_header().headers, &body)?;
+    }
     let prepared = request::prepare(proxy, session, call, body).await?;
-    let answer = partner::call(session, call, &prepared, seen).await?;
+    let answer = partner::call(proxy, session, call, &prepared, seen).await?;
     answer::deliver(proxy, session, call, answer).await
 }

@@ -1,8 +1,9 @@
 //! Everything that can go wrong with a request, and what its client is told: one table.
 
 use std::fmt;
+use std::sync::Arc;
 
-use egress::EgressError;
+use egress::{EgressError, TokenError};
 use filters::auth::AuthRefusal;
 use filters::event::EventFault;
 use filters::fault::ErrorBody;
@@ -15,8 +16,9 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::clock;
 use crate::ingest::pressure::Overload;
-use crate::limiter::{RATELIMIT, RATELIMIT_POLICY, Scope};
+use crate::limiter::{Kind, RATELIMIT, RATELIMIT_POLICY, Refused};
 use crate::metrics::{Failure, Refusal};
+use crate::upstream::Unavailable;
 
 /// Why a request was not answered by the partner.
 #[derive(Debug)]
@@ -27,16 +29,22 @@ pub(crate) enum Fault {
     NotFound,
     /// The integration answers to other methods.
     MethodNotAllowed(MethodSet),
+    /// The client is to come to this address, over TLS.
+    Redirected(HeaderValue),
+    /// The client is to come over TLS.
+    Plain,
     /// The path could be read in two ways.
     Path(PathRefusal),
     /// The runtime address was called without a usable `orgId`.
     OrgId,
     /// The credential is missing or wrong.
-    Unauthorized(AuthRefusal, HeaderValue),
-    /// A limit is used up.
+    Unauthorized(AuthRefusal, Vec<HeaderValue>),
+    /// Who could tell whose credential it is does not answer.
+    NoIssuer,
     /// It is known who the client is, or where it calls from, and that may not call.
     Forbidden(Forbidden),
-    RateLimited(Box<Exceeded>),
+    /// A limit is used up.
+    RateLimited(Box<Refused>),
     /// The client's body is larger than allowed.
     BodyTooLarge(u64),
     /// The client's body did not arrive in time.
@@ -47,6 +55,14 @@ pub(crate) enum Fault {
     BodyBroken,
     /// The client's body is encoded, and has to be read.
     BodyEncoded,
+    /// None of the integration's operations has the path.
+    NotListed,
+    /// The request is not what the operation asks for.
+    Invalid(Vec<Problem>),
+    /// The client's body has a content type that is none of these.
+    ContentType(String),
+    /// The partner's answer is not what the operation promises.
+    AnswerInvalid(Vec<Problem>),
     /// The client's body cannot be mapped.
     RequestMapping(MappingFault),
     /// The partner's answer cannot be mapped.
@@ -59,6 +75,10 @@ pub(crate) enum Fault {
     Egress(EgressError),
     /// The same on the streaming path.
     Stream(StreamFailure),
+    /// There is no token to sign in to the partner with.
+    SignIn(Arc<TokenError>),
+    /// No target takes the request now.
+    Unavailable(Unavailable),
     /// Events cannot be taken in now.
     Overloaded(Overload),
     /// The events that were handed over are wrong.
@@ -71,20 +91,13 @@ pub(crate) enum Fault {
     Internal(String),
 }
 
-/// A limit that is used up.
-#[derive(Debug)]
-pub(crate) struct Exceeded {
 /// Why a client may not call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forbidden {
     /// Its address is not one that the integration takes calls from.
     Address,
-}
-
-    pub(crate) scope: Scope,
-    pub(crate) policy: HeaderValue,
-    pub(crate) limit: HeaderValue,
-    pub(crate) retry_after: Option<HeaderValue>,
+    /// Its credential is good, for other integrations or with other claims.
+    Caller,
 }
 
 /// How a streamed call failed.
@@ -118,14 +131,15 @@ impl Fault {
             | Self::BadHeaders
             | Self::BodyBroken
             | Self::RequestMapping(_)
+            | Self::Invalid(_)
             | Self::Query(_) => 400,
             Self::Unauthorized(..) => 401,
-            Self::NotFound => 404,
+            Self::Forbidden(_) => 403,
+            Self::NotFound | Self::NotListed => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout => 408,
-            Self::Forbidden(_) => 403,
             Self::BodyTooLarge(_) => 413,
-            Self::BodyEncoded => 415,
+            Self::BodyEncoded | Self::ContentType(_) => 415,
             Self::RateLimited(_) | Self::Overloaded(Overload::OrganizationShare) => 429,
             Self::Overloaded(_) => 503,
             Self::Event(fault) => fault.status().as_u16(),
@@ -133,39 +147,42 @@ impl Fault {
             Self::Internal(_) => 500,
             Self::Script(_, ScriptFault::Busy) => 503,
             Self::Script("request", ScriptFault::BadInput { .. }) => 400,
-            Self::ResponseMapping(_) | Self::Script(..) | Self::AnswerEncoded => 502,
+            Self::ResponseMapping(_) | Self::Script(..) | Self::AnswerEncoded | Self::AnswerInvalid(_) => 502,
             Self::Egress(error) if error.is_timeout() => 504,
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => 504,
-            Self::Egress(_) | Self::Stream(_) => 502,
-            Self::NotReady => 503,
+            Self::Egress(_) | Self::Stream(_) | Self::SignIn(_) => 502,
+            Self::NotReady | Self::NoIssuer | Self::Unavailable(_) => 503,
         }
     }
 
     /// The code for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::NotReady => "SERVICE_UNAVAILABLE",
-            Self::NotFound => "NOT_FOUND",
+            Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget) => "SERVICE_UNAVAILABLE",
+            Self::NotFound | Self::NotListed => "NOT_FOUND",
             Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Self::Path(_) | Self::BadHeaders | Self::BodyBroken => "BAD_REQUEST",
             Self::OrgId
             | Self::RequestMapping(_)
+            | Self::Invalid(_)
             | Self::Query(_)
             | Self::Script("request", ScriptFault::BadInput { .. }) => "VALIDATION_ERROR",
             Self::Script(_, ScriptFault::Busy) => "SERVICE_UNAVAILABLE",
             Self::Unauthorized(..) => "UNAUTHORIZED",
+            Self::Forbidden(_) => "FORBIDDEN",
             Self::RateLimited(_) | Self::Overloaded(Overload::OrganizationShare) => "RATE_LIMITED",
             Self::Overloaded(_) => "SERVICE_UNAVAILABLE",
             Self::Event(fault) => fault.code(),
-            Self::Forbidden(_) => "FORBIDDEN",
             Self::BodyTooLarge(_) => "PAYLOAD_TOO_LARGE",
             Self::BodyTimeout => "REQUEST_TIMEOUT",
-            Self::BodyEncoded => "UNSUPPORTED_MEDIA_TYPE",
+            Self::BodyEncoded | Self::ContentType(_) => "UNSUPPORTED_MEDIA_TYPE",
+            Self::AnswerInvalid(_) => "UPSTREAM_INVALID",
             Self::ResponseMapping(_) | Self::Script(..) => "TRANSFORMATION_FAILED",
             Self::Egress(EgressError::Refused { .. }) => "TARGET_REFUSED",
             Self::Egress(error) if error.is_timeout() => "UPSTREAM_TIMEOUT",
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => "UPSTREAM_TIMEOUT",
             Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded => "UPSTREAM_ERROR",
+            Self::SignIn(_) => "SIGN_IN_FAILED",
             Self::ClientGone => "CLIENT_CLOSED_REQUEST",
             Self::Internal(_) => "INTERNAL_ERROR",
         }
@@ -176,18 +193,27 @@ impl Fault {
     fn message(&self) -> String {
         match self {
             Self::NotReady => "the gateway has no configuration yet; try again shortly".to_owned(),
+            Self::Redirected(_) | Self::Plain => "this address is served over https only".to_owned(),
             Self::NotFound => "no integration answers to this host and path".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("the method must be one of {}", allowed.allow()),
             Self::Path(refusal) => refusal.to_string(),
             Self::OrgId => "the query must name the organization as orgId=N".to_owned(),
             Self::Unauthorized(refusal, _) => refusal.to_string(),
-            Self::RateLimited(_) => "too many requests; try again after the time in Retry-After".to_owned(),
+            Self::NoIssuer => "the credential cannot be checked now; try again after the time in Retry-After".to_owned(),
+            Self::Forbidden(Forbidden::Caller) => AuthRefusal::NotAllowed.to_string(),
+            Self::Forbidden(Forbidden::Address) => "the client's address may not call this integration".to_owned(),
+            Self::RateLimited(refused) => limit_message(refused.kind).to_owned(),
             Self::BodyTooLarge(most) => format!("the request body is larger than the {most} bytes allowed"),
             Self::BodyTimeout => "the request body did not arrive in time".to_owned(),
-            Self::Forbidden(Forbidden::Address) => "the client's address may not call this integration".to_owned(),
             Self::BadHeaders => "the request's header fields contradict each other".to_owned(),
             Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
             Self::BodyEncoded => "the request body must be sent without Content-Encoding".to_owned(),
+            Self::NotListed => "no operation of this integration has this path".to_owned(),
+            Self::Invalid(problems) => format!("the request is not what this operation asks for: {}", told(problems)),
+            Self::ContentType(accepted) => format!("the Content-Type of the request body must be {accepted}"),
+            Self::AnswerInvalid(problems) => {
+                format!("the partner's answer is not what this operation promises: {}", told(problems))
+            }
             Self::RequestMapping(fault) => format!("the request cannot be transformed: {fault}"),
             Self::ResponseMapping(fault) => format!("the partner's answer cannot be transformed: {fault}"),
             Self::Script(side, fault) => format!("the {side} script failed: {fault}"),
@@ -206,11 +232,13 @@ impl Fault {
                 "the partner cannot be reached".to_owned()
             }
             Self::Egress(_) | Self::Stream(_) => "the partner gave no valid answer".to_owned(),
+            Self::Unavailable(Unavailable::NoTarget) => "no target of the integration takes requests".to_owned(),
             Self::Overloaded(overload) => {
                 format!("{}; try again after the time in Retry-After", overload.message())
             }
             Self::Event(fault) => fault.to_string(),
             Self::Query(problem) => format!("the query is wrong: {problem}"),
+            Self::SignIn(_) => "the gateway could not sign in to the partner".to_owned(),
             Self::ClientGone => "the client went away".to_owned(),
             Self::Internal(_) => "the gateway failed; the request id names the log line".to_owned(),
         }
@@ -220,6 +248,7 @@ impl Fault {
     fn problems(&self) -> Vec<Problem> {
         match self {
             Self::RequestMapping(fault) => vec![problem_of(fault)],
+            Self::Invalid(problems) | Self::AnswerInvalid(problems) => problems.clone(),
             Self::Event(fault) => fault.problems.clone(),
             Self::Query(problem) => vec![problem.clone()],
             Self::OrgId => vec![Problem::new("orgId", "must be there once, as a number")],
@@ -230,23 +259,28 @@ impl Fault {
     /// Header fields of the answer, beside those that every error has.
     pub(crate) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         match self {
+            Self::Redirected(address) => vec![(header::LOCATION, address.clone())],
             Self::MethodNotAllowed(allowed) => HeaderValue::from_str(&allowed.allow())
                 .map(|value| vec![(header::ALLOW, value)])
                 .unwrap_or_default(),
-            Self::Unauthorized(_, challenge) => vec![(header::WWW_AUTHENTICATE, challenge.clone())],
-            Self::RateLimited(exceeded) => {
-                let retry = exceeded.retry_after.clone().map(|value| (header::RETRY_AFTER, value));
-                let limits = [
-                    (RATELIMIT_POLICY.clone(), exceeded.policy.clone()),
-                    (RATELIMIT.clone(), exceeded.limit.clone()),
-                ];
-                limits.into_iter().chain(retry).collect()
+            Self::Unauthorized(_, challenges) => {
+                let challenges = challenges.iter().cloned();
+                challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge)).collect()
+            }
+            Self::RateLimited(refused) => {
+                let retry = HeaderValue::from(refused.retry_after_seconds);
+                let mut fields = vec![(header::RETRY_AFTER, retry)];
+                if let Some((policy, limit)) = refused.fields.clone() {
+                    fields.push((RATELIMIT_POLICY.clone(), policy));
+                    fields.push((RATELIMIT.clone(), limit));
+                }
+                fields
             }
             Self::Overloaded(overload) => {
                 let seconds = HeaderValue::from(overload.retry_after_seconds());
                 vec![(header::RETRY_AFTER, seconds)]
             }
-            Self::NotReady | Self::Script(_, ScriptFault::Busy) => {
+            Self::NotReady | Self::NoIssuer | Self::Script(_, ScriptFault::Busy) => {
                 vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
             }
             _ => Vec::new(),
@@ -269,41 +303,61 @@ impl Fault {
     pub(crate) fn counted(&self) -> Counted {
         match self {
             Self::NotReady => Counted::Refused(Refusal::NotReady),
-            Self::NotFound => Counted::Refused(Refusal::NotFound),
+            Self::NotFound | Self::NotListed => Counted::Refused(Refusal::NotFound),
+            Self::Invalid(_) => Counted::Refused(Refusal::Invalid),
             Self::MethodNotAllowed(_) => Counted::Refused(Refusal::MethodNotAllowed),
             Self::Path(_) => Counted::Refused(Refusal::AmbiguousPath),
             Self::OrgId | Self::BadHeaders | Self::Query(_) => Counted::Refused(Refusal::BadRequest),
             Self::Overloaded(Overload::OrganizationShare) => Counted::Refused(Refusal::OrganizationShare),
             Self::Overloaded(_) => Counted::Refused(Refusal::Overloaded),
+            Self::Unavailable(Unavailable::NoTarget) => Counted::Refused(Refusal::NoTarget),
             Self::Event(_) => Counted::Refused(Refusal::InvalidEvent),
             Self::Unauthorized(..) => Counted::Refused(Refusal::Unauthorized),
-            Self::RateLimited(exceeded) => Counted::Refused(exceeded.scope.into()),
+            Self::Forbidden(_) => Counted::Refused(Refusal::Forbidden),
+            Self::NoIssuer => Counted::Refused(Refusal::NoIssuer),
+            Self::RateLimited(refused) => Counted::Refused(refused.scope.into()),
             Self::BodyTooLarge(_) => Counted::Refused(Refusal::BodyTooLarge),
             Self::BodyTimeout => Counted::Refused(Refusal::BodyTimeout),
-            Self::BodyBroken | Self::BodyEncoded => Counted::Refused(Refusal::BadBody),
+            Self::BodyBroken | Self::BodyEncoded | Self::ContentType(_) => Counted::Refused(Refusal::BadBody),
             Self::RequestMapping(_) => Counted::Refused(Refusal::Unmappable),
-            Self::Forbidden(_) => Counted::Refused(Refusal::Forbidden),
             Self::Script("request", ScriptFault::BadInput { .. }) => Counted::Refused(Refusal::Unmappable),
             Self::ResponseMapping(_) | Self::Script(..) => Counted::Failed(Failure::Transform),
             Self::Egress(EgressError::Refused { .. }) => Counted::Failed(Failure::Address),
             Self::Egress(_) | Self::Stream(_) if self.status() == 504 => Counted::Failed(Failure::Timeout),
             Self::Egress(error) if !error.may_have_been_sent() => Counted::Failed(Failure::Connect),
             Self::Stream(StreamFailure::Connect(_) | StreamFailure::Tls(_)) => Counted::Failed(Failure::Connect),
-            Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded => Counted::Failed(Failure::Answer),
+            Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded | Self::AnswerInvalid(_) => {
+                Counted::Failed(Failure::Answer)
+            }
+            Self::SignIn(_) => Counted::Failed(Failure::SignIn),
             Self::ClientGone => Counted::Aborted,
             Self::Internal(_) => Counted::Failed(Failure::Internal),
         }
     }
 }
 
+/// How many violations there are, and the first place of one.
+fn told(problems: &[Problem]) -> String {
+    match problems {
+        [] => "it does not fit".to_owned(),
+        [one] => format!("one violation, at {}", one.path),
+        [first, ..] => format!("{} violations, the first at {}", problems.len(), first.path),
+    }
+}
+
 /// A mapping fault, with the field of the client's body where it is known.
 fn problem_of(fault: &MappingFault) -> Problem {
-    let field = match fault {
-        MappingFault::Missing { origin, .. } | MappingFault::NotAList { origin, .. } => origin.as_str(),
-        MappingFault::Value { target, .. } => target,
-        MappingFault::NotJson(_) | MappingFault::TooLarge { .. } | MappingFault::TooManySteps { .. } => "",
-    };
-    Problem::new(field, fault.to_string())
+    Problem::new(fault.field().unwrap_or_default(), fault.to_string())
+}
+
+/// What a client is told of a limit that is used up.
+const fn limit_message(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Window => "too many requests; try again after the time in Retry-After",
+        Kind::Second => "too many requests at once; send them more evenly, and again after the time in Retry-After",
+        Kind::Day => "the quota of the day is used up; a new one begins after the time in Retry-After",
+        Kind::Concurrent => "too many requests at a time; wait for one of them to end",
+    }
 }
 
 /// In full, for the log.
@@ -311,6 +365,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Egress(error) => error.fmt(f),
+            Self::SignIn(error) => error.fmt(f),
             Self::Stream(failure) => failure.fmt(f),
             Self::Internal(what) => f.write_str(what),
             // Their messages quote values, and the log holds nothing of a body.

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use filters::plan::Integration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::call::Identity;
+use super::call::{Identity, Route};
+use super::web;
 use crate::trace::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 
 /// Names where the client is, as seen from here.
@@ -20,14 +20,16 @@ pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forw
 /// written here and nowhere else, so that nothing that a client sends can take them out again.
 pub(super) fn to_partner(
     fields: &mut HeaderMap,
-    integration: &Integration,
+    route: &Route,
     authority: &HeaderValue,
     identity: &Identity,
     seen: &Seen,
 ) {
-    if let Some(name) = &integration.strip_header {
+    let integration = &*route.integration;
+    for name in &integration.strip_headers {
         fields.remove(name);
     }
+    web::edit_request(fields, route);
     fields.insert(&header::HOST, authority.clone());
     fields.insert(&X_REQUEST_ID, identity.request_id_field.clone());
     fields.insert(&TRACEPARENT, identity.trace_field.clone());

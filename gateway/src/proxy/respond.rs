@@ -9,6 +9,8 @@ use pingora_http::ResponseHeader;
 
 use super::call::{Call, Identity};
 use super::fault::Fault;
+use super::{grpc, secure};
+use super::web;
 use crate::trace::{TRACEPARENT, X_REQUEST_ID};
 
 /// Answers with `fault` in the error shape, unless an answer is under way already. Returns the status, or 0 if none was
@@ -22,6 +24,11 @@ pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) 
     let body = serde_json::to_vec(&fault.body(call.request_id())).unwrap_or_default();
     let written = if under_way || gone {
         session.set_keepalive(None);
+        if call.is_grpc && !gone {
+            // What came of the call stands at its end; a client that is gone meanwhile does not read it.
+            let trailers = grpc::status(&fault, call);
+            let _ = session.downstream_session.write_response_trailers(trailers).await;
+        }
         0
     } else {
         // What the client still sends was not asked for: after an early answer the connection is closed.
@@ -47,6 +54,12 @@ async fn write(
     status: u16,
     body: Vec<u8>,
 ) -> pingora::Result<()> {
+    if call.is_grpc {
+        session
+            .write_response_header(Box::new(grpc::answer(fault, call)), true)
+            .await?;
+        return session.downstream_session.finish_body().await;
+    }
     let mut head = Response::new(()).into_parts().0;
     head.status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = &mut head.headers;
@@ -54,6 +67,8 @@ async fn write(
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     fields.extend(fault.headers());
     stamp(fields, call.identity.as_ref());
+    secure::tell(fields, call);
+    web::tell_browser(fields, call);
     let head = ResponseHeader::from(head);
     send(session, call, head, body.into()).await?;
     // The connection may be dropped next, and with it what is only buffered.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, request, response};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
@@ -16,7 +16,7 @@ use super::call::{Call, Identity, Route};
 use super::{Proxy, again};
 use super::fault::{Fault, StreamFailure};
 use super::forward::{self, Seen};
-use super::{respond, web};
+use super::{respond, secure, web};
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 
 /// Where pingora is to connect: an address that was resolved and checked, and nothing else.
@@ -24,6 +24,9 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
     // Boxed, as the rare cases must not make the future of every request larger.
     if let Some(next) = call.next.take() {
         Box::pin(again::take_up(session, call, next)).await?;
+    }
+    if let Some(source) = call.token_source() {
+        Box::pin(signed::prepare(call, &source)).await?;
     }
     let address = match call.aim()?.target.upstream.known_address() {
         Some(address) => address,
@@ -42,15 +45,20 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
         if tls { upstream.host().to_owned() } else { String::new() },
     );
     peer.group_key = route.runtime.group_key;
-    let endless = may_be_endless(session);
+    let endless = call.is_grpc || may_be_endless(session);
+    if route.integration.protocols.http2 && !session.is_upgrade_req() {
+        peer.options.set_http_version(2, 2);
+        peer.options.max_h2_streams = MOST_STREAMS;
+        peer.options.h2_ping_interval = Some(PING);
+    }
     let now = Instant::now();
     let left = call.time_left_at(now);
     if let Some(guard) = &call.guard {
         // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.
-        let patience = match &route.runtime.resilience {
-            None => Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(left),
+        let patience = match (&route.runtime.resilience, &route.runtime.token) {
+            (None, None) => Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(left),
             // It runs from the first attempt on, and there may be several.
-            Some(_) => left,
+            _ => left,
         };
         guard.answer_within(patience);
     }
@@ -89,6 +97,7 @@ fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool)
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
     options.read_timeout = Some(silence);
+    options.write_timeout = Some(silence);
     options.idle_timeout = Some(IDLE);
 }
 
@@ -107,6 +116,10 @@ fn is_events(kind: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
+/// Requests at a time on one connection of HTTP/2 to a partner.
+const MOST_STREAMS: usize = 100;
+/// How often such a connection is asked whether anybody is there.
+const PING: Duration = Duration::from_secs(30);
 /// How long an endless answer may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 /// How long an unused connection to a partner is kept.
@@ -130,7 +143,13 @@ const MOST_ADDED: usize = 6;
 ///
 /// # Errors
 /// If there is no target: a fault of ours.
-pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identity, seen: &Seen) -> Result<(), Fault> {
+pub(super) fn request(
+    head: &mut RequestHeader,
+    route: &Route,
+    identity: &Identity,
+    seen: &Seen,
+    is_grpc: bool,
+) -> Result<(), Fault> {
     let aim = route.aim()?;
     let mut parts = request_parts(head);
     parts.uri = Uri::from(aim.path_and_query.clone());
@@ -143,6 +162,10 @@ pub(super) fn request(head: &mut RequestHeader, route: &Route, identity: &Identi
     parts.headers.remove(header::EXPECT);
     let authority = aim.target.upstream.target().authority();
     forward::to_partner(&mut parts.headers, route, authority, identity, seen);
+    if is_grpc && route.integration.protocols.http2 {
+        // Partners tell by it that nobody on the way drops trailers.
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     *head = RequestHeader::from(parts);
     Ok(())
 }
@@ -155,7 +178,7 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
             "an unasked change of protocol".to_owned(),
         )));
     }
-    call.endless = switches || is_event_stream(head);
+    call.endless = switches || call.is_grpc || is_event_stream(head);
     let phrase = own_phrase(head);
     let nothing = ResponseHeader::from(Response::new(()).into_parts().0);
     // As plain parts, for the same reason as the request's head.
@@ -168,6 +191,7 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     parts.headers.reserve(MOST_ADDED);
     respond::stamp(&mut parts.headers, call.identity.as_ref());
     add_limits(&mut parts.headers, call);
+    secure::tell(&mut parts.headers, call);
     web::edit_answer(&mut parts.headers, call);
     web::tell_browser(&mut parts.headers, call);
     *head = ResponseHeader::from(parts);

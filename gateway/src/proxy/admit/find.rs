@@ -5,7 +5,7 @@ use std::sync::Arc;
 use filters::auth::query_value;
 use filters::plan::Integration;
 use filters::route::Found;
-use pingora_http::RequestHeader;
+use http::Method;
 
 use super::super::fault::Fault;
 use crate::live::Live;
@@ -32,15 +32,16 @@ pub(super) fn find<'l, 'p>(
     live: &'l Live,
     host: &str,
     path: &'p str,
-    request: &RequestHeader,
+    method: &Method,
+    query: Option<&str>,
 ) -> Result<Option<Match<'l, 'p>>, Fault> {
     if !is_own(live, host, path) {
-        return route(live, host, path, request).map(Some);
+        return route(live, host, path, method).map(Some);
     }
     if path == EVENTS {
         return Ok(None);
     }
-    runtime_address(live, path, request).map(Some)
+    runtime_address(live, path, method, query.unwrap_or_default()).map(Some)
 }
 
 /// True for the reserved paths, on the gateway's own hosts and on those that no integration claims.
@@ -52,14 +53,18 @@ fn is_own(live: &Live, host: &str, path: &str) -> bool {
     is_reserved && (live.api_hosts.iter().any(|own| own == host) || !live.plan.routes.has_host(host))
 }
 
-fn runtime_address<'l, 'p>(live: &'l Live, path: &'p str, request: &RequestHeader) -> Result<Match<'l, 'p>, Fault> {
+fn runtime_address<'l, 'p>(
+    live: &'l Live,
+    path: &'p str,
+    method: &Method,
+    query: &str,
+) -> Result<Match<'l, 'p>, Fault> {
     let kind = path.strip_prefix(RUNTIME_ADDRESS).ok_or(Fault::NotFound)?;
-    let query = request.uri.query().unwrap_or_default();
     let org_id = query_value(query, "orgId")
         .and_then(|value| value.parse().ok())
         .ok_or(Fault::OrgId)?;
     let integration = live.plan.routes.find_type(org_id, kind).ok_or(Fault::NotFound)?;
-    if !integration.methods.contains(&request.method) {
+    if !integration.methods.contains(method) {
         return Err(Fault::MethodNotAllowed(integration.methods));
     }
     Ok(Match {
@@ -70,8 +75,8 @@ fn runtime_address<'l, 'p>(live: &'l Live, path: &'p str, request: &RequestHeade
     })
 }
 
-fn route<'l, 'p>(live: &'l Live, host: &str, path: &'p str, request: &RequestHeader) -> Result<Match<'l, 'p>, Fault> {
-    match live.plan.routes.find(host, path, &request.method) {
+fn route<'l, 'p>(live: &'l Live, host: &str, path: &'p str, method: &Method) -> Result<Match<'l, 'p>, Fault> {
+    match live.plan.routes.find(host, path, method) {
         Found::Route(found) => Ok(Match {
             integration: found.integration,
             matched: found.matched,

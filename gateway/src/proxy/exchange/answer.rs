@@ -7,9 +7,10 @@ use http::{HeaderValue, Method, Response, Version, header};
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
 
+use super::super::admit::input;
 use super::super::call::Call;
 use super::super::fault::Fault;
-use super::super::{Proxy, forward, respond, stream};
+use super::super::{Proxy, forward, respond, secure, stream, web};
 use super::side::{Side, is_encoded, transformed};
 
 /// Passes the answer on: transformed as a whole, or piece by piece as it comes.
@@ -27,12 +28,17 @@ pub(super) async fn deliver(
         Mode::Exchange {
             response: Some(transform),
             ..
-        } if answer.status.is_success() => transform,
-        _ => return pass_on(proxy, session, call, answer).await,
+        } if answer.status.is_success() => Some(transform),
+        _ => None,
     };
+    let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
+    let is_checked = !no_body && input::check_answer_head(route, answer.status, &answer.headers)?;
+    if transform.is_none() && !is_checked {
+        return pass_on(proxy, session, call, answer).await;
+    }
     proxy.close_if_stopping(session);
     let mut head = answer_head(&answer, call);
-    if session.req_header().method == Method::HEAD || respond::has_no_body(answer.status) {
+    if no_body {
         return respond::send(session, call, head, Bytes::new())
             .await
             .map_err(|error| stream::client_fault(error, call));
@@ -42,16 +48,22 @@ pub(super) async fn deliver(
     }
     let side = Side::response(route, &answer);
     let most = usize::try_from(integration.body_limits.response_bytes).unwrap_or(usize::MAX);
-    let body = answer.collect(most).await.map_err(Fault::Egress)?;
-    let body = transformed(proxy, transform, body, &side).await?;
-    let typed = head
-        .insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .and_then(|()| head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len())));
-    typed.map_err(internal)?;
-    // What described the partner's bytes does not describe ours.
-    for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
-        head.remove_header(&name);
+    let (status, fields) = (answer.status, answer.headers.clone());
+    let mut body = answer.collect(most).await.map_err(Fault::Egress)?;
+    if is_checked {
+        input::check_answer(route, status, &fields, &body)?;
     }
+    if let Some(transform) = transform {
+        body = transformed(proxy, transform, body, &side).await?;
+        let json = HeaderValue::from_static("application/json");
+        head.insert_header(header::CONTENT_TYPE, json).map_err(internal)?;
+        // What described the partner's bytes does not describe ours.
+        for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+            head.remove_header(&name);
+        }
+    }
+    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
+        .map_err(internal)?;
     respond::send(session, call, head, body)
         .await
         .map_err(|error| stream::client_fault(error, call))
@@ -113,5 +125,8 @@ fn answer_head(answer: &Answer, call: &Call) -> ResponseHeader {
     }
     respond::stamp(&mut head.headers, call.identity.as_ref());
     stream::add_limits(&mut head.headers, call);
+    secure::tell(&mut head.headers, call);
+    web::edit_answer(&mut head.headers, call);
+    web::tell_browser(&mut head.headers, call);
     ResponseHeader::from(head)
 }

@@ -7,6 +7,7 @@ use pingora::proxy::Session;
 
 use super::super::call::Call;
 use super::super::fault::Fault;
+use super::super::admit::input;
 use super::super::{Proxy, forward};
 use super::side::{Side, is_encoded, transformed};
 
@@ -51,7 +52,7 @@ pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &Call, body:
         }
         _ => body,
     };
-    if response.is_some() {
+    if response.is_some() || input::looks_at_answers(route) {
         // The answer has to be read here.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }

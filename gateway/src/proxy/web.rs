@@ -1,0 +1,122 @@
+//! What the gateway does for browsers, and to header fields on their way.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use filters::cors;
+use filters::edits::{Facts, Kept, Source};
+use filters::plan::web::Web;
+use http::{HeaderMap, Method, Response, StatusCode, header};
+use pingora::proxy::Session;
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use super::call::{Call, Route};
+use super::fault::Fault;
+use super::{respond, stream};
+
+/// The method that a browser asks for before it sends a request of another origin.
+pub(super) fn preflight_method(request: &RequestHeader) -> Option<Method> {
+    cors::preflight_method(&request.method, &request.headers)
+}
+
+/// Answers a preflight request.
+pub(super) async fn preflight(session: &mut Session, call: &mut Call) -> Result<(), Fault> {
+    let mut head = Response::new(()).into_parts().0;
+    head.status = StatusCode::NO_CONTENT;
+    respond::stamp(&mut head.headers, call.identity.as_ref());
+    if let (Some(cors), Some(grant)) = (web(call).and_then(|web| web.cors.as_ref()), &call.grant) {
+        cors.write(Some(grant), &mut head.headers);
+        cors.preflight(grant, &session.req_header().headers, &mut head.headers);
+    }
+    let sent = respond::send(session, call, ResponseHeader::from(head), bytes::Bytes::new()).await;
+    sent.map_err(|error| stream::client_fault(error, call))
+}
+
+/// Notes what is said to the origin of the request.
+pub(super) fn greet(call: &mut Call, request: &RequestHeader) {
+    let cors = web(call).and_then(|web| web.cors.as_ref());
+    call.grant = cors.and_then(|cors| cors.grant(&request.headers));
+}
+
+/// Puts into an answer what a browser is told of it; into each, also into those that the gateway makes itself.
+pub(super) fn tell_browser(fields: &mut HeaderMap, call: &Call) {
+    if let Some(cors) = web(call).and_then(|web| web.cors.as_ref()) {
+        cors.write(call.grant.as_ref(), fields);
+    }
+}
+
+/// Edits the fields of a partner's answer.
+pub(super) fn edit_answer(fields: &mut HeaderMap, call: &Call) {
+    let Some(route) = &call.route else { return };
+    if let (Some(values), Some(web)) = (&route.field_values, &route.integration.web)
+        && let Some(headers) = &web.headers
+    {
+        headers.response.ready_from(&values.response).apply(fields);
+    }
+}
+
+/// Edits the fields of the request that the partner gets.
+pub(super) fn edit_request(fields: &mut HeaderMap, route: &Route) {
+    if let (Some(values), Some(web)) = (&route.field_values, &route.integration.web)
+        && let Some(headers) = &web.headers
+    {
+        headers.request.ready_from(&values.request).apply(fields);
+    }
+}
+
+/// Values of a request that go into edited fields.
+pub(crate) struct FieldValues {
+    request: Kept,
+    response: Kept,
+}
+
+/// Takes the values that the edits of the integration need; `None` where it has none.
+pub(super) fn field_values(route: &Route, request: &RequestHeader, call: &Call) -> Option<Box<FieldValues>> {
+    let headers = route.integration.web.as_ref()?.headers.as_ref()?;
+    let facts = RequestFacts {
+        route: Some(route),
+        request,
+        client: call.client,
+        request_id: call.request_id(),
+    };
+    Some(Box::new(FieldValues {
+        request: headers.request.ready(&facts).kept(),
+        response: headers.response.ready(&facts).kept(),
+    }))
+}
+
+/// What is known of a request.
+pub(super) struct RequestFacts<'r> {
+    pub(super) route: Option<&'r Route>,
+    pub(super) request: &'r RequestHeader,
+    pub(super) client: Option<IpAddr>,
+    pub(super) request_id: &'r str,
+}
+
+impl Facts for RequestFacts<'_> {
+    fn value(&self, source: &Source) -> Option<Cow<'_, str>> {
+        let header = |name: &str| self.request.headers.get(name)?.to_str().ok().map(Cow::Borrowed);
+        match source {
+            Source::Path(name) => {
+                let params = &self.route?.params;
+                let (_, value) = params.iter().find(|(other, _)| other == name)?;
+                Some(Cow::Borrowed(value))
+            }
+            Source::Query(name) => {
+                let query = self.request.uri.query()?.as_bytes();
+                let mut pairs = form_urlencoded::parse(query);
+                pairs.find(|(other, _)| other == name).map(|(_, value)| value)
+            }
+            Source::Header(name) => header(name),
+            Source::CallerName => self.route?.caller.name.as_deref().map(Cow::Borrowed),
+            Source::ClientIp => self.client.map(|client| Cow::Owned(client.to_string())),
+            Source::RequestId => Some(Cow::Borrowed(self.request_id)),
+            Source::RequestHost => header(header::HOST.as_str()),
+            Source::ErrorCode | Source::ErrorMessage | Source::Status => None,
+        }
+    }
+}
+
+fn web(call: &Call) -> Option<&Web> {
+    call.runtime.as_ref()?.integration.web.as_deref()
+}
