@@ -20,6 +20,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::model::Problem;
+use crate::variable::{Environment, Known};
 
 pub use fault::{Limit, ScriptFault, Stopped};
 pub use runner::{Runner, STACK_SIZE};
@@ -88,6 +89,39 @@ pub struct ScriptContext {
     pub metadata: BTreeMap<String, Value>,
     /// The time, in RFC 3339 and UTC.
     pub now: String,
+    /// Who is calling.
+    pub caller: CallerContext,
+    /// Unit that the integration belongs to; the organization if left out.
+    pub tenant_id: Option<u64>,
+    /// Parameters of the query as they came, for what looks for all of one name.
+    #[serde(skip)]
+    pub pairs: Vec<(String, String)>,
+    /// What may be read of the environment.
+    #[serde(skip)]
+    pub env: Environment,
+}
+
+/// Who is calling.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CallerContext {
+    /// Name of the consumer or credential, or subject of the token.
+    pub name: Option<Arc<str>>,
+    /// Claims of the token.
+    pub claims: Option<Arc<Value>>,
+}
+
+impl ScriptContext {
+    /// What variables of texts are filled from.
+    pub fn known(&self) -> Known {
+        Known {
+            org_id: self.org_id,
+            tenant_id: self.tenant_id.unwrap_or(self.org_id),
+            integration_id: self.integration_id.as_str().into(),
+            now: self.now.parse().unwrap_or_default(),
+            env: self.env.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Subscriptions, compiled: whose events they get, and how these are delivered.
 
 mod enrichment;
-pub(crate) mod filter;
 mod matching;
 mod order;
 pub(crate) mod pattern;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::address::EgressPolicy;
+use crate::condition::Condition;
 use crate::delivery::{BreakerRules, RetryPlan, SchedulePlan, Signer, StatusTable};
 use crate::event::{Event, Payload};
 use crate::model::OutboundIntegration;
@@ -18,10 +18,10 @@ use crate::model::limits::{RateLimit, Timeouts};
 use crate::model::outbound::{DeadLetterRetry, RecordBodies, Scope};
 use crate::outgoing::SignIn;
 use crate::plan::Transform;
+use crate::redaction::Redactor;
 use crate::target::TargetUrl;
 pub(crate) use enrichment::AddressTemplate;
 pub use enrichment::{EnrichmentFault, EnrichmentPlan};
-use filter::Condition;
 pub(crate) use matching::Index;
 pub use matching::{MOST_SKIPPED, Matched, SkipReason};
 pub use order::Order;
@@ -78,6 +78,8 @@ pub struct Subscription {
     pub dead_letter_retry: DeadLetterRetry,
     /// Of which attempts the record holds the bodies.
     pub record_bodies: RecordBodies,
+    /// What is masked in records.
+    pub redactor: Redactor,
 }
 
 /// What a subscription asks of an event's type.

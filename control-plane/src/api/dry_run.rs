@@ -9,7 +9,7 @@ use filters::model::Problem;
 use filters::model::mapping::{FieldMapping, TransformationMode};
 use filters::model::problem::join;
 use filters::script::{Script, ScriptContext, ScriptFault};
-use filters::transform::{Mapping, MappingFault};
+use filters::transform::Mapping;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -94,14 +94,7 @@ pub(super) struct Fault {
 impl Fault {
     fn of(fault: &DryRunFault) -> Self {
         let (field, line) = match fault {
-            DryRunFault::Mapping(fault) => match fault {
-                MappingFault::Missing { target, .. }
-                | MappingFault::NotAList { target, .. }
-                | MappingFault::Value { target, .. } => (Some(target.clone()), None),
-                MappingFault::NotJson(_) | MappingFault::TooLarge { .. } | MappingFault::TooManySteps { .. } => {
-                    (None, None)
-                }
-            },
+            DryRunFault::Mapping(fault) => (fault.target().map(str::to_owned), None),
             DryRunFault::Script(fault) => match fault {
                 ScriptFault::Runtime { line, .. }
                 | ScriptFault::Limit { line, .. }

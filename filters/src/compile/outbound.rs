@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::partner::{self, TargetRules};
 use super::transformation::{PLAIN, Transformation};
-use super::{check_identifier, check_limit, check_title, organization};
+use super::{check_identifier, check_limit, check_title, organization, redaction};
 use crate::address::EgressPolicy;
+use crate::condition::Condition;
 use crate::delivery::{BreakerRules, RetryPlan, SchedulePlan, Signer, StatusTable};
 use crate::model::limits::RateLimit;
 use crate::model::outbound::signing::Signing;
 use crate::model::outbound::{DeadLetterRetry, Scope};
 use crate::model::{Entry, Organization, OutboundIntegration, Problem, Security};
 use crate::plan::events::Units;
-use crate::subscription::filter::Condition;
 use crate::subscription::pattern::TypePattern;
 use crate::subscription::{Order, Subscription, Topic};
 use crate::transform::DEFAULT_MAX_OUTPUT;
@@ -98,6 +98,7 @@ fn build(entry: &Entry<OutboundIntegration>, place: &Place<'_>, problems: &mut V
         timeouts: source.timeouts,
         dead_letter_retry: source.dead_letter_retry.clone(),
         record_bodies: source.record_bodies,
+        redactor: redaction::redactor(place.organization, source.redaction.as_ref(), problems),
     })
 }
 

@@ -1,10 +1,11 @@
 //! Lookup tables: what mappings and scripts turn one value into another by.
 
-use std::collections::BTreeMap;
+mod entries;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use entries::Entries;
 
 /// A table of one organization. It is stored in clear: there is no place for secrets in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,8 +18,9 @@ pub struct Lookup {
     pub org_id: u64,
     /// Name by which mappings and scripts refer to it. Unique in its organization.
     pub name: String,
-    /// Values by key.
-    pub entries: BTreeMap<String, Value>,
+    /// Values by key: texts, numbers, booleans, or objects whose fields are the columns of the row.
+    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
+    pub entries: Entries,
     /// When it was made (RFC 3339); set by the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,

@@ -73,9 +73,16 @@ fn a_script_sees_its_context_under_the_names_of_the_model() {
         status: Some(201),
         metadata: [("attempt".to_owned(), json!({"n": 2}))].into(),
         now: "2024-01-31T00:00:00Z".to_owned(),
+        caller: CallerContext {
+            name: Some("his".into()),
+            claims: Some(std::sync::Arc::new(json!({"sub": "u1"}))),
+        },
+        tenant_id: Some(8),
+        ..ScriptContext::default()
     };
     let body = r#"[context.orgId, context.entityRid, context.eventType, context.integrationId, context.headers["x-trace"],
-        context.query.q, context.params.id, context.status, context.metadata.attempt.n, context.now]"#;
+        context.query.q, context.params.id, context.status, context.metadata.attempt.n, context.now,
+        context.caller.name, context.caller.claims.sub, context.tenantId]"#;
     let output = run(&with_body(body), b"{}", &context).unwrap();
     assert_eq!(
         serde_json::from_slice::<Value>(&output).unwrap(),
@@ -89,7 +96,10 @@ fn a_script_sees_its_context_under_the_names_of_the_model() {
             "5",
             201,
             2,
-            "2024-01-31T00:00:00Z"
+            "2024-01-31T00:00:00Z",
+            "his",
+            "u1",
+            8
         ])
     );
 }

@@ -7,9 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::condition::single_field;
 use crate::model::outbound::step::EnrichmentEncoding;
 use crate::outgoing::SignIn;
-use crate::subscription::filter::single_field;
 use crate::target::TargetUrl;
 use crate::transform::path::{Step, resolve};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::filter::single_field;
+use crate::condition::single_field;
 use crate::event::{Event, Payload};
 use crate::model::Problem;
 use crate::model::outbound::Ordering;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::fault::{ValueFault, quoted};
 use crate::model::Problem;
+use crate::model::mapping::DateForms;
 use crate::model::problem::join;
 
 /// A checked pair of forms.
@@ -19,39 +20,43 @@ pub(super) struct DateForm {
     /// Form of the result; ISO 8601 if not given.
     format: Option<Box<str>>,
     zone: TimeZone,
+    /// Zone of dates that come without an offset.
+    source_zone: TimeZone,
 }
 
 impl DateForm {
     /// Checks the settings of the transformer at `path`.
-    pub(super) fn compile(
-        from: Option<&str>,
-        format: Option<&str>,
-        zone: Option<&str>,
-        path: &str,
-        problems: &mut Vec<Problem>,
-    ) -> Option<Self> {
+    pub(super) fn compile(date: &DateForms, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let before = problems.len();
-        let zone = zone.map_or(Some(TimeZone::UTC), |name| {
-            TimeZone::get(name)
+        let mut zone_of = |name: &Option<String>, setting: &str| match name {
+            None => Some(TimeZone::UTC),
+            Some(name) => TimeZone::get(name)
                 .map_err(|_| {
                     let message = format!("`{name}` is not an IANA time zone; one would be `Europe/Berlin`");
-                    problems.push(Problem::new(join(path, "zone"), message));
+                    problems.push(Problem::new(join(path, setting), message));
                 })
-                .ok()
-        });
+                .ok(),
+        };
+        let zone = zone_of(&date.zone, "zone");
+        let source_zone = date
+            .source_zone
+            .is_some()
+            .then(|| zone_of(&date.source_zone, "sourceZone"));
         for (form, setting, check) in [
-            (from, "from", check_from as fn(&str) -> Result<(), String>),
-            (format, "format", check_format),
+            (&date.from, "from", check_from as fn(&str) -> Result<(), String>),
+            (&date.format, "format", check_format),
         ] {
-            if let Some(Err(message)) = form.map(check) {
+            if let Some(Err(message)) = form.as_deref().map(check) {
                 problems.push(Problem::new(join(path, setting), message));
             }
         }
         let zone = zone?;
+        let source_zone = source_zone.unwrap_or_else(|| Some(zone.clone()))?;
         (problems.len() == before).then(|| Self {
-            from: from.map(Into::into),
-            format: format.map(Into::into),
+            from: date.from.as_deref().map(Into::into),
+            format: date.format.as_deref().map(Into::into),
             zone,
+            source_zone,
         })
     }
 
@@ -87,7 +92,8 @@ impl DateForm {
         match local {
             Moment::Exact(moment) => Ok(moment.to_zoned(self.zone.clone())),
             Moment::Local(local) => local
-                .to_zoned(self.zone.clone())
+                .to_zoned(self.source_zone.clone())
+                .map(|date| date.with_time_zone(self.zone.clone()))
                 .map_err(|error| out_of_range(value, &error)),
         }
     }

@@ -1,70 +1,125 @@
 //! Walks the tree of the target and writes the result as it goes.
 
+mod lists;
+mod output;
+mod value;
+
 use std::borrow::Cow;
-use std::io;
 
 use serde_json::Value;
 
-use super::fault::{Kind, MappingFault};
-use super::line::{Check, Line, Origin, Source, Test};
-use super::operation::is_empty;
-use super::path::resolve;
-use super::target::{Each, Leaf, Node, SourceList};
-use crate::model::mapping::OmitWhen;
-
-/// Writes the target of `source`; an absent source has no field at all.
-pub(super) fn evaluate(
-    lines: &[Line],
-    root: &Node,
-    source: Option<&Value>,
-    max_output: usize,
-) -> Result<Vec<u8>, MappingFault> {
-    let mut evaluation = Evaluation {
-        lines,
-        applies: lines.iter().map(|line| holds(line.when.as_ref(), source)).collect(),
-        places: Vec::new(),
-        steps: 0,
-        out: Output {
-            bytes: Vec::with_capacity(FIRST_OUTPUT.min(max_output)),
-            limit: max_output,
-        },
-    };
-    if !evaluation.write(root, &[source])? {
-        let nothing = if matches!(root, Node::Object(_)) { "{}" } else { "[]" };
-        evaluation.out.push(nothing)?;
-    }
-    Ok(evaluation.out.bytes)
-}
+use self::lists::Rows;
+use self::output::Output;
+use super::edits::Edits;
+use super::fault::MappingFault;
+use super::line::{Line, Origin, Target};
+use super::path::{resolve, resolve_lenient};
+use super::source::FieldRef;
+use super::target::{Each, Node};
+use crate::condition::Condition;
 
 /// One run over one body.
-struct Evaluation<'a> {
+pub(super) struct Evaluation<'a> {
     lines: &'a [Line],
-    /// Whether each line's condition holds.
+    /// Whether the condition of each line holds; empty where no line has one for the whole body.
     applies: Vec<bool>,
+    /// The body, what is known around it, and the current item of each list around.
+    cursors: Vec<Option<&'a Value>>,
     /// Index of the current item in each list around.
     places: Vec<usize>,
     /// Lines visited so far.
     steps: usize,
+    /// True where the source cannot tell a list of one item from the item.
+    lenient: bool,
     out: Output,
 }
 
-/// The current item of each list that the innermost [`Each`] reads; outside of any, the body.
-type Cursors<'c, 'a> = &'c [Option<&'a Value>];
-
 impl<'a> Evaluation<'a> {
+    /// A run over `source`; an absent source has no field at all.
+    pub(super) fn new(
+        lines: &'a [Line],
+        source: Option<&'a Value>,
+        given: &'a [Option<Cow<'_, Value>>],
+        lenient: bool,
+        max_output: usize,
+    ) -> Self {
+        let mut cursors = Vec::with_capacity(given.len() + FEW_CURSORS);
+        cursors.push(source);
+        cursors.extend(given.iter().map(Option::as_deref));
+        let mut run = Self {
+            lines,
+            applies: Vec::new(),
+            cursors,
+            places: Vec::new(),
+            steps: 0,
+            lenient,
+            out: Output::new(max_output),
+        };
+        if lines.iter().any(|line| line.when.is_some()) {
+            run.applies = lines.iter().map(|line| run.may_apply(line)).collect();
+        }
+        run
+    }
+
+    /// Writes the body.
+    pub(super) fn body(&mut self, root: &'a Node) -> Result<Vec<u8>, MappingFault> {
+        if !self.write(root)? {
+            let nothing = if matches!(root, Node::Object(_)) { "{}" } else { "[]" };
+            self.out.push(nothing)?;
+        }
+        Ok(self.out.take())
+    }
+
+    /// Writes what goes around the body: for each place the first of its lines that has a value.
+    pub(super) fn edits(&mut self, asides: &[Vec<usize>]) -> Result<Edits, MappingFault> {
+        let mut edits = Edits::default();
+        for line in asides {
+            self.aside(line, &mut edits)?;
+        }
+        Ok(edits)
+    }
+
+    fn aside(&mut self, lines: &[usize], edits: &mut Edits) -> Result<(), MappingFault> {
+        for index in lines.iter().copied() {
+            self.step()?;
+            if !self.applies(index) {
+                continue;
+            }
+            let line = &self.lines[index];
+            let value = match &line.origin {
+                Origin::Static(_, value) => Some(Cow::Borrowed(value)),
+                _ => self.value(index)?,
+            };
+            if let (Some(value), Target::Aside(aside)) = (value, &line.target) {
+                return aside.write(&value, edits).map_err(|fault| MappingFault::Value {
+                    target: aside.text().to_owned(),
+                    fault,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Writes `node`. False, with nothing written, if there is nothing in it.
-    fn write(&mut self, node: &'a Node, cursors: Cursors<'_, 'a>) -> Result<bool, MappingFault> {
+    fn write(&mut self, node: &'a Node) -> Result<bool, MappingFault> {
         match node {
-            Node::Leaf(leaf) => self.leaf(leaf, cursors),
+            Node::Leaf(lines) => {
+                for line in lines {
+                    if self.leaf(*line)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
             Node::Object(fields) => {
                 let parts = fields.iter().map(|field| (&*field.key, &field.node));
-                self.group(["{", "}"], parts, cursors)
+                self.group(["{", "}"], parts)
             }
             Node::Places(places) => {
                 let parts = places.iter().map(|place| ("", &place.node));
-                self.group(["[", "]"], parts, cursors)
+                self.group(["[", "]"], parts)
             }
-            Node::Each(each) => self.each(each, cursors),
+            Node::Each(each) => self.each(each),
         }
     }
 
@@ -73,41 +128,41 @@ impl<'a> Evaluation<'a> {
         &mut self,
         brackets: [&str; 2],
         parts: impl Iterator<Item = (&'a str, &'a Node)>,
-        cursors: Cursors<'_, 'a>,
     ) -> Result<bool, MappingFault> {
-        let start = self.out.bytes.len();
+        let start = self.out.len();
         self.out.push(brackets[0])?;
         let mut wrote = false;
         for (key, node) in parts {
-            let before = self.out.bytes.len();
+            let before = self.out.len();
             self.out.push(if wrote { "," } else { "" })?;
             self.out.push(key)?;
-            if self.write(node, cursors)? {
+            if self.write(node)? {
                 wrote = true;
             } else {
-                self.out.bytes.truncate(before);
+                self.out.truncate(before);
             }
         }
         if wrote {
             self.out.push(brackets[1])?;
         } else {
-            self.out.bytes.truncate(start);
+            self.out.truncate(start);
         }
         Ok(wrote)
     }
 
     /// Writes a list with an item for each place that one of the source's lists has.
-    fn each(&mut self, each: &'a Each, outer: Cursors<'_, 'a>) -> Result<bool, MappingFault> {
-        let lists = each
+    fn each(&mut self, each: &'a Each) -> Result<bool, MappingFault> {
+        let outside = self.cursors.len();
+        let rows = each
             .lists
             .iter()
-            .map(|list| self.list(list, outer))
-            .collect::<Result<Vec<Option<&'a [Value]>>, _>>()?;
-        if lists.iter().all(Option::is_none) {
+            .map(|list| self.rows(list))
+            .collect::<Result<Vec<Rows<'a>>, _>>()?;
+        if rows.iter().all(Rows::is_absent) {
             return Ok(false);
         }
-        let length = lists.iter().flatten().map(|items| items.len()).max().unwrap_or(0);
-        let mut cursors = Vec::with_capacity(lists.len());
+        let length = rows.iter().map(Rows::len).max().unwrap_or(0);
+        self.cursors.resize(each.inside, None);
         let mut wrote = false;
         self.out.push("[")?;
         self.places.push(0);
@@ -115,101 +170,55 @@ impl<'a> Evaluation<'a> {
             if let Some(place) = self.places.last_mut() {
                 *place = index;
             }
-            cursors.clear();
-            cursors.extend(lists.iter().map(|items| items.and_then(|items| items.get(index))));
-            let before = self.out.bytes.len();
+            for (list, rows) in each.lists.iter().zip(&rows) {
+                rows.place(index, &mut self.cursors[list.slot..list.slot + list.chain.len()]);
+            }
+            if !self.passes(&each.filters)? {
+                continue;
+            }
+            let before = self.out.len();
             self.out.push(if wrote { "," } else { "" })?;
-            if self.write(&each.item, &cursors)? {
+            if self.write(&each.item)? {
                 wrote = true;
             } else {
-                self.out.bytes.truncate(before);
+                self.out.truncate(before);
             }
         }
         self.places.pop();
+        self.cursors.truncate(outside);
         self.out.push("]")?;
         Ok(true)
     }
 
-    /// The items of a list of the source. `None` if it is absent or null, or if no line that reads it applies.
-    fn list(&mut self, list: &SourceList, outer: Cursors<'_, 'a>) -> Result<Option<&'a [Value]>, MappingFault> {
-        self.step()?;
-        let mut applying = list.lines.iter().filter(|line| self.applies[**line]).peekable();
-        let Some(first) = applying.peek().map(|line| **line) else {
-            return Ok(None);
-        };
-        let found = outer
-            .get(list.parent)
-            .copied()
-            .flatten()
-            .and_then(|value| resolve(value, &list.steps));
-        match found {
-            Some(Value::Array(items)) => Ok(Some(items)),
-            None | Some(Value::Null) => match applying.find(|line| self.requires(**line)) {
-                Some(line) => Err(self.missing_list(*line)),
-                None => Ok(None),
-            },
-            Some(other) => Err(MappingFault::NotAList {
-                target: self.target(first),
-                origin: self.list_path(first),
-                found: Kind::of(other),
-            }),
+    /// True if all of these filters let the current item through.
+    fn passes(&mut self, filters: &[usize]) -> Result<bool, MappingFault> {
+        for filter in filters {
+            self.step()?;
+            if let Origin::Filter(condition) = &self.lines[*filter].origin
+                && !self.holds(condition)
+            {
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
 
-    fn leaf(&mut self, leaf: &Leaf, cursors: Cursors<'_, 'a>) -> Result<bool, MappingFault> {
+    fn leaf(&mut self, index: usize) -> Result<bool, MappingFault> {
         self.step()?;
-        if !self.applies[leaf.line] {
+        if !self.applies(index) {
             return Ok(false);
         }
-        match &self.lines[leaf.line].origin {
-            Origin::Static(text) => {
-                self.out.push(text)?;
+        if let Origin::Static(text, _) = &self.lines[index].origin {
+            self.out.push(text)?;
+            return Ok(true);
+        }
+        match self.value(index)? {
+            Some(value) => {
+                self.out.value(&value)?;
                 Ok(true)
             }
-            Origin::Source(source) => {
-                let cursor = cursors.get(leaf.cursor).copied().flatten();
-                match self.value(leaf.line, source, cursor)? {
-                    Some(value) => {
-                        self.out.value(&value)?;
-                        Ok(true)
-                    }
-                    None => Ok(false),
-                }
-            }
+            None => Ok(false),
         }
-    }
-
-    /// The value that a line writes, or none if it leaves its target out.
-    fn value(
-        &self,
-        line: usize,
-        source: &'a Source,
-        cursor: Option<&'a Value>,
-    ) -> Result<Option<Cow<'a, Value>>, MappingFault> {
-        let steps = source.path.segments().last().map_or(&[][..], Vec::as_slice);
-        let found = cursor.and_then(|value| resolve(value, steps));
-        let value = match (&source.default, found) {
-            (Some(default), None | Some(Value::Null)) => Some(Cow::Borrowed(default)),
-            (_, found) => source
-                .operations
-                .iter()
-                .try_fold(found.map(Cow::Borrowed), |value, operation| operation.apply(value))
-                .map_err(|fault| MappingFault::Value {
-                    target: self.target(line),
-                    fault,
-                })?,
-        };
-        if source.required && source.default.is_none() && value.as_deref().is_none_or(Value::is_null) {
-            return Err(MappingFault::Missing {
-                target: self.target(line),
-                origin: source.path.at(&self.places),
-            });
-        }
-        Ok(value.filter(|value| match source.omit {
-            OmitWhen::Absent => true,
-            OmitWhen::Null => !value.is_null(),
-            OmitWhen::Empty => !is_empty(value),
-        }))
     }
 
     /// Counts a visit, so that long lists under many lines end in an error and not in a long stay.
@@ -221,95 +230,47 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn requires(&self, line: usize) -> bool {
-        matches!(&self.lines[line].origin, Origin::Source(source) if source.required)
+    /// False if the line applies to no item whatsoever.
+    fn may_apply(&self, line: &Line) -> bool {
+        line.when
+            .as_ref()
+            .is_none_or(|when| when.of_items || self.holds(&when.condition))
     }
 
-    fn missing_list(&self, line: usize) -> MappingFault {
-        MappingFault::Missing {
-            target: self.target(line),
-            origin: self.list_path(line),
+    /// True if the line applies here.
+    fn applies(&self, index: usize) -> bool {
+        let Some(may) = self.applies.get(index) else {
+            return true;
+        };
+        let of_items = self.lines[index].when.as_ref().filter(|when| when.of_items);
+        *may && of_items.is_none_or(|when| self.holds(&when.condition))
+    }
+
+    fn holds(&self, condition: &Condition<FieldRef>) -> bool {
+        condition.holds_with(&|field: &FieldRef| {
+            let cursor = self.cursors.get(field.slot).copied().flatten()?;
+            self.resolve(cursor, field.below().first()?)
+        })
+    }
+
+    fn resolve(&self, value: &'a Value, steps: &[super::path::Step]) -> Option<&'a Value> {
+        if self.lenient {
+            resolve_lenient(value, steps)
+        } else {
+            resolve(value, steps)
         }
     }
 
-    fn target(&self, line: usize) -> String {
-        self.lines[line].target.at(&self.places)
-    }
-
-    /// Path of the list that the line is about to enter.
-    fn list_path(&self, line: usize) -> String {
-        match &self.lines[line].origin {
-            Origin::Source(source) => source.path.list_at(self.places.len(), &self.places),
-            Origin::Static(_) => String::new(),
+    fn target(&self, index: usize) -> String {
+        match &self.lines[index].target {
+            Target::Body(path) => path.at(&self.places),
+            Target::Aside(aside) => aside.text().to_owned(),
         }
     }
 }
 
-fn holds(test: Option<&Test>, source: Option<&Value>) -> bool {
-    let Some(test) = test else { return true };
-    let steps = test.path.segments().first().map_or(&[][..], Vec::as_slice);
-    let found = source.and_then(|source| resolve(source, steps));
-    match &test.check {
-        Check::Equals(value) => found.is_some_and(|found| same(found, value)),
-        Check::NotEquals(value) => !found.is_some_and(|found| same(found, value)),
-        Check::OneOf(values) => found.is_some_and(|found| values.iter().any(|value| same(found, value))),
-        Check::Exists(wanted) => found.is_some_and(|found| !found.is_null()) == *wanted,
-    }
-}
-
-/// Equality of JSON values: numbers by their value (1 is 1.0), objects whatever the order of their fields.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64(),
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .all(|(name, left)| right.get(name).is_some_and(|right| same(left, right)))
-        }
-        _ => left == right,
-    }
-}
-
-/// The result so far, with its cap.
-struct Output {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Output {
-    fn push(&mut self, text: &str) -> Result<(), MappingFault> {
-        io::Write::write_all(self, text.as_bytes()).map_err(|_| self.full())
-    }
-
-    fn value(&mut self, value: &Value) -> Result<(), MappingFault> {
-        // Writing a value fails in one way only: the cap is reached.
-        serde_json::to_writer(&mut *self, value).map_err(|_| self.full())
-    }
-
-    fn full(&self) -> MappingFault {
-        MappingFault::TooLarge { limit: self.limit }
-    }
-}
-
-impl io::Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.limit - self.bytes.len() {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-const FIRST_OUTPUT: usize = 1_024;
+/// Cursors that a small table needs.
+const FEW_CURSORS: usize = 4;
 
 /// The most visits of lines and lists in one run: 500 lines over 4,000 items, or 20 lines over 100,000.
 const MAX_STEPS: usize = 2_000_000;

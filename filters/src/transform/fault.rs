@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::format::FormatFault;
+use crate::variable::VariableFault;
+
 /// Why a body could not be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum MappingFault {
@@ -36,6 +39,12 @@ pub enum MappingFault {
         /// What is wrong with the value.
         fault: ValueFault,
     },
+    /// A variable of a text has no value here.
+    #[error(transparent)]
+    Variable(#[from] VariableFault),
+    /// The body cannot be read in its format, or the result not be written in the one asked for.
+    #[error(transparent)]
+    Format(#[from] FormatFault),
     /// The result is too large.
     #[error("the result is larger than {limit} bytes")]
     TooLarge {
@@ -60,6 +69,50 @@ pub enum ValueFault {
         operation: &'static str,
         /// What the value is.
         found: Kind,
+    },
+    /// The operation needs a value of another kind.
+    #[error("`{operation}` needs {needs}, but the value is {found}")]
+    WrongKind {
+        /// Name of the transformer.
+        operation: &'static str,
+        /// What it needs.
+        needs: &'static str,
+        /// What the value is.
+        found: Kind,
+    },
+    /// The value does not read as what the operation makes of it.
+    #[error("`{operation}` cannot read {value} as {wanted}")]
+    Unreadable {
+        /// Name of the transformer.
+        operation: &'static str,
+        /// The value, quoted and shortened.
+        value: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// The value is in no row of a table.
+    #[error("{value} is not in the lookup table `{table}`")]
+    NotInTable {
+        /// The value, quoted and shortened.
+        value: String,
+        /// Name of the table.
+        table: String,
+    },
+    /// A text or list grew beyond what a result may have.
+    #[error("`{operation}` makes more than {limit} bytes")]
+    TooLong {
+        /// Name of the transformer.
+        operation: &'static str,
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The value cannot stand where it is to go: in a header, a query, a path or as a status.
+    #[error("{value} cannot be {place}")]
+    Misplaced {
+        /// The value, quoted and shortened.
+        value: String,
+        /// What it should become.
+        place: &'static str,
     },
     /// The value does not read as a date.
     #[error("{value} is not a date {form}")]
@@ -96,8 +149,35 @@ pub enum Kind {
     Object,
 }
 
+impl MappingFault {
+    /// The field that it is about: of the source where it is known, else of the target; `None` if it is about the whole body.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Missing { origin, .. } | Self::NotAList { origin, .. } => Some(origin),
+            Self::Value { target, .. } => Some(target),
+            Self::NotJson(_)
+            | Self::Variable(_)
+            | Self::Format(_)
+            | Self::TooLarge { .. }
+            | Self::TooManySteps { .. } => None,
+        }
+    }
+
+    /// The field of the target that it is about, if it is about one.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Missing { target, .. } | Self::NotAList { target, .. } | Self::Value { target, .. } => Some(target),
+            Self::NotJson(_)
+            | Self::Variable(_)
+            | Self::Format(_)
+            | Self::TooLarge { .. }
+            | Self::TooManySteps { .. } => None,
+        }
+    }
+}
+
 impl Kind {
-    pub(super) fn of(value: &Value) -> Self {
+    pub(crate) fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(_) => Self::Boolean,
@@ -123,7 +203,7 @@ impl fmt::Display for Kind {
 }
 
 /// `value` as JSON, shortened for a message.
-pub(super) fn quoted(value: &Value) -> String {
+pub(crate) fn quoted(value: &Value) -> String {
     match value {
         Value::String(text) if text.chars().count() > QUOTED => {
             let start: String = text.chars().take(QUOTED).collect();

@@ -1,29 +1,25 @@
 //! The tree that has the shape of the target: what is written where, and which lists fill which.
 
+mod finish;
+
 use super::line::{Line, Origin};
 use super::path::{FieldPath, Step};
+use super::source::FieldRef;
 use crate::model::Problem;
 use crate::model::problem::join;
+pub(super) use finish::settle_alone;
 
 /// A place of the target.
 #[derive(Debug)]
 pub(super) enum Node {
-    /// The value of a line.
-    Leaf(Leaf),
+    /// The value of a line: of the first that has one, where there are several.
+    Leaf(Vec<usize>),
     /// An object, its fields in the order of the lines.
     Object(Vec<Field>),
     /// A list with fixed places, `[0]`, `[1]`, ...
     Places(Vec<Place>),
     /// A list with an item for each item of one or more lists of the source, side by side.
     Each(Each),
-}
-
-#[derive(Debug)]
-pub(super) struct Leaf {
-    /// Index of the line.
-    pub(super) line: usize,
-    /// The cursor that the last segment of its source path starts from; outside of any [`Each`], 0 is the body.
-    pub(super) cursor: usize,
 }
 
 #[derive(Debug)]
@@ -43,34 +39,41 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Each {
     pub(super) lists: Vec<SourceList>,
+    /// Lines that say which items are written.
+    pub(super) filters: Vec<usize>,
     pub(super) item: Box<Node>,
+    /// How many cursors there are inside.
+    pub(super) inside: usize,
 }
 
-/// A list of the source. Inside of its [`Each`], the cursor of the same index is its current item.
+/// A list of the source, or several within each other that are written as one.
 #[derive(Debug)]
 pub(super) struct SourceList {
-    /// The cursor, one list further out, that the path starts from.
+    /// The cursor that the path starts from. While the tree is built: a root, or the index of a list one level further out.
     pub(super) parent: usize,
-    pub(super) steps: Vec<Step>,
+    /// The steps to each list; the item of one is where the next starts from.
+    pub(super) chain: Vec<Vec<Step>>,
+    /// The first of its cursors, of which it has one for each part of the chain.
+    pub(super) slot: usize,
     /// The lines that read from it.
     pub(super) lines: Vec<usize>,
 }
 
-/// Builds the tree from the lines that compiled, adding a problem for each target that is in the way of another.
-pub(super) fn build(lines: &[Option<Line>], path: &str, problems: &mut Vec<Problem>) -> Option<Node> {
+/// Builds the tree from the lines that compiled, adding a problem for each target that is in the way of another. `None`
+/// where no line writes to the body.
+pub(super) fn build(lines: &mut [Option<Line>], roots: usize, path: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut root: Option<Node> = None;
+    let mut filters = Vec::new();
     for (index, line) in lines.iter().enumerate() {
-        let Some(line) = line else { continue };
-        let mut growth = Growth {
-            line: index,
-            source: match &line.origin {
-                Origin::Source(source) => Some(&source.path),
-                Origin::Static(_) => None,
-            },
-            cursor: 0,
-            list: 0,
+        let Some((line, target)) = line.as_ref().and_then(|line| Some((line, line.body_target()?))) else {
+            continue;
         };
-        let steps = flat(&line.target);
+        if matches!(line.origin, Origin::Filter(_)) {
+            filters.push(index);
+            continue;
+        }
+        let mut growth = Growth::of(index, line, target, lines);
+        let steps = flat(target);
         match &mut root {
             None => root = Some(growth.plant(&steps)),
             Some(root) => {
@@ -80,19 +83,35 @@ pub(super) fn build(lines: &[Option<Line>], path: &str, problems: &mut Vec<Probl
             }
         }
     }
+    for index in filters {
+        let target = lines[index].as_ref().and_then(Line::body_target);
+        let steps = target.map(flat).unwrap_or_default();
+        match root.as_mut().and_then(|root| list_at(root, &steps)) {
+            Some(each) => each.filters.push(index),
+            None => problems.push(Problem::new(
+                target_of(path, index),
+                "is no list that other lines fill with `[]`: a `filter` names one, such as `lines[]`",
+            )),
+        }
+    }
     let mut root = root?;
-    finish(&mut root, path, problems);
+    finish::finish(&mut root, lines, roots, path, problems);
     Some(root)
 }
 
 /// One line on its way down the tree.
 struct Growth<'a> {
     line: usize,
-    source: Option<&'a FieldPath>,
-    /// The cursor that the rest of the source path starts from.
+    lines: &'a [Option<Line>],
+    source: Option<&'a FieldRef>,
+    /// The list that the rest of the source path starts from; before the first, the root.
     cursor: usize,
     /// How many `[]` were passed.
     list: usize,
+    /// How many `[]` the target has.
+    lists: usize,
+    /// What is left of the source's lists at the end becomes one value, and is not written as one list.
+    gathers: bool,
 }
 
 /// One step down the target.
@@ -103,14 +122,24 @@ enum Down<'a> {
     Each,
 }
 
-impl Growth<'_> {
+impl<'a> Growth<'a> {
+    fn of(index: usize, line: &'a Line, target: &FieldPath, lines: &'a [Option<Line>]) -> Self {
+        let source = line.driver();
+        Self {
+            line: index,
+            lines,
+            source,
+            cursor: source.map_or(0, |source| source.root),
+            list: 0,
+            lists: target.lists(),
+            gathers: line.gathers(),
+        }
+    }
+
     /// A new branch with the line at its end.
     fn plant(&mut self, steps: &[Down<'_>]) -> Node {
         let Some((step, rest)) = steps.split_first() else {
-            return Node::Leaf(Leaf {
-                line: self.line,
-                cursor: self.cursor,
-            });
+            return Node::Leaf(vec![self.line]);
         };
         match *step {
             Down::Field(name) => Node::Object(vec![self.field(name, rest)]),
@@ -123,7 +152,9 @@ impl Growth<'_> {
                 self.enter(&mut lists);
                 Node::Each(Each {
                     lists,
+                    filters: Vec::new(),
                     item: Box::new(self.plant(rest)),
+                    inside: 0,
                 })
             }
         }
@@ -153,9 +184,17 @@ impl Growth<'_> {
                 self.enter(&mut each.lists);
                 self.graft(&mut each.item, rest)
             }
-            (None, Node::Leaf(leaf)) => Err(Clash::Same(leaf.line)),
+            (None, Node::Leaf(others)) => {
+                let last = others.last().copied().unwrap_or_default();
+                let stands_back = self.lines.get(last).and_then(Option::as_ref);
+                if !stands_back.is_some_and(|line| line.may_stand_back) {
+                    return Err(Clash::Same(last));
+                }
+                others.push(self.line);
+                Ok(())
+            }
             (None, node) => Err(Clash::Nested(first_line(node))),
-            (Some(_), Node::Leaf(leaf)) => Err(Clash::Nested(leaf.line)),
+            (Some(_), Node::Leaf(others)) => Err(Clash::Nested(others.first().copied().unwrap_or_default())),
             (Some(_), node) => Err(Clash::Shape(first_line(node))),
         }
     }
@@ -168,19 +207,29 @@ impl Growth<'_> {
         }
     }
 
-    /// Passes a `[]`: finds or adds the list of the source, whose item is the cursor from here on.
+    /// Passes a `[]`: finds or adds the list of the source, whose item is the cursor from here on. A source with fewer lists
+    /// than the target repeats for what other lines fill the rest with.
     fn enter(&mut self, lists: &mut Vec<SourceList>) {
-        let Some(steps) = self.source.and_then(|path| path.segments().get(self.list)) else {
+        let Some(path) = self.source.map(|source| &source.path) else {
             return;
         };
-        self.list += 1;
+        let end = if self.list + 1 == self.lists && !self.gathers {
+            path.lists()
+        } else {
+            path.lists().min(self.list + 1)
+        };
+        let Some(chain) = path.segments().get(self.list..end).filter(|chain| !chain.is_empty()) else {
+            return;
+        };
+        self.list = end;
         let known = lists
             .iter()
-            .position(|list| list.parent == self.cursor && list.steps == *steps);
+            .position(|list| list.parent == self.cursor && list.chain == chain);
         let at = known.unwrap_or_else(|| {
             lists.push(SourceList {
                 parent: self.cursor,
-                steps: steps.clone(),
+                chain: chain.to_vec(),
+                slot: 0,
                 lines: Vec::new(),
             });
             lists.len() - 1
@@ -204,9 +253,12 @@ impl Clash {
         let target = lines
             .get(other)
             .and_then(Option::as_ref)
-            .map_or("", |line| line.target.text());
+            .map_or("", |line| line.target_text());
         match self {
-            Self::Same(_) => format!("`{target}` is the target of {place} already: a field is written once"),
+            Self::Same(_) => format!(
+                "`{target}` is the target of {place} already: for another line to stand in, that one must say when it writes \
+                 nothing, by `when` or `omitWhen`"
+            ),
             Self::Nested(_) => {
                 format!("is in the way of `{target}` at {place}: a field has a value or fields of its own, not both")
             }
@@ -217,43 +269,32 @@ impl Clash {
     }
 }
 
-/// Checks what only the whole tree shows, and puts places in order.
-fn finish(node: &mut Node, path: &str, problems: &mut Vec<Problem>) {
-    match node {
-        Node::Leaf(_) => {}
-        Node::Object(fields) => fields
-            .iter_mut()
-            .for_each(|field| finish(&mut field.node, path, problems)),
-        Node::Places(places) => {
-            places.sort_by_key(|place| place.index);
-            if let Some((expected, place)) = places.iter().enumerate().find(|(at, place)| *at != place.index) {
-                problems.push(Problem::new(
-                    target_of(path, first_line(&place.node)),
-                    format!(
-                        "place [{}] is given, but not [{expected}]: places count from 0 without gaps",
-                        place.index
-                    ),
-                ));
-            }
-            places
-                .iter_mut()
-                .for_each(|place| finish(&mut place.node, path, problems));
+/// The list whose items `steps`, which end with it, lead to.
+fn list_at<'n>(node: &'n mut Node, steps: &[Down<'_>]) -> Option<&'n mut Each> {
+    let (step, rest) = steps.split_first()?;
+    match (step, node) {
+        (Down::Field(name), Node::Object(fields)) => {
+            let field = fields.iter_mut().find(|field| *field.name == **name)?;
+            list_at(&mut field.node, rest)
         }
-        Node::Each(each) => {
-            if each.lists.is_empty() {
-                problems.push(Problem::new(
-                    target_of(path, first_line(&each.item)),
-                    "nothing says how long this list is: a line with `sourceField` has to fill it too, or use a place such as `[0]`",
-                ));
-            }
-            finish(&mut each.item, path, problems);
+        (Down::Place(index), Node::Places(places)) => {
+            let place = places.iter_mut().find(|place| place.index == *index)?;
+            list_at(&mut place.node, rest)
         }
+        (Down::Each, Node::Each(each)) => {
+            if rest.is_empty() {
+                Some(each)
+            } else {
+                list_at(&mut each.item, rest)
+            }
+        }
+        _ => None,
     }
 }
 
 fn first_line(node: &Node) -> usize {
     match node {
-        Node::Leaf(leaf) => leaf.line,
+        Node::Leaf(lines) => lines.first().copied().unwrap_or_default(),
         // A tree is never without a leaf: each node was made on the way to one.
         Node::Object(fields) => fields.first().map_or(0, |field| first_line(&field.node)),
         Node::Places(places) => places.first().map_or(0, |place| first_line(&place.node)),
@@ -267,9 +308,11 @@ fn flat(target: &FieldPath) -> Vec<Down<'_>> {
         if index > 0 {
             steps.push(Down::Each);
         }
-        steps.extend(segment.iter().map(|step| match step {
-            Step::Field(name) => Down::Field(name),
-            Step::Place(place) => Down::Place(*place),
+        steps.extend(segment.iter().filter_map(|step| match step {
+            Step::Field(name) => Some(Down::Field(name)),
+            Step::Place(place) => Some(Down::Place(*place)),
+            // Refused before: no target has them.
+            Step::FromEnd(_) | Step::Where(..) => None,
         }));
     }
     steps

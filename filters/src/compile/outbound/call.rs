@@ -88,6 +88,7 @@ impl Caller<'_> {
             sign_in: partner::sign_in(
                 source.outgoing_auth_type,
                 source.outgoing_auth_config.as_ref(),
+                &self.rules.owner(source.org_id),
                 problems,
             ),
         }
@@ -116,7 +117,10 @@ impl Caller<'_> {
             problems.push(Problem::new("outgoingAuthConfig", message));
         }
         let sign_in = match action.outgoing_auth_type {
-            Some(kind) => partner::sign_in(kind, action.outgoing_auth_config.as_ref(), problems),
+            Some(kind) => {
+                let owner = self.rules.owner(self.source.org_id);
+                partner::sign_in(kind, action.outgoing_auth_config.as_ref(), &owner, problems)
+            }
             None => shared.sign_in.clone(),
         };
         if action.delay_ms > LONGEST_DELAY {
@@ -205,6 +209,7 @@ impl Caller<'_> {
         let sign_in = partner::sign_in(
             enrichment.outgoing_auth_type,
             enrichment.outgoing_auth_config.as_ref(),
+            &self.rules.owner(self.source.org_id),
             problems,
         );
         let (address, target) = address?;
@@ -233,7 +238,7 @@ fn target_field(enrichment: &Enrichment, problems: &mut Vec<Problem>) -> Option<
     let names = FieldPath::parse(text).and_then(|path| {
         let names = path.segments().iter().flatten().map(|step| match step {
             Step::Field(name) => Some(name.clone()),
-            Step::Place(_) => None,
+            Step::Place(_) | Step::FromEnd(_) | Step::Where(..) => None,
         });
         let names: Option<Vec<_>> = names.collect();
         names

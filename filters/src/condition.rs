@@ -1,4 +1,4 @@
-//! Filters on the payload, compiled.
+//! Tests of documents, compiled: the filters of subscriptions, and the conditions of mapping tables.
 
 use serde_json::{Number, Value};
 
@@ -14,10 +14,10 @@ const MAX_DEPTH: usize = 16;
 /// The most values of `oneOf`.
 const MOST_VALUES: usize = 1_000;
 
-/// A test of a payload.
+/// A test of a document. `F` says how one of its fields is found.
 #[derive(Debug)]
-pub(crate) enum Condition {
-    Field(Box<[Step]>, Test),
+pub(crate) enum Condition<F = Box<[Step]>> {
+    Field(F, Test),
     All(Vec<Self>),
     Any(Vec<Self>),
     Not(Box<Self>),
@@ -42,8 +42,29 @@ pub(crate) enum Test {
 impl Condition {
     /// Compiles the filter at `path` of its document, adding its problems.
     pub(crate) fn compile(filter: &Filter, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        Self::compile_with(filter, path, &mut single_field, problems)
+    }
+
+    /// True if it holds for a payload. In one that is no JSON every field is absent.
+    pub(crate) fn holds(&self, payload: Option<&Value>) -> bool {
+        self.holds_with(&|steps| payload.and_then(|payload| resolve(payload, steps)))
+    }
+}
+
+impl<F> Condition<F> {
+    /// The same where `read` makes of a path what a field is found by.
+    pub(crate) fn compile_with(
+        filter: &Filter,
+        path: &str,
+        read: &mut dyn FnMut(&str) -> Result<F, String>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         let before = problems.len();
-        let mut compiler = Compiler { problems, count: 0 };
+        let mut compiler = Compiler {
+            read,
+            problems,
+            count: 0,
+        };
         let compiled = compiler.condition(filter, path, 1);
         let count = compiler.count;
         if count > MOST_CONDITIONS {
@@ -53,13 +74,26 @@ impl Condition {
         compiled.filter(|_| problems.len() == before)
     }
 
-    /// True if it holds for a payload. In one that is no JSON every field is absent.
-    pub(crate) fn holds(&self, payload: Option<&Value>) -> bool {
+    /// True if it holds for the fields that `find` finds.
+    pub(crate) fn holds_with<'v>(&self, find: &impl Fn(&F) -> Option<&'v Value>) -> bool {
         match self {
-            Self::Field(steps, test) => test.holds(payload.and_then(|payload| resolve(payload, steps))),
-            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(payload)),
-            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(payload)),
-            Self::Not(condition) => !condition.holds(payload),
+            Self::Field(field, test) => test.holds(find(field)),
+            Self::All(conditions) => conditions.iter().all(|condition| condition.holds_with(find)),
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds_with(find)),
+            Self::Not(condition) => !condition.holds_with(find),
+        }
+    }
+
+    /// Calls `visit` with each of its fields.
+    pub(crate) fn for_each_field(&mut self, visit: &mut dyn FnMut(&mut F)) {
+        match self {
+            Self::Field(field, _) => visit(field),
+            Self::All(conditions) | Self::Any(conditions) => {
+                conditions
+                    .iter_mut()
+                    .for_each(|condition| condition.for_each_field(visit));
+            }
+            Self::Not(condition) => condition.for_each_field(visit),
         }
     }
 }
@@ -114,13 +148,14 @@ fn is_same_number(one: &Number, other: &Number) -> bool {
     }
 }
 
-struct Compiler<'p> {
+struct Compiler<'p, F> {
+    read: &'p mut dyn FnMut(&str) -> Result<F, String>,
     problems: &'p mut Vec<Problem>,
     count: usize,
 }
 
-impl Compiler<'_> {
-    fn condition(&mut self, filter: &Filter, path: &str, depth: usize) -> Option<Condition> {
+impl<F> Compiler<'_, F> {
+    fn condition(&mut self, filter: &Filter, path: &str, depth: usize) -> Option<Condition<F>> {
         self.count += 1;
         if depth > MAX_DEPTH {
             self.refuse(path, format!("is nested more than {MAX_DEPTH} levels deep"));
@@ -186,8 +221,8 @@ impl Compiler<'_> {
         given.into_iter().flatten().collect()
     }
 
-    fn field(&mut self, field: &str, tests: Vec<Test>, path: &str) -> Option<Condition> {
-        match single_field(field) {
+    fn field(&mut self, field: &str, tests: Vec<Test>, path: &str) -> Option<Condition<F>> {
+        match (self.read)(field) {
             Ok(steps) => tests.into_iter().next().map(|test| Condition::Field(steps, test)),
             Err(message) => {
                 self.refuse(&join(path, "field"), message);
@@ -196,7 +231,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn group(&mut self, filter: &Filter, path: &str, depth: usize) -> Option<Condition> {
+    fn group(&mut self, filter: &Filter, path: &str, depth: usize) -> Option<Condition<F>> {
         if let Some(inner) = &filter.not {
             let inner = self.condition(inner, &join(path, "not"), depth + 1)?;
             return Some(Condition::Not(Box::new(inner)));
@@ -208,12 +243,12 @@ impl Compiler<'_> {
         self.members(members, &join(path, "any"), depth).map(Condition::Any)
     }
 
-    fn members(&mut self, members: &[Filter], path: &str, depth: usize) -> Option<Vec<Condition>> {
+    fn members(&mut self, members: &[Filter], path: &str, depth: usize) -> Option<Vec<Condition<F>>> {
         if members.is_empty() {
             self.refuse(path, "must hold at least one condition".to_owned());
             return None;
         }
-        let compiled: Vec<Option<Condition>> = members
+        let compiled: Vec<Option<Condition<F>>> = members
             .iter()
             .enumerate()
             .map(|(index, member)| self.condition(member, &join(path, &format!("[{index}]")), depth + 1))
