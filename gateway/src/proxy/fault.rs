@@ -61,6 +61,8 @@ pub(crate) enum Fault {
     Invalid(Vec<Problem>),
     /// The client's body has a content type that is none of these.
     ContentType(String),
+    /// The partner answered with an error that a page of the integration takes the place of.
+    PartnerStatus(u16),
     /// The partner's answer is not what the operation promises.
     AnswerInvalid(Vec<Problem>),
     /// The client's body cannot be mapped.
@@ -135,6 +137,9 @@ impl Fault {
             | Self::Query(_) => 400,
             Self::Unauthorized(..) => 401,
             Self::Forbidden(_) => 403,
+            Self::Redirected(_) => 308,
+            Self::Plain => 403,
+            Self::PartnerStatus(status) => *status,
             Self::NotFound | Self::NotListed => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout => 408,
@@ -159,6 +164,7 @@ impl Fault {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget) => "SERVICE_UNAVAILABLE",
+            Self::Redirected(_) | Self::Plain => "HTTPS_REQUIRED",
             Self::NotFound | Self::NotListed => "NOT_FOUND",
             Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Self::Path(_) | Self::BadHeaders | Self::BodyBroken => "BAD_REQUEST",
@@ -177,6 +183,7 @@ impl Fault {
             Self::BodyTimeout => "REQUEST_TIMEOUT",
             Self::BodyEncoded | Self::ContentType(_) => "UNSUPPORTED_MEDIA_TYPE",
             Self::AnswerInvalid(_) => "UPSTREAM_INVALID",
+            Self::PartnerStatus(_) => PARTNER_STATUS,
             Self::ResponseMapping(_) | Self::Script(..) => "TRANSFORMATION_FAILED",
             Self::Egress(EgressError::Refused { .. }) => "TARGET_REFUSED",
             Self::Egress(error) if error.is_timeout() => "UPSTREAM_TIMEOUT",
@@ -208,6 +215,7 @@ impl Fault {
             Self::BadHeaders => "the request's header fields contradict each other".to_owned(),
             Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
             Self::BodyEncoded => "the request body must be sent without Content-Encoding".to_owned(),
+            Self::PartnerStatus(status) => format!("the partner answered with {status}"),
             Self::NotListed => "no operation of this integration has this path".to_owned(),
             Self::Invalid(problems) => format!("the request is not what this operation asks for: {}", told(problems)),
             Self::ContentType(accepted) => format!("the Content-Type of the request body must be {accepted}"),
@@ -303,6 +311,8 @@ impl Fault {
     pub(crate) fn counted(&self) -> Counted {
         match self {
             Self::NotReady => Counted::Refused(Refusal::NotReady),
+            Self::Redirected(_) | Self::Plain => Counted::Refused(Refusal::Plain),
+            Self::PartnerStatus(_) => Counted::Failed(Failure::Answer),
             Self::NotFound | Self::NotListed => Counted::Refused(Refusal::NotFound),
             Self::Invalid(_) => Counted::Refused(Refusal::Invalid),
             Self::MethodNotAllowed(_) => Counted::Refused(Refusal::MethodNotAllowed),
@@ -335,6 +345,9 @@ impl Fault {
         }
     }
 }
+
+/// The code of an error that the partner answered with.
+pub(crate) const PARTNER_STATUS: &str = "UPSTREAM_STATUS";
 
 /// How many violations there are, and the first place of one.
 fn told(problems: &[Problem]) -> String {

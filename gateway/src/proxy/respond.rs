@@ -21,7 +21,9 @@ pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) 
         .response_written()
         .is_some_and(|head| !head.status.is_informational());
     let gone = matches!(fault, Fault::ClientGone);
-    let body = serde_json::to_vec(&fault.body(call.request_id())).unwrap_or_default();
+    let error = fault.body(call.request_id());
+    let page = web::page(session.req_header(), call, &error);
+    let (kind, body) = page.unwrap_or_else(|| (JSON, serde_json::to_vec(&error).unwrap_or_default()));
     let written = if under_way || gone {
         session.set_keepalive(None);
         if call.is_grpc && !gone {
@@ -35,7 +37,7 @@ pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) 
         if !session.is_body_done() {
             session.set_keepalive(None);
         }
-        match write(session, call, &fault, status, body).await {
+        match write(session, call, &fault, (kind, body)).await {
             Ok(()) => {
                 drain(session).await;
                 status
@@ -51,8 +53,7 @@ async fn write(
     session: &mut Session,
     call: &mut Call,
     fault: &Fault,
-    status: u16,
-    body: Vec<u8>,
+    (kind, body): (HeaderValue, Vec<u8>),
 ) -> pingora::Result<()> {
     if call.is_grpc {
         session
@@ -61,9 +62,9 @@ async fn write(
         return session.downstream_session.finish_body().await;
     }
     let mut head = Response::new(()).into_parts().0;
-    head.status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    head.status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = &mut head.headers;
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(header::CONTENT_TYPE, kind);
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     fields.extend(fault.headers());
     stamp(fields, call.identity.as_ref());
@@ -74,6 +75,8 @@ async fn write(
     // The connection may be dropped next, and with it what is only buffered.
     session.downstream_session.finish_body().await
 }
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// True once the head of an answer was written.
 pub(super) fn is_under_way(session: &Session) -> bool {

@@ -16,7 +16,7 @@ use super::call::{Call, Identity, Route};
 use super::{Proxy, again};
 use super::fault::{Fault, StreamFailure};
 use super::forward::{self, Seen};
-use super::{respond, secure, web};
+use super::{respond, secure, signed, web};
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 
 /// Where pingora is to connect: an address that was resolved and checked, and nothing else.
@@ -178,6 +178,7 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
             "an unasked change of protocol".to_owned(),
         )));
     }
+    web::check_replaced(session.req_header(), head.status, call)?;
     call.endless = switches || call.is_grpc || is_event_stream(head);
     let phrase = own_phrase(head);
     let nothing = ResponseHeader::from(Response::new(()).into_parts().0);

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use filters::cors;
 use filters::edits::{Facts, Kept, Source};
+use filters::fault::ErrorBody;
 use filters::plan::web::Web;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use pingora::proxy::Session;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::call::{Call, Route};
-use super::fault::Fault;
+use super::fault::{Fault, PARTNER_STATUS};
 use super::{respond, stream};
 
 /// The method that a browser asks for before it sends a request of another origin.
@@ -64,6 +65,32 @@ pub(super) fn edit_request(fields: &mut HeaderMap, route: &Route) {
     }
 }
 
+/// Refuses an error of the partner that a page of the integration takes the place of.
+pub(super) fn check_replaced(request: &RequestHeader, status: StatusCode, call: &Call) -> Result<(), Fault> {
+    let status = status.as_u16();
+    let pages = web(call).and_then(|web| web.pages.as_ref());
+    match pages {
+        Some(pages) if status >= 400 && pages.replace_partner(status, PARTNER_STATUS, &request.headers) => {
+            Err(Fault::PartnerStatus(status))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Content type and body of an error answer in the integration's own words; `None` where it has none for this.
+pub(super) fn page(request: &RequestHeader, call: &Call, error: &ErrorBody) -> Option<(HeaderValue, Vec<u8>)> {
+    let pages = web(call)?.pages.as_ref()?;
+    let page = pages.find(error.status_code, &error.code, &request.headers)?;
+    let facts = RequestFacts {
+        route: call.route.as_ref(),
+        request,
+        client: call.client,
+        request_id: call.request_id(),
+        error: Some(error),
+    };
+    Some((page.content_type.clone(), page.body(&facts).into_bytes()))
+}
+
 /// Values of a request that go into edited fields.
 pub(crate) struct FieldValues {
     request: Kept,
@@ -78,6 +105,7 @@ pub(super) fn field_values(route: &Route, request: &RequestHeader, call: &Call) 
         request,
         client: call.client,
         request_id: call.request_id(),
+        error: None,
     };
     Some(Box::new(FieldValues {
         request: headers.request.ready(&facts).kept(),
@@ -91,6 +119,7 @@ pub(super) struct RequestFacts<'r> {
     pub(super) request: &'r RequestHeader,
     pub(super) client: Option<IpAddr>,
     pub(super) request_id: &'r str,
+    pub(super) error: Option<&'r ErrorBody>,
 }
 
 impl Facts for RequestFacts<'_> {
@@ -112,7 +141,9 @@ impl Facts for RequestFacts<'_> {
             Source::ClientIp => self.client.map(|client| Cow::Owned(client.to_string())),
             Source::RequestId => Some(Cow::Borrowed(self.request_id)),
             Source::RequestHost => header(header::HOST.as_str()),
-            Source::ErrorCode | Source::ErrorMessage | Source::Status => None,
+            Source::ErrorCode => Some(Cow::Borrowed(&*self.error?.code)),
+            Source::ErrorMessage => Some(Cow::Borrowed(&*self.error?.error)),
+            Source::Status => Some(Cow::Owned(self.error?.status_code.to_string())),
         }
     }
 }

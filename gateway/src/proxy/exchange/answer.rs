@@ -10,7 +10,7 @@ use pingora_http::ResponseHeader;
 use super::super::admit::input;
 use super::super::call::Call;
 use super::super::fault::Fault;
-use super::super::{Proxy, forward, respond, secure, stream, web};
+use super::super::{Proxy, forward, kept, respond, secure, stream, web};
 use super::side::{Side, is_encoded, transformed};
 
 /// Passes the answer on: transformed as a whole, or piece by piece as it comes.
@@ -23,6 +23,7 @@ pub(super) async fn deliver(
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
+    web::check_replaced(session.req_header(), answer.status, call)?;
     let integration = &*route.integration;
     let transform = match &integration.mode {
         Mode::Exchange {
@@ -50,6 +51,7 @@ pub(super) async fn deliver(
     let most = usize::try_from(integration.body_limits.response_bytes).unwrap_or(usize::MAX);
     let (status, fields) = (answer.status, answer.headers.clone());
     let mut body = answer.collect(most).await.map_err(Fault::Egress)?;
+    kept::answer(proxy, call, &fields, &body);
     if is_checked {
         input::check_answer(route, status, &fields, &body)?;
     }
@@ -96,16 +98,33 @@ async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answ
     if no_body {
         return Ok(());
     }
-    while let Some(chunk) = answer.chunk().await {
-        let chunk = chunk.map_err(Fault::Egress)?;
-        call.response_bytes += chunk.len() as u64;
-        let written = session.write_response_body(Some(chunk), false).await;
-        written.map_err(|error| stream::client_fault(error, call))?;
-    }
+    let mut copy = kept::wanted(proxy, call, &answer.headers);
+    let passed = pieces(session, call, &mut answer, copy.as_deref_mut()).await;
+    kept::keep_answer(call, copy);
+    passed?;
     session
         .write_response_body(None, true)
         .await
         .map_err(|error| stream::client_fault(error, call))
+}
+
+/// Passes the pieces of a body on, and adds them to `copy`.
+async fn pieces(
+    session: &mut Session,
+    call: &mut Call,
+    answer: &mut Answer,
+    mut copy: Option<&mut kept::Piece>,
+) -> Result<(), Fault> {
+    while let Some(chunk) = answer.chunk().await {
+        let chunk = chunk.map_err(Fault::Egress)?;
+        if let Some(copy) = copy.as_deref_mut() {
+            copy.add(&chunk);
+        }
+        call.response_bytes += chunk.len() as u64;
+        let written = session.write_response_body(Some(chunk), false).await;
+        written.map_err(|error| stream::client_fault(error, call))?;
+    }
+    Ok(())
 }
 
 fn internal(error: Box<pingora::Error>) -> Fault {
