@@ -9,6 +9,7 @@ mod events;
 mod exchange;
 mod fault;
 mod forward;
+mod kept;
 mod grpc;
 mod record;
 mod respond;
@@ -18,6 +19,7 @@ mod stream;
 mod web;
 
 use std::net::IpAddr;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -28,6 +30,7 @@ use filters::plan::Mode;
 use http::{StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
@@ -35,6 +38,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::access_log::AccessLog;
 use crate::edge::{Guard, RequestState};
+use crate::idempotency::Answers;
 use crate::ingest::Ingest;
 use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
@@ -65,6 +69,8 @@ pub struct Proxy {
     pub ticket: AtomicU64,
     /// Records of calls; `None` where no control plane takes them.
     pub records: Option<Arc<Records>>,
+    /// Answers kept by idempotency key.
+    pub answers: Arc<Answers>,
     /// Takes events in; `None` at a gateway that only proxies.
     pub ingest: Option<Arc<Ingest>>,
 }
@@ -142,6 +148,19 @@ impl ProxyHttp for Proxy {
         error
     }
 
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        _digest: Option<&Digest>,
+        call: &mut Self::CTX,
+    ) -> pingora::Result<()> {
+        call.upstream.connected = call.upstream.called.map(|called| called.elapsed());
+        Ok(())
+    }
+
     async fn upstream_request_filter(
         &self,
         session: &mut Session,
@@ -154,7 +173,8 @@ impl ProxyHttp for Proxy {
         // A second try sends the body again.
         call.request_bytes = 0;
         let seen = self.seen(session, call);
-        if let Err(fault) = stream::request(head, route, identity, &seen, call.is_grpc) {
+        let made = stream::request(head, route, identity, &seen, call.is_grpc).and_then(|()| signed::sign(head, call));
+        if let Err(fault) = made {
             return Err(self.stop(session, call, fault));
         }
         behind_the_others(session).await;
@@ -192,6 +212,7 @@ impl ProxyHttp for Proxy {
                 Err(fault) => return Err(self.stop(session, call, fault)),
             }
         }
+        call.upstream.status = Some(head.status);
         if again::on_answer(self, session, call, head.status, &head.headers) {
             return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16())));
         }

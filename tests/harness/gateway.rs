@@ -181,6 +181,16 @@ impl Gateway {
         &self.http
     }
 
+    /// Address of its listener for clients over TLS; set `listen.https` for one.
+    pub fn https(&self) -> String {
+        self.ports.address("https")
+    }
+
+    /// Address of its listener for clients that speak HTTP/2 without TLS; set `listen.h2c` for one.
+    pub fn h2c(&self) -> String {
+        self.ports.address("h2c")
+    }
+
     /// Address of its admin listener.
     pub fn admin(&self) -> String {
         self.ports.address("admin")

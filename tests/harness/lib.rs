@@ -10,6 +10,7 @@
 )]
 
 pub mod answer;
+pub mod authority;
 pub mod binaries;
 pub mod client;
 pub mod control_plane;
@@ -18,7 +19,9 @@ pub mod documents;
 pub mod events;
 pub mod example;
 pub mod gateway;
+pub mod grpc_server;
 pub mod gwctl;
+pub mod h2_client;
 pub mod load;
 pub mod mongo;
 pub mod partner;
@@ -31,9 +34,12 @@ pub mod token_server;
 pub mod wait;
 
 pub use answer::Answer;
+pub use authority::Authority;
 pub use control_plane::ControlPlane;
 pub use example::Example;
 pub use gateway::Gateway;
+pub use grpc_server::GrpcServer;
+pub use h2_client::H2Client;
 pub use mongo::Mongo;
 pub use partner::{Partner, Received};
 pub use process::Process;

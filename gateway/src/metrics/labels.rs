@@ -80,6 +80,8 @@ labels! {
         RateLimitedOrganization = "rate_limited_organization",
         /// The request is not what the integration's validation asks for (400).
         Invalid = "invalid",
+        /// An idempotency key is wrong, or its request is not carried out again (400, 409, 422).
+        IdempotencyKey = "idempotency_key",
         /// The request cannot be mapped to the partner's form (422).
         Unmappable = "unmappable",
         /// Events that were handed over are wrong (400, 413, 415, 422).

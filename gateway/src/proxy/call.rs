@@ -4,24 +4,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use filters::auth;
 use egress::TokenSource;
-use filters::auth::certificate::PeerCertificate;
+use filters::auth;
 use filters::auth::consumers::Consumer;
 use filters::cors::Grant;
 use filters::auth::certificate::PeerCertificate;
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
 use filters::plan::events::Producer;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use super::again::Next;
 use super::aim::Aim;
 use super::fault::Fault;
+use super::kept::Kept;
 use super::signed::SignedIn;
 use super::web::FieldValues;
 use crate::edge::RequestState;
+use crate::idempotency::Turn;
 use crate::limiter::Places;
 use crate::live::IntegrationRuntime;
 use crate::metrics::Held;
@@ -55,9 +56,13 @@ pub struct Call {
     pub(crate) next: Option<Next>,
     /// Places that the request takes up until it ends.
     pub(crate) places: Places,
+    /// The turn of the request among those with its idempotency key; `None` without a key, and once its answer is there.
+    pub(crate) turn: Option<Turn>,
     /// The token that the attempt signs in with; set where the integration does so by OAuth2.
     pub(crate) signed_in: Option<SignedIn>,
     pub(crate) upstream: Upstream,
+    /// Bodies that the record may show.
+    pub(crate) kept: Kept,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     /// True for a call of gRPC: both sides may stream for as long as they like, and errors have a form of their own.
@@ -164,6 +169,10 @@ pub(crate) struct Upstream {
     pub(crate) attempts: u32,
     pub(crate) called: Option<Instant>,
     pub(crate) answered: Option<Duration>,
+    /// From the first call to the connection of the last.
+    pub(crate) connected: Option<Duration>,
+    /// Of the partner's last answer.
+    pub(crate) status: Option<StatusCode>,
     /// Where attempts failed.
     pub(crate) tried: Vec<Arc<Endpoint>>,
     /// True once an attempt met the end of an idle connection.
@@ -188,8 +197,10 @@ impl Call {
             fault: None,
             next: None,
             places: Places::default(),
+            turn: None,
             signed_in: None,
             upstream: Upstream::default(),
+            kept: Kept::default(),
             request_bytes: 0,
             response_bytes: 0,
             is_grpc: false,

@@ -9,6 +9,7 @@ use filters::event::EventFault;
 use filters::fault::ErrorBody;
 use filters::model::Problem;
 use filters::path::PathRefusal;
+use filters::plan::idempotency::KeyFault;
 use filters::route::MethodSet;
 use filters::script::ScriptFault;
 use filters::transform::MappingFault;
@@ -43,6 +44,8 @@ pub(crate) enum Fault {
     NoIssuer,
     /// It is known who the client is, or where it calls from, and that may not call.
     Forbidden(Forbidden),
+    /// An idempotency key cannot be used, or its request is not carried out again.
+    Repeat(RepeatFault),
     /// A limit is used up.
     RateLimited(Box<Refused>),
     /// The client's body is larger than allowed.
@@ -102,6 +105,19 @@ pub(crate) enum Forbidden {
     Caller,
 }
 
+/// What is wrong with a request that has an idempotency key, or should have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RepeatFault {
+    /// The key itself is wrong.
+    Key(KeyFault),
+    /// The key belongs to another request.
+    Other,
+    /// The first request of the key is still under way.
+    UnderWay,
+    /// It was carried out, and its answer is not kept.
+    NotKept,
+}
+
 /// How a streamed call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamFailure {
@@ -142,6 +158,9 @@ impl Fault {
             Self::PartnerStatus(status) => *status,
             Self::NotFound | Self::NotListed => 404,
             Self::MethodNotAllowed(_) => 405,
+            Self::Repeat(RepeatFault::Key(_)) => 400,
+            Self::Repeat(RepeatFault::UnderWay | RepeatFault::NotKept) => 409,
+            Self::Repeat(RepeatFault::Other) => 422,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge(_) => 413,
             Self::BodyEncoded | Self::ContentType(_) => 415,
@@ -180,6 +199,10 @@ impl Fault {
             Self::Overloaded(_) => "SERVICE_UNAVAILABLE",
             Self::Event(fault) => fault.code(),
             Self::BodyTooLarge(_) => "PAYLOAD_TOO_LARGE",
+            Self::Repeat(RepeatFault::Key(_)) => "VALIDATION_ERROR",
+            Self::Repeat(RepeatFault::Other) => "IDEMPOTENCY_KEY_REUSED",
+            Self::Repeat(RepeatFault::UnderWay) => "REQUEST_UNDER_WAY",
+            Self::Repeat(RepeatFault::NotKept) => "ANSWER_NOT_KEPT",
             Self::BodyTimeout => "REQUEST_TIMEOUT",
             Self::BodyEncoded | Self::ContentType(_) => "UNSUPPORTED_MEDIA_TYPE",
             Self::AnswerInvalid(_) => "UPSTREAM_INVALID",
@@ -211,6 +234,7 @@ impl Fault {
             Self::Forbidden(Forbidden::Address) => "the client's address may not call this integration".to_owned(),
             Self::RateLimited(refused) => limit_message(refused.kind).to_owned(),
             Self::BodyTooLarge(most) => format!("the request body is larger than the {most} bytes allowed"),
+            Self::Repeat(fault) => fault.to_string(),
             Self::BodyTimeout => "the request body did not arrive in time".to_owned(),
             Self::BadHeaders => "the request's header fields contradict each other".to_owned(),
             Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
@@ -260,6 +284,7 @@ impl Fault {
             Self::Event(fault) => fault.problems.clone(),
             Self::Query(problem) => vec![problem.clone()],
             Self::OrgId => vec![Problem::new("orgId", "must be there once, as a number")],
+            Self::Repeat(RepeatFault::Key(fault)) => vec![Problem::new("Idempotency-Key", fault.to_string())],
             _ => Vec::new(),
         }
     }
@@ -327,6 +352,7 @@ impl Fault {
             Self::NoIssuer => Counted::Refused(Refusal::NoIssuer),
             Self::RateLimited(refused) => Counted::Refused(refused.scope.into()),
             Self::BodyTooLarge(_) => Counted::Refused(Refusal::BodyTooLarge),
+            Self::Repeat(_) => Counted::Refused(Refusal::IdempotencyKey),
             Self::BodyTimeout => Counted::Refused(Refusal::BodyTimeout),
             Self::BodyBroken | Self::BodyEncoded | Self::ContentType(_) => Counted::Refused(Refusal::BadBody),
             Self::RequestMapping(_) => Counted::Refused(Refusal::Unmappable),
@@ -396,6 +422,20 @@ impl fmt::Display for Fault {
                 _ => fault.fmt(f),
             },
             other => f.write_str(&other.message()),
+        }
+    }
+}
+
+impl fmt::Display for RepeatFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(fault) => write!(f, "the header field Idempotency-Key {fault}"),
+            Self::Other => f.write_str("this Idempotency-Key was used for another request; take a new one for each request"),
+            Self::UnderWay => f.write_str("the first request with this Idempotency-Key is still under way; try again later"),
+            Self::NotKept => f.write_str(
+                "the request with this Idempotency-Key was carried out, and its answer was too large to be kept; take a new key \
+                 to have it carried out again",
+            ),
         }
     }
 }

@@ -58,6 +58,7 @@ impl AsyncRead for Wire {
         if let Poll::Ready(read) = Pin::new(&mut wire.inner).poll_read(cx, out) {
             let fresh = &out.filled()[start..];
             if !fresh.is_empty() && wire.meter.received(fresh, Instant::now()).is_err() {
+                out.set_filled(start);
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "the client floods the connection with frames without content",
