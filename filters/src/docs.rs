@@ -20,6 +20,9 @@ use crate::model::outbound::{
 };
 use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
+use crate::model::cors::Cors;
+use crate::model::error_page::ErrorPage;
+use crate::model::headers::HeaderEdits;
 use crate::model::validation::Validation;
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{
@@ -31,7 +34,7 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 49] = [
+const KINDS: [&str; 52] = [
     "integration",
     "outbound",
     "filter",
@@ -68,6 +71,9 @@ const KINDS: [&str; 49] = [
     "transformer",
     "condition",
     "validation",
+    "cors",
+    "headers",
+    "errorPage",
     "rateLimits",
     "limit",
     "idempotency",
@@ -125,6 +131,7 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<outgoing::OutgoingBearer>(&mut words);
     collect::<outgoing::OutgoingBasic>(&mut words);
     collect::<outgoing::OutgoingHeaders>(&mut words);
+    collect::<outgoing::OutgoingOauth2>(&mut words);
     assert!(words.len() > 250, "{words:?}");
     let missing: Vec<_> = words
         .iter()
@@ -207,6 +214,9 @@ impl Block {
             "transformer" => same::<Transformer>(&value),
             "condition" => same::<Filter>(&value),
             "validation" => same::<Validation>(&value),
+            "cors" => same::<Cors>(&value),
+            "headers" => same::<HeaderEdits>(&value),
+            "errorPage" => same::<ErrorPage>(&value),
             "rateLimits" => same::<RateLimits>(&value),
             "limit" => same::<Limit>(&value),
             "idempotency" => same::<Idempotency>(&value),

@@ -37,3 +37,4 @@ mod tls;
 mod transform;
 mod upgrade;
 mod validation;
+mod web;
