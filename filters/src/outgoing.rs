@@ -1,20 +1,49 @@
 //! What the gateway adds to a request to sign in to the partner, made once at compile time.
 
+pub mod token;
+
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, header};
 
-use crate::model::Problem;
+use crate::address::EgressPolicy;
 use crate::model::outgoing::{OutgoingApiKey, OutgoingAuth, OutgoingBasic, OutgoingHeaders};
+use crate::model::route::TargetHosts;
 use crate::model::secret::Secret;
+use crate::model::{Problem, Security};
+use crate::target::TargetUrl;
+pub use token::TokenPlan;
 
-/// Headers and a query parameter for the partner. They are written on the upstream request only.
+/// What signs the gateway in to a partner: written on the upstream request only.
 #[derive(Clone, Default)]
 pub struct SignIn {
     /// Headers to set.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `name=value`, encoded, to append to the query.
     pub query: Option<Secret>,
+    /// Where the token for `Authorization` comes from.
+    pub token: Option<Arc<TokenPlan>>,
+}
+
+/// Whose sign-in it is, and where that organization may connect to.
+pub(crate) struct Owner<'a> {
+    pub(crate) org_id: u64,
+    pub(crate) egress: &'a EgressPolicy,
+    pub(crate) security: &'a Security,
+}
+
+impl Owner<'_> {
+    /// Reads an address that is called to sign in. Lists of target hosts are not for it.
+    pub(crate) fn address(&self, url: &str, path: &str, problems: &mut Vec<Problem>) -> Option<TargetUrl> {
+        let target = TargetUrl::parse(url)
+            .map_err(|error| problems.push(Problem::new(path, error.to_string())))
+            .ok()?;
+        let refused = target.check_policy(self.egress, self.security, &TargetHosts::default());
+        problems.extend(refused.into_iter().map(|message| Problem::new(path, message)));
+        Some(target)
+    }
 }
 
 impl std::fmt::Debug for SignIn {
@@ -23,13 +52,14 @@ impl std::fmt::Debug for SignIn {
         f.debug_struct("SignIn")
             .field("headers", &names)
             .field("query", &self.query)
+            .field("token", &self.token)
             .finish()
     }
 }
 
 impl SignIn {
     /// Makes the headers and the parameter of `auth`.
-    pub(crate) fn compile(auth: &OutgoingAuth, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn compile(auth: &OutgoingAuth, owner: &Owner<'_>, problems: &mut Vec<Problem>) -> Self {
         let mut sign_in = Self::default();
         match auth {
             OutgoingAuth::None => {}
@@ -45,6 +75,9 @@ impl SignIn {
                 sign_in.add(&header::AUTHORIZATION, &format!("Bearer {token}"), "token", problems);
             }
             OutgoingAuth::Basic(basic) => sign_in.add_basic(basic, problems),
+            OutgoingAuth::Oauth2(config) => {
+                sign_in.token = TokenPlan::compile(config, owner, problems).map(Arc::new);
+            }
             OutgoingAuth::CustomHeaders(custom) => sign_in.add_headers(custom, problems),
         }
         sign_in

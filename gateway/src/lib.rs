@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod edge;
 pub mod events;
 pub mod identity;
+pub mod idempotency;
 pub mod ingest;
 pub mod limiter;
 pub mod live;

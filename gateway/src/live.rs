@@ -8,21 +8,28 @@ pub mod subscription;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ahash::AHashMap;
 use arc_swap::ArcSwapOption;
-use egress::{IdleLimit, Pool, PoolSettings, Resolver, SetupError, Upstream};
+use egress::{IdleLimit, Pool, PoolSettings, Resolver, SetupError, TokenSource, Tokens, Upstream};
 use filters::address::EgressPolicy;
 use filters::model::integration::MetricsDetail;
+use filters::outgoing::SignIn;
 use filters::plan::{Integration, Plan};
 use filters::target::TargetUrl;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::ProcessConfig;
-use crate::limiter::{Limiter, Limiters, Rates, Scope};
+use crate::identity::{Issuers, Memories};
+use crate::limiter::{Limiter, Limiters, Scope};
 use crate::metrics::{IntegrationMetrics, Metrics};
+use crate::quota::{QuotaKey, Quotas};
+use crate::upstream::Resilience;
+use crate::tls::index::Index;
 use subscription::SubscriptionRuntime;
 
 /// The one place where the live version stands.
@@ -80,7 +87,12 @@ pub struct Live {
     pub subscriptions: Vec<Option<Arc<SubscriptionRuntime>>>,
     /// Host names on which the reserved paths win over integrations.
     pub api_hosts: Arc<[String]>,
+    /// The port of `https` addresses that clients are sent to.
+    pub redirect_port: u16,
+    /// Certificates of the control plane, by the names that they answer to.
+    pub certificates: Arc<Index>,
     organizations: BTreeMap<u64, Arc<Limiter>>,
+    consumers: AHashMap<Arc<str>, Arc<Limiter>>,
 }
 
 /// What versions are built with, the same for all of them.
@@ -88,12 +100,20 @@ pub struct Live {
 pub struct Deps {
     /// Host names on which the reserved paths win over integrations.
     pub api_hosts: Arc<[String]>,
+    /// The port of `https` addresses that clients are sent to.
+    pub redirect_port: u16,
     /// Every metric of the process.
     pub metrics: Arc<Metrics>,
     /// Resolves the names of targets.
     pub resolver: Arc<Resolver>,
     /// Connects to targets where bodies are transformed.
     pub dialer: Arc<Dialer>,
+    /// Tokens to sign in to partners with.
+    pub tokens: Arc<Tokens>,
+    /// Issuers of the tokens that clients show.
+    pub issuers: Arc<Issuers>,
+    /// What was used of daily quotas.
+    pub quotas: Arc<Quotas>,
 }
 
 impl Deps {
@@ -103,26 +123,38 @@ impl Deps {
     /// If either cannot be used.
     pub fn new(config: &ProcessConfig, metrics: Arc<Metrics>) -> Result<Self, SetupError> {
         let egress = &config.egress;
+        let resolver = Arc::new(Resolver::from_system()?);
+        let tls = egress::client_config(egress.extra_ca_file.as_deref())?;
         Ok(Self {
+            tokens: tokens(&resolver, &tls, &metrics),
+            quotas: Arc::default(),
+            issuers: Arc::default(),
             api_hosts: config
                 .gateway
                 .api_hosts
                 .iter()
                 .map(|host| host.to_ascii_lowercase())
                 .collect(),
+            redirect_port: config.tls.redirect_port,
             metrics,
-            resolver: Arc::new(Resolver::from_system()?),
+            resolver,
             dialer: Arc::new(Dialer {
                 settings: PoolSettings {
                     idle_timeout: Duration::from_secs(egress.keep_alive_seconds),
                     max_idle: egress.idle_per_host,
                     ..PoolSettings::default()
                 },
-                tls: egress::client_config(egress.extra_ca_file.as_deref())?,
+                tls,
                 idle: IdleLimit::new(MOST_IDLE),
             }),
         })
     }
+}
+
+fn tokens(resolver: &Arc<Resolver>, tls: &Arc<rustls::ClientConfig>, metrics: &Arc<Metrics>) -> Arc<Tokens> {
+    let metrics = Arc::clone(metrics);
+    let told = move |call: egress::TokenCall| metrics.token_called(call.into());
+    Arc::new(Tokens::new(Arc::clone(resolver), Arc::clone(tls), told))
 }
 
 /// How pools connect.
@@ -146,7 +178,7 @@ impl fmt::Debug for Dialer {
 impl Live {
     /// Builds a version, carrying over from `previous` what has not changed. No I/O.
     pub fn build(plan: Plan, previous: Option<&Self>, deps: &Deps) -> Self {
-        let organizations = organization_limiters(&plan, previous);
+        let organizations = organization_limiters(&plan, previous, &deps.quotas);
         let runtimes = plan.integrations.iter().map(|slot| {
             let integration = slot.as_ref()?;
             let limiter = organizations.get(&integration.source.org_id);
@@ -162,10 +194,13 @@ impl Live {
             })
         });
         Self {
+            consumers: consumer_limiters(&plan, previous, &deps.quotas),
             runtimes: runtimes.collect(),
             subscriptions: subscriptions(&plan, previous, deps),
             plan,
             api_hosts: Arc::clone(&deps.api_hosts),
+            redirect_port: deps.redirect_port,
+            certificates: Arc::default(),
             organizations,
         }
     }
@@ -178,6 +213,11 @@ impl Live {
     /// The limit of all requests of an organization together, if it has one.
     pub fn organization_limiter(&self, org_id: u64) -> Option<&Arc<Limiter>> {
         self.organizations.get(&org_id)
+    }
+
+    /// The limit of all requests of a consumer together, if it has one.
+    pub fn consumer_limiter(&self, id: &str) -> Option<&Arc<Limiter>> {
+        self.consumers.get(id)
     }
 
     /// The runtime of the subscription `id`.
@@ -203,8 +243,14 @@ pub struct IntegrationRuntime {
     pub limiters: Limiters,
     /// Its metrics.
     pub metrics: Arc<IntegrationMetrics>,
+    /// What its ways in fetch and remember.
+    pub memories: Memories,
+    /// Tokens to sign in with, where it does so by OAuth2.
+    pub token: Option<Arc<TokenSource>>,
     /// Keeps the connections of integrations apart in a shared pool, and those made under another policy.
     pub group_key: u64,
+    /// What is known of its targets, where it has rules about failing ones.
+    pub resilience: Option<Arc<Resilience>>,
     organization: Option<Arc<Limiter>>,
 }
 
@@ -215,19 +261,26 @@ impl IntegrationRuntime {
         old: Option<&Self>,
         deps: &Deps,
     ) -> Self {
-        let rates = Rates {
-            integration: integration.limit,
-            per_key: integration.limit_per_key,
-            per_client_ip: integration.limit_per_client_ip,
-        };
-        let credentials = integration.inbound.names().iter().map(|name| &**name);
-        let limiters = Limiters::carried(old.map(|old| &old.limiters), rates, credentials, organization.clone());
+        let limiters = Limiters::carried(
+            old.map(|old| &old.limiters),
+            &integration.limits,
+            &integration.id,
+            organization.clone(),
+            &deps.quotas,
+        );
         let detailed = integration.source.metrics == MetricsDetail::Detailed;
+        let targets = targets(integration, old, deps);
+        let metrics = deps.metrics.integration(&integration.id, detailed);
+        let known = old.and_then(|old| old.resilience.as_ref());
+        let resilience = Resilience::of(integration, &targets, known, metrics.circuit_open());
         Self {
-            targets: targets(integration, old, deps),
+            targets,
+            resilience,
             limiters,
-            metrics: deps.metrics.integration(&integration.id, detailed),
+            metrics,
             group_key: group_key(integration),
+            memories: Memories::of(integration, old.map(|old| &old.memories), deps),
+            token: token(&integration.outgoing, &integration.egress, deps),
             integration: Arc::clone(integration),
             organization,
         }
@@ -273,6 +326,16 @@ impl TargetRuntime {
         }
     }
 
+    /// The same target at one of its addresses.
+    pub fn pinned(&self, address: SocketAddr) -> Self {
+        Self {
+            upstream: self.upstream.pinned(address),
+            pool: OnceLock::new(),
+            dialer: Arc::clone(&self.dialer),
+            http2: self.http2,
+        }
+    }
+
     /// The connections for exchanges and deliveries; made when first asked for, as most targets are only streamed to.
     pub fn pool(&self) -> &Pool {
         self.pool.get_or_init(|| {
@@ -301,11 +364,21 @@ fn subscriptions(plan: &Plan, previous: Option<&Live>, deps: &Deps) -> Vec<Optio
     runtimes
 }
 
-fn organization_limiters(plan: &Plan, previous: Option<&Live>) -> BTreeMap<u64, Arc<Limiter>> {
-    let limited = plan.organizations().filter_map(|organization| {
-        let id = organization.org_id;
-        let old = previous.and_then(|live| live.organizations.get(&id));
-        Some((id, Limiter::carried(old, Scope::Organization, organization.rate_limit?)))
+fn organization_limiters(plan: &Plan, previous: Option<&Live>, quotas: &Quotas) -> BTreeMap<u64, Arc<Limiter>> {
+    let limited = plan.organization_limits().iter().map(|(id, limit)| {
+        let old = previous.and_then(|live| live.organizations.get(id));
+        let key = QuotaKey::Organization(*id);
+        (*id, Limiter::carried(old, Scope::Organization, limit, quotas, key))
+    });
+    limited.collect()
+}
+
+fn consumer_limiters(plan: &Plan, previous: Option<&Live>, quotas: &Quotas) -> AHashMap<Arc<str>, Arc<Limiter>> {
+    let limited = plan.consumer_limits().iter().map(|(id, limit)| {
+        let old = previous.and_then(|live| live.consumers.get(id));
+        let key = QuotaKey::Consumer(Arc::clone(id));
+        let limiter = Limiter::carried(old, Scope::Consumer, limit, quotas, key);
+        (Arc::clone(id), limiter)
     });
     limited.collect()
 }
@@ -320,6 +393,12 @@ fn targets(integration: &Integration, old: Option<&IntegrationRuntime>, deps: &D
         known.unwrap_or_else(|| Arc::new(TargetRuntime::of_partner(url, &integration.egress, deps)))
     };
     integration.targets.iter().map(|target| runtime(&target.url)).collect()
+}
+
+/// The tokens that a sign-in asks for.
+fn token(sign_in: &SignIn, policy: &EgressPolicy, deps: &Deps) -> Option<Arc<TokenSource>> {
+    let plan = sign_in.token.as_ref()?;
+    Some(deps.tokens.source(plan, policy))
 }
 
 fn group_key(integration: &Integration) -> u64 {

@@ -14,7 +14,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 pub use self::events::{Depth, EventMetrics};
 pub use self::integration::IntegrationMetrics;
 use self::integration::Integrations;
-pub use self::labels::{Attempted, Failure, Outcome, Pause, Refusal, StatusClass, Taken};
+pub use self::labels::{Attempted, Failure, IdentityCall, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome};
 use crate::queue::QueueMetrics;
 
 /// All metrics of one gateway.
@@ -24,7 +24,10 @@ pub struct Metrics {
     integrations: Arc<Integrations>,
     requests: [IntCounter; Outcome::ALL.len()],
     refused: [IntCounter; Refusal::ALL.len()],
+    retries: [IntCounter; Retried::ALL.len()],
     upstream_seconds: Histogram,
+    token_calls: [IntCounter; TokenOutcome::ALL.len()],
+    identity_calls: [IntCounter; IdentityCall::ALL.len()],
     /// Client connections that are open.
     pub connections: IntGauge,
     /// Requests that were received and not answered to the end yet.
@@ -39,6 +42,8 @@ pub struct Metrics {
     pub config_swap_seconds: Histogram,
     /// Access log lines that were lost.
     pub access_log_dropped: IntCounter,
+    /// Repeats that got the answer of the first request with their idempotency key.
+    pub idempotency_replays: IntCounter,
     /// Failures to open or write the access log.
     pub access_log_errors: IntCounter,
     /// Records of calls that the control plane does not have yet.
@@ -67,6 +72,18 @@ impl Metrics {
             "gateway_refused_total",
             "Requests that the gateway refused itself, by reason.",
         );
+        let retries = Opts::new(
+            "gateway_retries_total",
+            "Attempts that failed in a way that another may mend, by what was decided then.",
+        );
+        let tokens = Opts::new(
+            "gateway_token_calls_total",
+            "Requests to token endpoints, by what came of them.",
+        );
+        let identity = Opts::new(
+            "gateway_identity_calls_total",
+            "Calls of issuers of tokens that clients show.",
+        );
         let counter = |name, help| registered(&registry, IntCounter::new(name, help)?);
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
@@ -79,6 +96,9 @@ impl Metrics {
             integrations: Integrations::new(&registry, own_series)?,
             requests: by_label(&registry, requests, "outcome", Outcome::ALL.map(Outcome::label))?,
             refused: by_label(&registry, refused, "reason", Refusal::ALL.map(Refusal::label))?,
+            retries: by_label(&registry, retries, "decision", Retried::ALL.map(Retried::label))?,
+            identity_calls: by_label(&registry, identity, "call", IdentityCall::ALL.map(IdentityCall::label))?,
+            token_calls: by_label(&registry, tokens, "outcome", TokenOutcome::ALL.map(TokenOutcome::label))?,
             upstream_seconds: histogram(
                 "gateway_upstream_seconds",
                 "Time that partners took to answer.",
@@ -96,6 +116,10 @@ impl Metrics {
                 "gateway_config_swap_seconds",
                 "Time from a configuration's arrival to its swap.",
                 SWAP_SECONDS,
+            )?,
+            idempotency_replays: counter(
+                "gateway_idempotency_replays_total",
+                "Repeats answered with what the first request of their key got.",
             )?,
             access_log_dropped: counter("gateway_access_log_dropped_total", "Access log lines lost.")?,
             access_log_errors: counter(
@@ -134,6 +158,21 @@ impl Metrics {
     /// Counts a request (or connection) that the gateway refused itself.
     pub fn refused(&self, reason: Refusal) {
         self.refused[reason as usize].inc();
+    }
+
+    /// Counts what was decided after an attempt failed.
+    pub fn retried(&self, decision: Retried) {
+        self.retries[decision as usize].inc();
+    }
+
+    /// Counts a call of an issuer of tokens that clients show.
+    pub fn identity_called(&self, call: IdentityCall) {
+        self.identity_calls[call as usize].inc();
+    }
+
+    /// Counts a request to a token endpoint.
+    pub fn token_called(&self, outcome: TokenOutcome) {
+        self.token_calls[outcome as usize].inc();
     }
 
     /// Notes the time from calling a partner to the end of its answer's head.

@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -7,64 +10,92 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         .collect()
 }
 
+/// Checks a request with these fields; the index of the credential that opens.
+fn opened(check: &InboundCheck, headers: &HeaderMap, query: &str) -> Result<Option<usize>, AuthRefusal> {
+    let uri: Uri = format!("/?{query}").parse().unwrap();
+    let request = Presented {
+        method: &Method::GET,
+        uri: &uri,
+        headers,
+        certificate: None,
+        consumers: None,
+        now_s: || 0,
+    };
+    match check.check(&check.ways[0], &request)? {
+        Checked::Known(identity) => {
+            let name = identity.credential.map(|index| Arc::clone(&check.names[index]));
+            assert_eq!(identity.name, name);
+            Ok(identity.credential)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn check(way: Way) -> InboundCheck {
+    InboundCheck {
+        ways: vec![way],
+        names: vec!["old".into(), "new".into()],
+    }
+}
+
 fn keys() -> Credentials {
-    let mut keys = Credentials::default();
-    assert!(keys.add("old", sha256(b"key-1")));
-    assert!(keys.add("new", sha256(b"key-2")));
+    let mut keys = Credentials::new(false);
+    assert!(keys.add(0, sha256(b"key-1")));
+    assert!(keys.add(1, sha256(b"key-2")));
+    assert!(!keys.add(2, sha256(b"key-2")));
     keys
 }
 
 #[test]
 fn an_api_key_is_found_in_header_and_query() {
-    let check = InboundCheck::ApiKey {
+    let check = check(Way::ApiKey {
         header: Some(HeaderName::from_static("x-api-key")),
         query: Some("api_key".to_owned()),
         keys: keys(),
-    };
-    assert_eq!(check.check(&headers(&[("x-api-key", "key-2")]), None), Ok(Some(1)));
+    });
+    assert_eq!(opened(&check, &headers(&[("x-api-key", "key-2")]), ""), Ok(Some(1)));
+    let none = HeaderMap::new();
+    assert_eq!(opened(&check, &none, "a=b&api%5Fkey=key%2D1"), Ok(Some(0)));
+    assert_eq!(opened(&check, &none, "a=b"), Err(AuthRefusal::Missing));
     assert_eq!(
-        check.check(&HeaderMap::new(), Some("a=b&api%5Fkey=key%2D1")),
-        Ok(Some(0))
-    );
-    assert_eq!(check.check(&HeaderMap::new(), Some("a=b")), Err(AuthRefusal::Missing));
-    assert_eq!(
-        check.check(&headers(&[("x-api-key", "key-3")]), Some("api_key=key-1")),
+        opened(&check, &headers(&[("x-api-key", "key-3")]), "api_key=key-1"),
         Err(AuthRefusal::Invalid)
     );
     let two = headers(&[("x-api-key", "key-1"), ("x-api-key", "key-2")]);
-    assert_eq!(check.check(&two, None), Err(AuthRefusal::Malformed));
+    assert_eq!(opened(&check, &two, ""), Err(AuthRefusal::Malformed));
 }
 
 #[test]
 fn a_bearer_token_needs_its_scheme() {
-    let check = InboundCheck::Bearer(keys());
-    assert_eq!(
-        check.check(&headers(&[("authorization", "bearer key-1")]), None),
-        Ok(Some(0))
-    );
-    assert_eq!(
-        check.check(&headers(&[("authorization", "Basic key-1")]), None),
-        Err(AuthRefusal::Malformed)
-    );
-    assert_eq!(
-        check.check(&headers(&[("authorization", "Bearer ")]), None),
-        Err(AuthRefusal::Malformed)
-    );
-    assert_eq!(check.check(&HeaderMap::new(), None), Err(AuthRefusal::Missing));
+    let check = check(Way::Bearer(keys()));
+    let opened = |value: &str| opened(&check, &headers(&[("authorization", value)]), "");
+    assert_eq!(opened("bearer key-1"), Ok(Some(0)));
+    assert_eq!(opened("Basic key-1"), Err(AuthRefusal::Malformed));
+    assert_eq!(opened("Bearer "), Err(AuthRefusal::Malformed));
 }
 
 #[test]
 fn basic_needs_the_right_user_and_password() {
-    let mut users = Credentials::default();
-    assert!(users.add_user("ana", sha256(b"p:w")));
-    assert!(!users.add_user("ana", sha256(b"other")));
-    let check = InboundCheck::Basic(users);
-    let sent = |pair: &str| headers(&[("authorization", &format!("Basic {}", STANDARD.encode(pair)))]);
-    assert_eq!(check.check(&sent("ana:p:w"), None), Ok(Some(0)));
-    assert_eq!(check.check(&sent("ana:pw"), None), Err(AuthRefusal::Invalid));
-    assert_eq!(check.check(&sent("bob:p:w"), None), Err(AuthRefusal::Invalid));
-    assert_eq!(check.check(&sent("bob:"), None), Err(AuthRefusal::Invalid));
-    assert_eq!(check.check(&sent("ana"), None), Err(AuthRefusal::Malformed));
+    let mut users = Credentials::new(false);
+    assert!(users.add_user(0, "ana", sha256(b"p:w")));
+    assert!(!users.add_user(1, "ana", sha256(b"other")));
+    let check = check(Way::Basic(users));
+    let opened = |pair: &str| {
+        let value = format!("Basic {}", STANDARD.encode(pair));
+        opened(&check, &headers(&[("authorization", &value)]), "")
+    };
+    assert_eq!(opened("ana:p:w"), Ok(Some(0)));
+    assert_eq!(opened("ana:pw"), Err(AuthRefusal::Invalid));
+    assert_eq!(opened("bob:p:w"), Err(AuthRefusal::Invalid));
+    assert_eq!(opened("bob:"), Err(AuthRefusal::Invalid));
+    assert_eq!(opened("ana"), Err(AuthRefusal::Malformed));
+}
+
+#[test]
+fn the_refusal_that_got_furthest_speaks() {
+    use AuthRefusal::{Expired, Invalid, Malformed, Missing, NotAllowed};
+    let order = [Missing, Malformed, Invalid, Expired, NotAllowed];
+    assert!(order.is_sorted());
 }
 
 #[test]

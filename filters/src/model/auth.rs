@@ -4,13 +4,22 @@
 //! `"inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [...]}`. How the gateway signs in to a partner is in
 //! [`super::outgoing`].
 
+pub mod certificate;
+pub mod hmac;
+pub mod introspection;
+pub mod jwt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::decode;
-use super::problem::Problem;
+use super::problem::{Problem, join};
 use super::secret::Secret;
+pub use certificate::{CertificateAuth, KnownCertificate};
+pub use hmac::{HmacAlgorithm, HmacAuth, SignatureEncoding};
+pub use introspection::IntrospectionAuth;
+pub use jwt::{ClaimRule, JwtAlgorithm, JwtAuth};
 
 /// Kinds of inbound authentication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,10 +34,20 @@ pub enum InboundAuthType {
     Bearer,
     /// User name and password in `Authorization: Basic` (RFC 7617); see [`BasicAuth`].
     Basic,
+    /// A signed token of an identity provider; see [`JwtAuth`].
+    Jwt,
+    /// A token that its issuer is asked about; see [`IntrospectionAuth`].
+    Introspection,
+    /// A signature of the request; see [`HmacAuth`].
+    Hmac,
+    /// A certificate shown in the TLS handshake; see [`CertificateAuth`].
+    ClientCertificate,
+    /// One of several of these; see [`AnyOfAuth`].
+    AnyOf,
 }
 
 /// Inbound authentication, read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum InboundAuth {
     /// Anybody may call.
     None,
@@ -38,18 +57,80 @@ pub enum InboundAuth {
     Bearer(BearerAuth),
     /// User name and password.
     Basic(BasicAuth),
+    /// A signed token.
+    Jwt(Box<JwtAuth>),
+    /// A token that its issuer is asked about.
+    Introspection(Box<IntrospectionAuth>),
+    /// A signature of the request.
+    Hmac(Box<HmacAuth>),
+    /// A client certificate.
+    ClientCertificate(CertificateAuth),
+    /// One of several.
+    AnyOf(AnyOfAuth),
 }
 
 impl InboundAuth {
     /// Reads `config` as the configuration of `kind`; problems carry paths below `inboundAuthConfig`.
     pub fn read(kind: InboundAuthType, config: Option<&Value>, problems: &mut Vec<Problem>) -> Option<Self> {
-        const PATH: &str = "inboundAuthConfig";
+        Self::read_at("inboundAuthConfig", kind, config, problems)
+    }
+
+    /// The same for a configuration that stands at `path`.
+    pub fn read_at(
+        path: &str,
+        kind: InboundAuthType,
+        config: Option<&Value>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         match kind {
-            InboundAuthType::None => nothing_expected(config, PATH, problems).then_some(Self::None),
-            InboundAuthType::ApiKey => decode::from_value(config?, PATH, problems).map(Self::ApiKey),
-            InboundAuthType::Bearer => decode::from_value(config?, PATH, problems).map(Self::Bearer),
-            InboundAuthType::Basic => decode::from_value(config?, PATH, problems).map(Self::Basic),
+            InboundAuthType::None => nothing_expected(config, path, problems).then_some(Self::None),
+            InboundAuthType::ApiKey => decode::from_value(config?, path, problems).map(Self::ApiKey),
+            InboundAuthType::Bearer => decode::from_value(config?, path, problems).map(Self::Bearer),
+            InboundAuthType::Basic => decode::from_value(config?, path, problems).map(Self::Basic),
+            InboundAuthType::Jwt => decode::from_value(config?, path, problems).map(Self::Jwt),
+            InboundAuthType::Introspection => decode::from_value(config?, path, problems).map(Self::Introspection),
+            InboundAuthType::Hmac => decode::from_value(config?, path, problems).map(Self::Hmac),
+            InboundAuthType::ClientCertificate => {
+                decode::from_value(config?, path, problems).map(Self::ClientCertificate)
+            }
+            InboundAuthType::AnyOf => decode::from_value(config?, path, problems).map(Self::AnyOf),
         }
+    }
+}
+
+/// Inbound `ANY_OF`: a client opens with any one of several kinds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AnyOfAuth {
+    /// The ways in, 2 to 8; the first that a request's credential is good for.
+    pub any_of: Vec<Alternative>,
+}
+
+/// One way in of `ANY_OF`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alternative {
+    /// Tells it from another one of the same kind, and needed only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its kind; neither `NONE` nor `ANY_OF`.
+    pub inbound_auth_type: InboundAuthType,
+    /// Configuration of that kind.
+    pub inbound_auth_config: Value,
+}
+
+impl AnyOfAuth {
+    /// Reads the alternatives, each with where it stands below `path`.
+    pub fn read_all(&self, path: &str, problems: &mut Vec<Problem>) -> Vec<(String, InboundAuth)> {
+        let mut read = Vec::with_capacity(self.any_of.len());
+        for (index, way) in self.any_of.iter().enumerate() {
+            let place = join(path, &format!("anyOf[{index}].inboundAuthConfig"));
+            let config = Some(&way.inbound_auth_config);
+            if let Some(auth) = InboundAuth::read_at(&place, way.inbound_auth_type, config, problems) {
+                read.push((place, auth));
+            }
+        }
+        read
     }
 }
 
@@ -76,7 +157,11 @@ pub struct ApiKeyAuth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_name: Option<String>,
     /// Keys that are accepted; several may be active at a time, so that they can be rotated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Credential>,
+    /// True accepts the keys of the organization's consumers, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub consumers: bool,
 }
 
 /// Inbound `BEARER`: fixed tokens.
@@ -84,7 +169,11 @@ pub struct ApiKeyAuth {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BearerAuth {
     /// Tokens that are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<Credential>,
+    /// True accepts the tokens of the organization's consumers, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub consumers: bool,
 }
 
 /// Inbound `BASIC`: users with passwords that a machine made (they are stored as plain SHA-256).
@@ -92,7 +181,11 @@ pub struct BearerAuth {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BasicAuth {
     /// Users that are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<BasicUser>,
+    /// True accepts the users of the organization's consumers, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub consumers: bool,
 }
 
 /// A key or a token. It is kept as a hash; a `value` given in clear is hashed when it is saved.
@@ -107,6 +200,19 @@ pub struct Credential {
     /// The key in clear, instead of `hash`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Secret>,
+    /// False keeps the entry but refuses it.
+    #[serde(default = "yes")]
+    pub is_active: bool,
+}
+
+/// A secret that both sides have. It is kept as it is, encrypted: a hash could check no signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SharedSecret {
+    /// Whose it is; appears in logs and limits, and names the key in requests. Unique within its list.
+    pub name: String,
+    /// The secret; at least 16 bytes.
+    pub value: Secret,
     /// False keeps the entry but refuses it.
     #[serde(default = "yes")]
     pub is_active: bool,

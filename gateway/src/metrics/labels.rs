@@ -92,6 +92,10 @@ labels! {
         Overloaded = "overloaded",
         /// No target of the integration takes requests (503).
         NoTarget = "no_target",
+        /// The targets of the integration failed too often (503).
+        CircuitOpen = "circuit_open",
+        /// The targets of the integration have as many requests as they bear (503).
+        TargetsBusy = "targets_busy",
         /// Too many connections (the connection is closed, or 503).
         TooManyConnections = "too_many_connections",
         /// The request came without TLS and must not (308, 403).

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use filters::auth::without_parameter;
+use filters::auth::{query_value, without_parameter};
 use filters::plan::Integration;
+use filters::resilience::{Balance, KeySource, balance};
 use http::uri::PathAndQuery;
+use http::{HeaderMap, header};
 use pingora_http::RequestHeader;
 
 use super::call::{Call, Route};
@@ -40,12 +42,40 @@ pub(super) fn first(call: &mut Call, request: &RequestHeader) -> Result<(), Faul
         return take(call, request, target, None);
     };
     resilience.called(clock::now_ms());
+    let key = match &resilience.rules().balance {
+        Balance::ConsistentHash(source) => key(source, call, route, request),
+        Balance::Weighted | Balance::RoundRobin | Balance::LeastRequests => None,
+    };
     let wanted = Wanted {
         tried: &[],
         ticket: call.ticket,
+        key,
     };
     let attempt = resilience.choose(wanted).map_err(Fault::Unavailable)?;
+    call.upstream.key = key;
     at(call, request, attempt)
+}
+
+/// Hash of what the targets of a request are chosen by, if the request has it.
+fn key(source: &KeySource, call: &Call, route: &Route, request: &RequestHeader) -> Option<u64> {
+    let hash = |text: &str| balance::hash(text.as_bytes());
+    match source {
+        KeySource::Header(name) => request.headers.get(name).map(|value| balance::hash(value.as_bytes())),
+        KeySource::Query(name) => query_value(request.uri.query()?, name).map(|value| hash(&value)),
+        KeySource::Cookie(name) => cookie(&request.headers, name).map(hash),
+        KeySource::ClientIp => call.client.map(|client| hash(&client.to_string())),
+        KeySource::Caller => route.caller.name.as_deref().map(hash),
+        KeySource::Path => Some(hash(route.path.as_deref().unwrap_or_else(|| request.uri.path()))),
+    }
+}
+
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let mut pairs = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(other, value)| (other == name).then_some(value))
 }
 
 /// Aims another attempt.

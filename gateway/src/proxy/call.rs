@@ -9,9 +9,11 @@ use filters::auth;
 use filters::auth::consumers::Consumer;
 use filters::cors::Grant;
 use filters::auth::certificate::PeerCertificate;
+use filters::delivery::Health;
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
 use filters::plan::events::Producer;
+use filters::resilience::Fallback;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -127,6 +129,11 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// What the client gets where there is no answer.
+    pub(crate) fn fallback(&self) -> Option<&Fallback> {
+        self.runtime.resilience.as_ref()?.rules().fallback.as_ref()
+    }
+
     /// Where the attempt that is under way goes.
     ///
     /// # Errors
@@ -173,6 +180,8 @@ pub(crate) struct Upstream {
     pub(crate) connected: Option<Duration>,
     /// Of the partner's last answer.
     pub(crate) status: Option<StatusCode>,
+    /// Hash of the key that its targets are chosen by.
+    pub(crate) key: Option<u64>,
     /// Where attempts failed.
     pub(crate) tried: Vec<Arc<Endpoint>>,
     /// True once an attempt met the end of an idle connection.
@@ -217,6 +226,14 @@ impl Call {
         route
             .ok_or_else(|| Fault::Internal("no route to the partner".to_owned()))?
             .aim()
+    }
+
+    /// Says what the attempt that is under way shows of its target.
+    pub(crate) fn settle(&mut self, health: Health) {
+        let aim = self.route.as_mut().and_then(|route| route.aim.as_mut());
+        if let Some(attempt) = aim.and_then(|aim| aim.attempt.as_mut()) {
+            attempt.settle(health);
+        }
     }
 
     /// The request's id as text; empty before the first phase.

@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::{Proxy, body, respond, stream};
 use crate::ingest::answer::Answer;
 use crate::ingest::{Handed, Refused};
-use crate::limiter::{RATELIMIT, RATELIMIT_POLICY, Verdict};
+use crate::limiter::{Limiter, Passed, RATELIMIT, RATELIMIT_POLICY};
 use crate::live::Live;
 
 /// Takes the events of one request in, and answers it once they are on disk.
@@ -40,7 +40,8 @@ pub(super) async fn run(proxy: &Proxy, live: &Live, session: &mut Session, call:
     let length = admit::check_length(most, &head.headers)?;
     // Given back when the answer is written.
     let mut room = ingest.enter(producer.org_id).map_err(Fault::Overloaded)?;
-    let limits = within_limit(live, producer.org_id)?;
+    let within = within_limit(live, producer.org_id)?;
+    call.places = within.places;
     room.hold(length.unwrap_or_default()).map_err(Fault::Overloaded)?;
     if let Some(guard) = &call.guard {
         guard.client_within(ingest.settings().body_timeout());
@@ -67,7 +68,7 @@ pub(super) async fn run(proxy: &Proxy, live: &Live, session: &mut Session, call:
             Refused::Wrong(fault) => Fault::Event(fault),
         })?;
     proxy.close_if_stopping(session);
-    let head = answer_head(&answer, limits, call);
+    let head = answer_head(&answer, within.fields, call);
     respond::send(session, call, head, answer.body)
         .await
         .map_err(|error| stream::client_fault(error, call))
@@ -79,23 +80,14 @@ fn authenticate(events: &EventPlan, headers: &HeaderMap) -> Result<Arc<Producer>
             let key = std::str::from_utf8(key).map_err(|_| AuthRefusal::Malformed)?;
             events.producer(key).cloned().ok_or(AuthRefusal::Invalid)
         })
-        .map_err(|refusal| Fault::Unauthorized(refusal, HeaderValue::from_static(CHALLENGE)))
+        .map_err(|refusal| Fault::Unauthorized(refusal, vec![HeaderValue::from_static(CHALLENGE)]))
 }
 
 /// One request of the organization, however many events it hands over.
-fn within_limit(live: &Live, org_id: u64) -> Result<Option<LimitFields>, Fault> {
-    let Some(limiter) = live.organization_limiter(org_id) else {
-        return Ok(None);
-    };
-    let verdict = Verdict {
-        policy: limiter.policy(),
-        decision: limiter.check(),
-    };
-    if verdict.decision.allowed {
-        Ok(Some((verdict.policy_value(), verdict.limit_value())))
-    } else {
-        Err(Fault::RateLimited(Box::new(admit::exceeded(&verdict))))
-    }
+fn within_limit(live: &Live, org_id: u64) -> Result<Passed, Fault> {
+    live.organization_limiter(org_id)
+        .map_or_else(|| Ok(Passed::default()), Limiter::check)
+        .map_err(Fault::RateLimited)
 }
 
 /// Whether one bad event refuses its whole batch: yes, unless the query says otherwise.

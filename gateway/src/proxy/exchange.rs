@@ -2,6 +2,7 @@
 
 mod answer;
 mod partner;
+mod repeat;
 mod request;
 mod side;
 
@@ -13,6 +14,7 @@ use super::body;
 use super::call::Call;
 use super::fault::Fault;
 use super::forward::Seen;
+use super::kept;
 
 /// Carries one request to its end.
 ///
@@ -24,9 +26,13 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
     };
     let most = route.integration.body_limits.request_bytes;
     let body = body::read(session, call, most, |_| Ok(())).await?;
+    kept::request(proxy, call, &session.req_header().headers, &body);
     if let Some(route) = &call.route {
         credential::check_body(route, &body)?;
         input::check_body(route, &session.req_header().headers, &body)?;
+    }
+    if repeat::answered(proxy, session, call, &body).await? {
+        return Ok(());
     }
     let prepared = request::prepare(proxy, session, call, body).await?;
     let answer = partner::call(proxy, session, call, &prepared, seen).await?;

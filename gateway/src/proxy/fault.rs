@@ -82,6 +82,8 @@ pub(crate) enum Fault {
     Stream(StreamFailure),
     /// There is no token to sign in to the partner with.
     SignIn(Arc<TokenError>),
+    /// The partner answered with this status, which is not passed on.
+    PartnerStatus(u16),
     /// No target takes the request now.
     Unavailable(Unavailable),
     /// Events cannot be taken in now.
@@ -182,7 +184,8 @@ impl Fault {
     /// The code for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget) => "SERVICE_UNAVAILABLE",
+            Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget | Unavailable::Busy) => "SERVICE_UNAVAILABLE",
+            Self::Unavailable(Unavailable::CircuitOpen { .. } | Unavailable::Deactivated) => "CIRCUIT_OPEN",
             Self::Redirected(_) | Self::Plain => "HTTPS_REQUIRED",
             Self::NotFound | Self::NotListed => "NOT_FOUND",
             Self::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
@@ -211,7 +214,7 @@ impl Fault {
             Self::Egress(EgressError::Refused { .. }) => "TARGET_REFUSED",
             Self::Egress(error) if error.is_timeout() => "UPSTREAM_TIMEOUT",
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => "UPSTREAM_TIMEOUT",
-            Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded => "UPSTREAM_ERROR",
+            Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded | Self::PartnerStatus(_) => "UPSTREAM_ERROR",
             Self::SignIn(_) => "SIGN_IN_FAILED",
             Self::ClientGone => "CLIENT_CLOSED_REQUEST",
             Self::Internal(_) => "INTERNAL_ERROR",
@@ -264,7 +267,14 @@ impl Fault {
                 "the partner cannot be reached".to_owned()
             }
             Self::Egress(_) | Self::Stream(_) => "the partner gave no valid answer".to_owned(),
+            Self::PartnerStatus(status) => format!("the partner answered with status {status}"),
             Self::Unavailable(Unavailable::NoTarget) => "no target of the integration takes requests".to_owned(),
+            Self::Unavailable(Unavailable::CircuitOpen { .. } | Unavailable::Deactivated) => {
+                "the partner failed too often and is left alone for a while".to_owned()
+            }
+            Self::Unavailable(Unavailable::Busy) => {
+                "the partner has as many requests under way as it bears; try again shortly".to_owned()
+            }
             Self::Overloaded(overload) => {
                 format!("{}; try again after the time in Retry-After", overload.message())
             }
@@ -309,6 +319,11 @@ impl Fault {
                 }
                 fields
             }
+            Self::Unavailable(why) => {
+                let seconds = why.retry_after_seconds(clock::now_ms());
+                let seconds = seconds.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+                seconds.into_iter().collect()
+            }
             Self::Overloaded(overload) => {
                 let seconds = HeaderValue::from(overload.retry_after_seconds());
                 vec![(header::RETRY_AFTER, seconds)]
@@ -345,7 +360,12 @@ impl Fault {
             Self::OrgId | Self::BadHeaders | Self::Query(_) => Counted::Refused(Refusal::BadRequest),
             Self::Overloaded(Overload::OrganizationShare) => Counted::Refused(Refusal::OrganizationShare),
             Self::Overloaded(_) => Counted::Refused(Refusal::Overloaded),
+            Self::PartnerStatus(_) => Counted::Failed(Failure::Answer),
             Self::Unavailable(Unavailable::NoTarget) => Counted::Refused(Refusal::NoTarget),
+            Self::Unavailable(Unavailable::Busy) => Counted::Refused(Refusal::TargetsBusy),
+            Self::Unavailable(Unavailable::CircuitOpen { .. } | Unavailable::Deactivated) => {
+                Counted::Refused(Refusal::CircuitOpen)
+            }
             Self::Event(_) => Counted::Refused(Refusal::InvalidEvent),
             Self::Unauthorized(..) => Counted::Refused(Refusal::Unauthorized),
             Self::Forbidden(_) => Counted::Refused(Refusal::Forbidden),

@@ -23,7 +23,7 @@ impl Side {
         let mut context = base_context(integration, route);
         context.headers = shown_headers(headers, integration);
         context.query = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-            .filter(|(name, _)| Some(name.as_ref()) != integration.inbound.query_parameter())
+            .filter(|(name, _)| integration.inbound.query_parameters().all(|own| own != name))
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
         Self {
@@ -66,7 +66,7 @@ fn shown_headers(headers: &HeaderMap, integration: &Integration) -> std::collect
     ];
     headers
         .iter()
-        .filter(|(name, _)| !hidden.contains(name) && integration.inbound.header() != Some(name))
+        .filter(|(name, _)| !hidden.contains(name) && !integration.inbound.carries(name))
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect()
 }
