@@ -31,6 +31,7 @@ pub mod target;
 pub mod transform;
 pub mod validation;
 pub mod variable;
+pub mod window;
 
 pub use compile::{check_integration, compile};
 

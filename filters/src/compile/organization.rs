@@ -1,6 +1,6 @@
 //! One organization: what is wrong with it, and what it allows its integrations.
 
-use super::check_limit;
+use super::{limits, redaction};
 use crate::model::{Organization, Problem};
 use crate::route::host;
 
@@ -18,8 +18,9 @@ const LARGEST_ID: u64 = (1 << 53) - 1;
 pub(super) fn check(organization: &Organization, path: &str, problems: &mut Vec<Problem>) {
     check_id(organization.org_id, &format!("{path}.orgId"), problems);
     if let Some(limit) = &organization.rate_limit {
-        check_limit(limit, &format!("{path}.rateLimit"), problems);
+        limits::check(limit, &format!("{path}.rateLimit"), problems);
     }
+    redaction::check(organization.redaction.as_ref(), &format!("{path}.redaction"), problems);
     Profile {
         name: &organization.name,
         texts: [

@@ -10,18 +10,65 @@ pub struct RateLimits {
     /// False switches all limits of the integration off without losing them.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Requests to the integration in a window, by all clients together.
+    /// Requests to the integration in any window, by all clients together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_requests: Option<u32>,
     /// Length of that window in seconds; 60 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_seconds: Option<u32>,
-    /// Limit of each inbound credential.
+    /// Requests to the integration in any second: how many may come at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_key: Option<RateLimit>,
-    /// Limit of each client address (an IPv6 client counts as its /64).
+    pub max_per_second: Option<u32>,
+    /// Requests to the integration on a calendar day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_client_ip: Option<RateLimit>,
+    pub max_per_day: Option<u64>,
+    /// Requests to the integration that are under way at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// IANA name of the time zone that days begin in, for the integration and each key; that of the organization if left
+    /// out, and `UTC` if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Limit of each caller: of each inbound credential, or of each name in a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_key: Option<Limit>,
+    /// Limit of each client address (an IPv6 client counts as its /64), by window and second only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_client_ip: Option<Limit>,
+}
+
+/// What somebody may use up. At least one of the four is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limit {
+    /// Requests in any window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u32>,
+    /// Length of the window in seconds; 1 to 86,400, 60 if left out.
+    #[serde(default = "minute")]
+    pub window_seconds: u32,
+    /// Requests in any second: how many may come at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_second: Option<u32>,
+    /// Requests on a calendar day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_day: Option<u64>,
+    /// Requests that are under way at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+}
+
+impl Default for Limit {
+    /// Nothing is limited.
+    fn default() -> Self {
+        Self {
+            max_requests: None,
+            window_seconds: minute(),
+            max_per_second: None,
+            max_per_day: None,
+            max_concurrent: None,
+        }
+    }
 }
 
 /// So many requests in so many seconds.

@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::limits::RateLimit;
+use super::limits::Limit;
+use super::redaction::Redaction;
 
 /// What the gateways need to know of an organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,12 +34,12 @@ pub struct Organization {
     /// Region for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// IANA name of its time zone, that schedules of its subscriptions go by; `UTC` if left out.
+    /// IANA name of its time zone, that schedules of its subscriptions and days of its quotas go by; `UTC` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
     /// Limit of all requests to all its integrations together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<Limit>,
     /// Private address ranges that its targets may lie in, as `10.1.0.0/16`; none if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
@@ -47,6 +48,9 @@ pub struct Organization {
     /// any host that no other organization has; but then only a key for all organizations may give it one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// What is masked in the records of all its calls and deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
     /// When it was made (RFC 3339); set by the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
