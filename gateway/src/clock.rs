@@ -1,6 +1,7 @@
 //! The wall clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The time now, as RFC 3339 in UTC with milliseconds.
 pub fn now_rfc3339() -> String {
@@ -18,6 +19,28 @@ pub fn now_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds by a clock that never goes back.
+    pub mono_ns: u64,
+    /// Milliseconds since the epoch by the wall clock.
+    pub wall_ms: i64,
+}
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        let since_start = START.elapsed().as_nanos();
+        Self {
+            mono_ns: u64::try_from(since_start).unwrap_or(u64::MAX),
+            wall_ms: now_ms(),
+        }
+    }
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 #[cfg(test)]
 mod tests {

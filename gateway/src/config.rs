@@ -77,6 +77,10 @@ pub struct ProcessConfig {
     pub metrics: Metrics,
     /// Customers' scripts.
     pub scripts: Scripts,
+    /// Answers kept by idempotency key.
+    pub idempotency: Idempotency,
+    /// Turning requests away before memory runs out.
+    pub shedding: Shedding,
     /// Connections to partners.
     pub egress: Egress,
     /// Taking events in.
@@ -319,6 +323,8 @@ pub struct Scripts {
     pub memory_bytes: u64,
     /// Runs that may wait for a thread; more are refused.
     pub queue: usize,
+    /// Variables of the environment that tables and scripts may read, by `{{env.NAME}}`.
+    pub env: Vec<String>,
 }
 
 impl Default for Scripts {
@@ -328,6 +334,43 @@ impl Default for Scripts {
             timeout_ms: 50,
             memory_bytes: 8 * 1024 * 1024,
             queue: 256,
+            env: Vec::new(),
+        }
+    }
+}
+
+/// Answers kept by idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Idempotency {
+    /// Bytes of all answers together; beyond it, the organization that takes most loses its oldest ones.
+    pub max_bytes: usize,
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Turning requests away before memory runs out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Shedding {
+    /// The most bytes that the bodies of all exchanges hold together.
+    pub buffered_bytes: u64,
+    /// Bytes of resident memory from which on requests are turned away; nine tenths of what the control group or the machine
+    /// has if left out.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Default for Shedding {
+    fn default() -> Self {
+        Self {
+            buffered_bytes: 256 * 1024 * 1024,
+            memory_bytes: None,
         }
     }
 }

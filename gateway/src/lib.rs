@@ -20,6 +20,7 @@ pub mod quota;
 pub mod records;
 pub mod scripts;
 pub mod server;
+pub mod shedding;
 mod sign_in;
 pub mod sync;
 pub mod tls;

@@ -1,163 +1,207 @@
-//! Rate limits of one integration, in the order in which a request meets them.
+//! Limits of requests, in the order in which a request meets them.
 //!
-//! A request is counted by the narrowest limit first: client address, credential, integration, organization. The first
-//! one that refuses ends the check, and the limits behind it are not charged: a client that is over its own limit uses
-//! up nothing of what it shares with others. Limits passed before the refusing one stay charged.
+//! A request is counted by the narrowest limit first: client address, caller, consumer, integration, organization. The first
+//! one that refuses ends the check, and what the others have counted is taken back: who is over a limit of their own uses up
+//! nothing of what they share with others. The client's address alone stays counted, as it is asked before the credential.
 
-mod bucket;
 mod client;
 mod header;
+mod keyed;
+mod scope;
+mod shared;
+mod standing;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use filters::model::limits::RateLimit;
+use filters::plan::limits::Limits;
 use http::HeaderValue;
 
-pub use self::bucket::{Decision, Limiter, Policy, Scope};
 pub use self::client::ClientLimiter;
+use self::header::Fields;
 pub use self::header::{RATELIMIT, RATELIMIT_POLICY};
-
-/// The limits that an integration sets itself; none is limited until it is set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// All requests to the integration together.
-    pub integration: Option<RateLimit>,
-    /// Each inbound credential.
-    pub per_key: Option<RateLimit>,
-    /// Each client address.
-    pub per_client_ip: Option<RateLimit>,
-}
+pub use self::keyed::KeyedLimiters;
+pub use self::scope::{Kind, Scope};
+pub use self::shared::Limiter;
+use self::shared::UsedUp;
+use self::standing::Standing;
+use crate::clock::Moment;
+use crate::quota::{QuotaKey, Quotas};
 
 /// The limiters of one integration, with their state.
 #[derive(Debug, Default)]
 pub struct Limiters {
     organization: Option<Arc<Limiter>>,
     integration: Option<Arc<Limiter>>,
-    per_key: Box<[KeyLimiter]>,
+    per_key: Option<Arc<KeyedLimiters>>,
     per_client_ip: Option<Arc<ClientLimiter>>,
 }
 
+/// What a request is counted by, besides the client's address.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted<'a> {
+    /// Name of the caller; none without authentication.
+    pub caller: Option<&'a str>,
+    /// Limiter of the caller's consumer.
+    pub consumer: Option<&'a Arc<Limiter>>,
+}
+
+/// What the limit of the client's address said when it let a request pass.
+#[derive(Debug)]
+pub struct OfClient<'a> {
+    limiter: &'a ClientLimiter,
+    standing: Standing,
+}
+
+/// A request that is within its limits.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// `RateLimit-Policy` and `RateLimit` of the answer; none if nothing is limited.
+    pub fields: Option<(HeaderValue, HeaderValue)>,
+    /// To be held until the request has ended.
+    pub places: Places,
+}
+
+/// Places among the requests that may be under way at a time. They are given back when this is dropped.
+#[derive(Debug, Default)]
+pub struct Places(Vec<Arc<Limiter>>);
+
+/// A request beyond a limit.
+#[derive(Debug)]
+pub struct Refused {
+    /// Whose limit it is.
+    pub scope: Scope,
+    /// Which of their limits.
+    pub kind: Kind,
+    /// `RateLimit-Policy` and `RateLimit` of that scope's limits.
+    pub fields: Option<(HeaderValue, HeaderValue)>,
+    /// Seconds (rounded up) until a request may pass again.
+    pub retry_after_seconds: u32,
+}
+
 impl Limiters {
-    /// Builds the limiters for `rates`, sharing with `previous` each one whose limit is unchanged, so that a new
-    /// configuration resets nothing.
-    ///
-    /// `credentials` are the names of the inbound credentials in the order of their indexes; a credential finds its
-    /// state again by its name, wherever it stands in the list now. `organization` is shared by all integrations of
-    /// the organization (see [`Limiter::carried`]).
-    pub fn carried<'a>(
+    /// Builds the limiters for `limits` of the integration `id`, sharing with `previous` each one whose limit is unchanged,
+    /// so that a new configuration resets nothing. `organization` is shared by all integrations of the organization.
+    pub fn carried(
         previous: Option<&Self>,
-        rates: Rates,
-        credentials: impl IntoIterator<Item = &'a str>,
+        limits: &Limits,
+        id: &Arc<str>,
         organization: Option<Arc<Limiter>>,
+        quotas: &Arc<Quotas>,
     ) -> Self {
         Self {
             organization,
-            integration: rates.integration.map(|limit| {
+            integration: limits.integration.as_ref().map(|plan| {
                 let before = previous.and_then(|previous| previous.integration.as_ref());
-                Limiter::carried(before, Scope::Integration, limit)
+                Limiter::carried(before, Scope::Integration, plan, quotas, QuotaKey::integration(id))
             }),
-            per_key: rates.per_key.map_or_else(Box::default, |limit| {
-                keys_carried(previous.map_or(&[], |previous| &previous.per_key), limit, credentials)
+            per_key: limits.per_key.as_ref().map(|plan| {
+                let before = previous.and_then(|previous| previous.per_key.as_ref());
+                KeyedLimiters::carried(before, plan, id, quotas)
             }),
-            per_client_ip: rates.per_client_ip.map(|limit| {
+            per_client_ip: limits.per_client_ip.as_ref().map(|plan| {
                 let before = previous.and_then(|previous| previous.per_client_ip.as_ref());
-                ClientLimiter::carried(before, limit)
+                ClientLimiter::carried(before, plan)
             }),
         }
     }
 
     /// Counts one request from `client`, before it is known whose it is, so that guesses at credentials count as well.
     ///
-    /// Returns what the limit says; none if clients are not limited.
-    pub fn check_client(&self, client: Option<IpAddr>) -> Option<Verdict<'_>> {
-        let (limiter, client) = (self.per_client_ip.as_ref()?, client?);
-        Some(Verdict {
-            policy: limiter.policy(),
-            decision: limiter.check(client),
-        })
+    /// # Errors
+    /// If the client is over its limit.
+    pub fn check_client(&self, client: Option<IpAddr>) -> Result<Option<OfClient<'_>>, Box<Refused>> {
+        let (Some(limiter), Some(client)) = (&self.per_client_ip, client) else {
+            return Ok(None);
+        };
+        let limiter = &**limiter;
+        match limiter.take(client, Moment::now()) {
+            Ok(standing) => Ok(Some(OfClient { limiter, standing })),
+            Err(used_up) => Err(refused(Scope::ClientIp, limiter.policies(), &used_up)),
+        }
     }
 
-    /// Counts one request of the credential with index `credential` (none without authentication). `of_client` is what
-    /// [`Self::check_client`] said when it let the request pass.
+    /// Counts one request. `of_client` is what [`Self::check_client`] said when it let the request pass.
     ///
-    /// Returns the refusal, or the limit with the least left of those that allowed the request; none if nothing is
-    /// limited.
-    pub fn check<'a>(&'a self, credential: Option<usize>, of_client: Option<Verdict<'a>>) -> Option<Verdict<'a>> {
-        let mut tightest = of_client;
-        let key = credential
-            .and_then(|index| self.per_key.get(index))
-            .map(|key| &*key.limiter);
-        for limiter in [key, self.integration.as_deref(), self.organization.as_deref()]
-            .into_iter()
-            .flatten()
-        {
-            if note(&mut tightest, limiter.policy(), limiter.check()) {
-                return tightest;
+    /// # Errors
+    /// If one of the limits is used up.
+    pub fn check(&self, counted: Counted<'_>, of_client: Option<OfClient<'_>>) -> Result<Passed, Box<Refused>> {
+        let has_key = self.per_key.is_some() && counted.caller.is_some();
+        let is_free = self.integration.is_none() && self.organization.is_none() && counted.consumer.is_none();
+        if is_free && !has_key && of_client.is_none() {
+            return Ok(Passed::default());
+        }
+        let now = Moment::now();
+        let key = self.per_key.as_ref().zip(counted.caller);
+        let key = key.map(|(limiters, name)| limiters.of(name, now));
+        let shared = [
+            key.as_ref(),
+            counted.consumer,
+            self.integration.as_ref(),
+            self.organization.as_ref(),
+        ];
+        pass(shared, of_client, now)
+    }
+}
+
+impl Limiter {
+    /// Counts one request by this limiter alone.
+    ///
+    /// # Errors
+    /// If it is used up.
+    pub fn check(self: &Arc<Self>) -> Result<Passed, Box<Refused>> {
+        pass([Some(self)], None, Moment::now())
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        for limiter in &self.0 {
+            limiter.ended();
+        }
+    }
+}
+
+fn pass<const N: usize>(
+    limiters: [Option<&Arc<Limiter>>; N],
+    of_client: Option<OfClient<'_>>,
+    now: Moment,
+) -> Result<Passed, Box<Refused>> {
+    let mut fields = Fields::default();
+    if let Some(client) = of_client {
+        fields.add(Scope::ClientIp, client.limiter.policies(), &client.standing);
+    }
+    let mut places = Places::default();
+    for (index, limiter) in limiters.iter().enumerate() {
+        let Some(limiter) = limiter else { continue };
+        match limiter.take(now) {
+            Ok(standing) => fields.add(limiter.scope(), limiter.policies(), &standing),
+            Err(used_up) => {
+                limiters[..index].iter().flatten().for_each(|passed| passed.take_back());
+                // What was taken back has no place any more.
+                places.0.clear();
+                return Err(refused(limiter.scope(), limiter.policies(), &used_up));
             }
         }
-        tightest
+        if limiter.counts_ends() {
+            places.0.push(Arc::clone(limiter));
+        }
     }
+    Ok(Passed {
+        fields: fields.values(),
+        places,
+    })
 }
 
-/// What a check came to, with the limit that decided it.
-#[derive(Clone, Copy, Debug)]
-pub struct Verdict<'a> {
-    /// The limit that refused, or the one with the least left.
-    pub policy: &'a Policy,
-    /// What that limit says of the request.
-    pub decision: Decision,
-}
-
-impl Verdict<'_> {
-    /// Value of the `RateLimit-Policy` field.
-    pub fn policy_value(&self) -> HeaderValue {
-        self.policy.value().clone()
-    }
-
-    /// Value of the `RateLimit` field.
-    pub fn limit_value(&self) -> HeaderValue {
-        header::limit_value(self.policy.scope(), &self.decision)
-    }
-
-    /// Value of the `Retry-After` field, if the request was refused.
-    pub fn retry_after_value(&self) -> Option<HeaderValue> {
-        (!self.decision.allowed).then(|| HeaderValue::from(self.decision.retry_after_seconds))
-    }
-}
-
-#[derive(Debug)]
-struct KeyLimiter {
-    name: Box<str>,
-    limiter: Arc<Limiter>,
-}
-
-/// Keeps the verdict that says more to the client; true if it is a refusal, after which nothing more is charged.
-fn note<'a>(tightest: &mut Option<Verdict<'a>>, policy: &'a Policy, decision: Decision) -> bool {
-    let tighter = |known: &Verdict<'_>| {
-        let (new, old) = (&decision, &known.decision);
-        (new.remaining, old.reset_seconds) < (old.remaining, new.reset_seconds)
-    };
-    if !decision.allowed || tightest.as_ref().is_none_or(tighter) {
-        *tightest = Some(Verdict { policy, decision });
-    }
-    !decision.allowed
-}
-
-fn keys_carried<'a>(
-    previous: &[KeyLimiter],
-    limit: RateLimit,
-    credentials: impl IntoIterator<Item = &'a str>,
-) -> Box<[KeyLimiter]> {
-    let known: HashMap<&str, &Arc<Limiter>> = previous.iter().map(|key| (&*key.name, &key.limiter)).collect();
-    credentials
-        .into_iter()
-        .map(|name| KeyLimiter {
-            name: name.into(),
-            limiter: Limiter::carried(known.get(name).copied(), Scope::Key, limit),
-        })
-        .collect()
+fn refused(scope: Scope, policies: &str, used_up: &UsedUp) -> Box<Refused> {
+    let mut fields = Fields::default();
+    fields.add(scope, policies, &used_up.standing);
+    Box::new(Refused {
+        scope,
+        kind: used_up.kind,
+        fields: fields.values(),
+        retry_after_seconds: used_up.retry_after_seconds,
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod body;
 mod call;
 mod events;
 mod exchange;
+mod fallback;
 mod fault;
 mod forward;
 mod kept;
@@ -44,6 +45,7 @@ use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
 use crate::records::Records;
 use crate::scripts::ScriptPool;
+use crate::shedding::Shedding;
 pub use call::Call;
 use call::Identity;
 use fault::{Fault, StreamFailure};
@@ -65,6 +67,8 @@ pub struct Proxy {
     pub keep_alive_seconds: u64,
     /// Proxies in front of this one whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Turns requests away before memory runs out.
+    pub shedding: Arc<Shedding>,
     /// Counts requests, to spread them over targets.
     pub ticket: AtomicU64,
     /// Records of calls; `None` where no control plane takes them.
@@ -99,6 +103,7 @@ impl ProxyHttp for Proxy {
         call.guard = guard_of(session);
         call.is_secure = self.is_secure(session, call);
         call.client_certificate = call.guard.as_ref().and_then(|guard| guard.connection().certificate.clone());
+        call.is_grpc = grpc::is_call(session.req_header());
         call.identity = Some(Identity::of(&session.req_header().headers, SystemTime::now()));
         Ok(())
     }
@@ -213,8 +218,10 @@ impl ProxyHttp for Proxy {
             }
         }
         call.upstream.status = Some(head.status);
-        if again::on_answer(self, session, call, head.status, &head.headers) {
-            return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16())));
+        match again::on_answer(self, session, call, head.status, &head.headers) {
+            Ok(false) => {}
+            Ok(true) => return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16()))),
+            Err(fault) => return Err(self.stop(session, call, fault)),
         }
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(guard) = &call.guard {
@@ -279,6 +286,7 @@ impl ProxyHttp for Proxy {
 impl Proxy {
     /// Admits the request. True if it was answered here, false if pingora is to carry it.
     async fn take_in(&self, session: &mut Session, call: &mut Call) -> Result<bool, Fault> {
+        self.shedding.enter().map_err(Fault::Shed)?;
         let live = self.shared.load().ok_or(Fault::NotReady)?;
         let peer = peer_of(session);
         call.client = self.client(session, peer);
@@ -294,7 +302,6 @@ impl Proxy {
             return Ok(true);
         };
         let total = Duration::from_millis(route.integration.timeouts.total_ms);
-        call.is_grpc = grpc::is_call(session.req_header());
         if let Some(guard) = call.guard.as_ref().filter(|_| !call.is_grpc) {
             guard.client_within(total);
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use filters::variable::Environment;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
@@ -34,13 +35,16 @@ use crate::delivery::Attempts;
 use crate::edge::EdgeLimits;
 use crate::edge::head::{HeadLimits, MOST_HEADERS};
 use crate::events::EventFlow;
+use crate::idempotency::Answers;
 use crate::live::{Deps, Shared};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::quota;
 use crate::queue::QueueError;
 use crate::scripts::{ScriptLimits, ScriptPool};
+use crate::shedding::Shedding;
 use crate::sync::{self, SyncError};
+use crate::upstream;
 use crate::tls::files::Files;
 use crate::tls::{Terminator, TlsError};
 use front::{Entrance, Front, Hall, Reports};
@@ -132,7 +136,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let shared = Arc::new(Shared::default());
     let (admin_listener, admin_address) = bind_admin(&config)?;
     let deps = Deps::new(&config, Arc::clone(&metrics))?;
-    let scripts = Arc::new(ScriptPool::new(config.scripts.threads, script_limits(&config)));
+    let scripts = Arc::new(script_pool(&config));
     let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
     let (quotas, kept_in) = (Arc::clone(&deps.quotas), Arc::clone(&data_dir));
     let context = sync::Context {
@@ -150,6 +154,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         stopping: Arc::clone(&stopping),
         events: events.clone(),
     };
+    tasks.spawn(upstream::health::run(Arc::clone(&shared), stop.clone()));
     tasks.spawn(admin::serve(admin_listener, admin, stop.clone()));
     let certificates = Arc::new(Files::open(config.tls.certificates.clone())?);
     tasks.spawn(Arc::clone(&certificates).follow(stop.clone()));
@@ -168,8 +173,10 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         stopping: Arc::clone(&stopping),
         keep_alive_seconds: config.edge.keep_alive_seconds,
         trusted_proxies: config.edge.trusted_proxies.clone(),
+        shedding: shed(&config, &stop, &tasks),
         ticket: AtomicU64::new(0),
         records: config_flow.records,
+        answers: Arc::new(Answers::new(config.idempotency.max_bytes)),
         ingest: events.as_ref().map(|events| events.ingest()),
     };
     let trusted = trusted_file(&config)?;
@@ -182,6 +189,13 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     end::stop_tasks(&stop, &tasks, &access_log).await;
     info!("stopped");
     Ok(())
+}
+
+/// Begins to watch the memory of the process.
+fn shed(config: &ProcessConfig, stop: &CancellationToken, tasks: &TaskTracker) -> Arc<Shedding> {
+    let shedding = Shedding::new(&config.shedding);
+    tasks.spawn(Arc::clone(&shedding).watch(stop.clone()));
+    shedding
 }
 
 fn bind_admin(config: &ProcessConfig) -> Result<(TcpListener, SocketAddr), ServerError> {
@@ -224,6 +238,11 @@ async fn open_events(
     ));
     let flow = EventFlow::start(config, shared, Arc::clone(metrics), attempts, stop, tasks).await?;
     Ok(Some(flow))
+}
+
+fn script_pool(config: &ProcessConfig) -> ScriptPool {
+    let pool = ScriptPool::new(config.scripts.threads, script_limits(config));
+    pool.with_env(Environment::of(&config.scripts.env, std::env::vars()))
 }
 
 fn script_limits(config: &ProcessConfig) -> ScriptLimits {
@@ -318,7 +337,8 @@ fn hall(config: &ProcessConfig, proxy: Proxy, trusted: Option<String>, linger: w
     let settings = ServerConf {
         threads: config.worker_threads(),
         upstream_keepalive_pool_size: config.egress.upstream_pool,
-        max_retries: 2,
+        // Whether there is another attempt is decided for each; this is only a bound.
+        max_retries: MOST_ATTEMPTS,
         ca_file: trusted,
         ..ServerConf::default()
     };

@@ -46,7 +46,11 @@ impl IdempotencyPlan {
         }
         let mut values = KEY_FIELDS.iter().flat_map(|name| headers.get_all(name));
         let Some(first) = values.next() else {
-            return if self.is_required { Err(KeyFault::Missing) } else { Ok(None) };
+            return if self.is_required {
+                Err(KeyFault::Missing)
+            } else {
+                Ok(None)
+            };
         };
         if values.any(|other| other != first) {
             return Err(KeyFault::Ambiguous);
@@ -120,7 +124,11 @@ mod tests {
         assert_eq!(plan(false).key(&Method::POST, &two), Err(KeyFault::Ambiguous));
         for bad in ["", "a b", &"x".repeat(256)] {
             let headers = headers(&[("idempotency-key", bad)]);
-            assert_eq!(plan(false).key(&Method::POST, &headers), Err(KeyFault::Malformed), "{bad:?}");
+            assert_eq!(
+                plan(false).key(&Method::POST, &headers),
+                Err(KeyFault::Malformed),
+                "{bad:?}"
+            );
         }
     }
 
@@ -128,6 +136,10 @@ mod tests {
     fn answers_that_ask_to_come_back_are_not_final() {
         let is_final = |status: u16| is_final(StatusCode::from_u16(status).unwrap());
         assert!([200, 201, 204, 302, 400, 404, 422].into_iter().all(is_final));
-        assert!(![401, 403, 408, 409, 425, 429, 500, 502, 503, 504].into_iter().any(is_final));
+        assert!(
+            ![401, 403, 408, 409, 425, 429, 500, 502, 503, 504]
+                .into_iter()
+                .any(is_final)
+        );
     }
 }

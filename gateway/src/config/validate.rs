@@ -36,6 +36,8 @@ pub(super) fn problems(config: &ProcessConfig) -> Vec<Problem> {
     }
     found.range("metrics.integrations", config.metrics.integrations, 0..=5_000);
     scripts(&config.scripts, &mut found);
+    let kept = config.idempotency.max_bytes;
+    found.range("idempotency.maxBytes", kept, 65_536..=1 << 36);
     egress(&config.egress, &mut found);
     config.ingest.check(&mut found);
     config.queue.check(&mut found);

@@ -1,34 +1,78 @@
-//! The `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers.
+//! The `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers: lists with an item for each limit that applies.
 
-use filters::model::limits::RateLimit;
 use http::{HeaderName, HeaderValue};
 
-use super::bucket::{Decision, Scope};
+use super::scope::{Kind, Scope};
+use super::standing::Standing;
 
-/// What is left of the limit: `"key";r=99;t=12`, where `t` is the time in seconds until all of it is back.
+/// What is left of each limit: `"key";r=99;t=12`, where `t` is the time in seconds until all of it is back.
 pub static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The limit: `"key";q=100;w=60`.
+/// Each limit: `"key";q=100;w=60`.
 pub static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-pub(super) fn policy_value(scope: Scope, limit: RateLimit) -> HeaderValue {
-    value(scope, b'q', limit.max_requests, b'w', limit.window_seconds)
+/// Both fields of an answer, written limit by limit.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    policy: Vec<u8>,
+    limit: Vec<u8>,
 }
 
-pub(super) fn limit_value(scope: Scope, decision: &Decision) -> HeaderValue {
-    value(scope, b'r', decision.remaining, b't', decision.reset_seconds)
+impl Fields {
+    /// Adds the limits of one scope: its policies, as [`policies`] wrote them, and what is left.
+    pub(super) fn add(&mut self, scope: Scope, policies: &str, standing: &Standing) {
+        separate(&mut self.policy);
+        self.policy.extend_from_slice(policies.as_bytes());
+        for (kind, left) in standing.of_each() {
+            separate(&mut self.limit);
+            name(&mut self.limit, scope, kind);
+            parameter(&mut self.limit, b'r', left.remaining);
+            if kind != Kind::Concurrent {
+                parameter(&mut self.limit, b't', left.reset_seconds.into());
+            }
+        }
+    }
+
+    /// `RateLimit-Policy` and `RateLimit`; `None` if nothing is limited.
+    pub(super) fn values(self) -> Option<(HeaderValue, HeaderValue)> {
+        let value = |text: Vec<u8>| {
+            HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+                .expect("names, digits and punctuation are visible ASCII")
+        };
+        (!self.policy.is_empty()).then(|| (value(self.policy), value(self.limit)))
+    }
 }
 
-fn value(scope: Scope, first: u8, first_value: u32, second: u8, second_value: u32) -> HeaderValue {
-    let mut text = Vec::with_capacity(LONGEST);
+/// The policies of one scope, as one list.
+pub(super) fn policies(scope: Scope, limits: impl IntoIterator<Item = (Kind, u64, u32)>) -> Box<str> {
+    let mut text = Vec::new();
+    for (kind, most, window_seconds) in limits {
+        separate(&mut text);
+        name(&mut text, scope, kind);
+        parameter(&mut text, b'q', most);
+        if kind == Kind::Concurrent {
+            text.extend_from_slice(b";qu=\"concurrent-requests\"");
+        } else {
+            parameter(&mut text, b'w', window_seconds.into());
+        }
+    }
+    String::from_utf8_lossy(&text).into()
+}
+
+fn separate(list: &mut Vec<u8>) {
+    if !list.is_empty() {
+        list.extend_from_slice(b", ");
+    }
+}
+
+fn name(text: &mut Vec<u8>, scope: Scope, kind: Kind) {
     text.push(b'"');
     text.extend_from_slice(scope.name().as_bytes());
+    text.extend_from_slice(kind.suffix().as_bytes());
     text.push(b'"');
-    for (parameter, number) in [(first, first_value), (second, second_value)] {
-        text.extend_from_slice(&[b';', parameter, b'=']);
-        text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("names, digits and punctuation are visible ASCII")
 }
 
-const LONGEST: usize = r#""organization";r=4294967295;t=4294967295"#.len();
+fn parameter(text: &mut Vec<u8>, name: u8, number: u64) {
+    text.extend_from_slice(&[b';', name, b'=']);
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}

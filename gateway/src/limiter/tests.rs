@@ -1,141 +1,168 @@
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
-use governor::clock::FakeRelativeClock;
+use filters::model::limits::Limit;
+use filters::plan::limits::LimitPlan;
+use jiff::tz::TimeZone;
 
 use super::*;
 
-fn per_minute(max_requests: u32) -> RateLimit {
-    RateLimit {
-        max_requests,
-        window_seconds: 60,
+const SECOND: u64 = 1_000_000_000;
+
+fn plan(limit: Limit) -> LimitPlan {
+    LimitPlan {
+        limit,
+        zone: TimeZone::UTC,
     }
 }
 
-/// For the real clock: nothing is earned back while a test runs.
-fn per_day(max_requests: u32) -> RateLimit {
-    RateLimit {
-        max_requests,
+fn per_minute(max_requests: u32) -> LimitPlan {
+    plan(Limit {
+        max_requests: Some(max_requests),
+        ..Limit::default()
+    })
+}
+
+/// For the real clock: nothing leaves the window while a test runs.
+fn per_day(max_requests: u32) -> LimitPlan {
+    plan(Limit {
+        max_requests: Some(max_requests),
         window_seconds: 86_400,
-    }
+        ..Limit::default()
+    })
 }
 
-fn client(n: u8) -> Option<IpAddr> {
-    Some(Ipv4Addr::new(192, 0, 2, n).into())
-}
-
-/// As the gateway counts a request of client 1.
-fn counted(limiters: &Limiters, credential: Option<usize>) -> Option<Verdict<'_>> {
-    match limiters.check_client(client(1)) {
-        Some(refused) if !refused.decision.allowed => Some(refused),
-        passed => limiters.check(credential, passed),
-    }
+fn limiter(plan: &LimitPlan) -> Limiter {
+    Limiter::new(Scope::Key, plan, &Quotas::default(), QuotaKey::Organization(1))
 }
 
 fn organization(max_requests: u32) -> Arc<Limiter> {
-    Limiter::carried(None, Scope::Organization, per_day(max_requests))
+    let key = QuotaKey::Organization(1);
+    let plan = per_day(max_requests);
+    Limiter::carried(None, Scope::Organization, &plan, &Quotas::default(), key)
+}
+
+fn limiters(previous: Option<&Limiters>, limits: &Limits, organization: Option<Arc<Limiter>>) -> Limiters {
+    Limiters::carried(previous, limits, &"labs".into(), organization, &Arc::default())
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment {
+        mono_ns: seconds * SECOND,
+        wall_ms: 1_000 * seconds.cast_signed(),
+    }
+}
+
+/// As the gateway counts a request of client 192.0.2.1.
+fn counted(limiters: &Limiters, caller: Option<&str>) -> Result<Passed, Box<Refused>> {
+    let of_client = limiters.check_client(Some(Ipv4Addr::new(192, 0, 2, 1).into()))?;
+    let who = Counted {
+        caller,
+        ..Counted::default()
+    };
+    limiters.check(who, of_client)
+}
+
+fn left(passed: &Passed) -> String {
+    let (_, limit) = passed.fields.as_ref().expect("a limit is set");
+    limit.to_str().unwrap().to_owned()
+}
+
+/// What is left of each limit, in the order of the field.
+fn remaining(passed: &Passed) -> Vec<String> {
+    let left = left(passed);
+    let items = left
+        .split(", ")
+        .map(|item| item.split("r=").nth(1).unwrap().split(';').next().unwrap());
+    items.map(str::to_owned).collect()
 }
 
 #[test]
-fn a_burst_of_a_whole_window_passes_and_the_next_request_is_refused() {
-    let clock = FakeRelativeClock::default();
-    let limiter = Limiter::with_clock(Scope::Key, per_minute(3), clock.clone());
-    let remaining: Vec<_> = (0..3).map(|_| limiter.check().remaining).collect();
-    assert_eq!(remaining, [2, 1, 0]);
-
-    let refused = limiter.check();
-    assert_eq!(
-        refused,
-        Decision {
-            allowed: false,
-            limit: 3,
-            remaining: 0,
-            reset_seconds: 60,
-            retry_after_seconds: 20
-        }
-    );
-    clock.advance(Duration::from_secs(19));
-    assert_eq!(limiter.check().retry_after_seconds, 1);
-    clock.advance(Duration::from_secs(1));
-    let allowed = limiter.check();
-    assert!(allowed.allowed);
-    assert_eq!((allowed.remaining, allowed.reset_seconds), (0, 60));
+fn a_whole_window_passes_and_the_next_request_waits_for_the_first_to_leave() {
+    let limiter = limiter(&per_minute(3));
+    for second in [0, 10, 20] {
+        limiter.take(at(second)).unwrap();
+    }
+    let refused = limiter.take(at(30)).unwrap_err();
+    assert_eq!((refused.kind, refused.retry_after_seconds), (Kind::Window, 31));
+    let window = refused.standing.window.unwrap();
+    assert_eq!((window.remaining, window.reset_seconds), (0, 51));
+    assert!(limiter.take(at(60)).is_err());
+    assert!(limiter.take(at(61)).is_ok());
+    assert!(limiter.take(at(61)).is_err());
 }
 
 #[test]
-fn a_refused_request_is_told_to_wait_a_second_at_least() {
-    let limiter = Limiter::with_clock(
-        Scope::Key,
-        RateLimit {
-            max_requests: 1000,
-            window_seconds: 1,
-        },
-        FakeRelativeClock::default(),
-    );
-    let refused = std::iter::repeat_with(|| limiter.check()).find(|decision| !decision.allowed);
-    let refused = refused.expect("an endless iterator");
-    assert_eq!((refused.retry_after_seconds, refused.reset_seconds), (1, 1));
+fn a_refused_request_is_told_to_wait_a_second_at_least_and_uses_up_nothing() {
+    let limiter = limiter(&plan(Limit {
+        max_requests: Some(10),
+        max_per_second: Some(1),
+        ..Limit::default()
+    }));
+    limiter.take(at(0)).unwrap();
+    let late = Moment {
+        mono_ns: SECOND + SECOND / 11,
+        wall_ms: 0,
+    };
+    let refused = limiter
+        .take(Moment {
+            mono_ns: late.mono_ns - SECOND / 10,
+            ..late
+        })
+        .unwrap_err();
+    assert_eq!((refused.kind, refused.retry_after_seconds), (Kind::Second, 1));
+    assert_eq!(refused.standing.window.unwrap().remaining, 9);
 }
 
 #[test]
 fn the_edges_of_the_numbers_do_not_panic() {
     for (max_requests, window_seconds) in [(0, 0), (u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
-        let limit = RateLimit {
-            max_requests,
+        let limiter = limiter(&plan(Limit {
+            max_requests: Some(max_requests),
             window_seconds,
-        };
-        let clock = FakeRelativeClock::default();
-        let limiter = Limiter::with_clock(Scope::Key, limit, clock.clone());
-        assert!(limiter.check().allowed, "{limit:?}");
-        clock.advance(Duration::from_secs(365 * 24 * 3600));
-        let _ = limiter.check();
-        let _ = limiter.check();
+            max_per_second: Some(max_requests),
+            max_per_day: Some(u64::MAX),
+            max_concurrent: Some(u32::MAX),
+        }));
+        for second in [0, 1, 365 * 24 * 3600, u64::from(u32::MAX)] {
+            let _ = limiter.take(at(second));
+        }
+        limiter.take_back();
+        limiter.ended();
     }
 }
 
 #[test]
 fn nothing_is_limited_until_it_is_set() {
-    let limiters = Limiters::carried(None, Rates::default(), ["a"], None);
-    assert!(counted(&limiters, Some(0)).is_none());
+    let limiters = limiters(None, &Limits::default(), None);
+    assert!(counted(&limiters, Some("a")).unwrap().fields.is_none());
 }
 
 #[test]
-fn a_request_refused_by_a_narrow_limit_is_not_charged_to_the_wide_ones() {
-    let rates = Rates {
-        integration: Some(per_day(10)),
-        per_key: Some(per_day(1)),
+fn a_request_that_a_limit_refuses_is_charged_to_no_other() {
+    let limits = Limits {
+        integration: Some(per_day(3)),
+        per_key: Some(per_day(2)),
         per_client_ip: None,
     };
-    let limiters = Limiters::carried(None, rates, ["greedy", "modest"], Some(organization(20)));
-    let allowed = (0..50)
-        .filter_map(|_| counted(&limiters, Some(0)))
-        .filter(|v| v.decision.allowed);
-    assert_eq!(allowed.count(), 1);
-
-    let refused = counted(&limiters, Some(0)).expect("a limit is set");
-    assert_eq!(refused.policy.scope(), Scope::Key);
-    let integration = limiters.integration.as_ref().expect("a limit is set");
-    assert_eq!(integration.check().remaining, 8, "one request and this one");
-    let organization = limiters.organization.as_ref().expect("a limit is set");
-    assert_eq!(organization.check().remaining, 18, "one request and this one");
-    assert!(counted(&limiters, Some(1)).is_some_and(|v| v.decision.allowed));
-}
-
-#[test]
-fn the_limit_with_the_least_left_is_reported() {
-    let rates = Rates {
-        integration: Some(per_day(100)),
-        per_key: Some(per_day(5)),
-        per_client_ip: Some(per_day(50)),
-    };
-    let limiters = Limiters::carried(None, rates, ["a"], Some(organization(6)));
-    let verdict = counted(&limiters, Some(0)).expect("a limit is set");
-    assert_eq!((verdict.policy.scope(), verdict.decision.remaining), (Scope::Key, 4));
-
-    let verdict = counted(&limiters, None).expect("a limit is set");
+    let limiters = limiters(None, &limits, Some(organization(20)));
+    let refused = |caller| counted(&limiters, Some(caller)).unwrap_err().scope;
+    assert!(counted(&limiters, Some("greedy")).is_ok() && counted(&limiters, Some("greedy")).is_ok());
+    for _ in 0..10 {
+        assert_eq!(refused("greedy"), Scope::Key);
+    }
+    let passed = counted(&limiters, Some("modest")).unwrap();
+    assert!(left(&passed).contains(r#""integration";r=0;"#), "{}", left(&passed));
+    for _ in 0..10 {
+        assert_eq!(refused("modest"), Scope::Integration);
+    }
+    let organization = limiters.organization.as_ref().unwrap();
+    let standing = organization.take(Moment::now()).unwrap();
+    assert_eq!(standing.window.unwrap().remaining, 16, "three requests and this one");
+    let own = limiters.per_key.as_ref().unwrap().of("modest", Moment::now());
     assert_eq!(
-        (verdict.policy.scope(), verdict.decision.remaining),
-        (Scope::Organization, 4)
+        own.take(Moment::now()).unwrap().window.unwrap().remaining,
+        0,
+        "one request and this one"
     );
 }
 
@@ -145,102 +172,140 @@ fn each_limit_refuses_in_its_turn() {
     let cases = [
         (
             Scope::ClientIp,
-            Rates {
-                per_client_ip: one,
-                ..Rates::default()
+            Limits {
+                per_client_ip: one.clone(),
+                ..Limits::default()
             },
             None,
         ),
         (
             Scope::Key,
-            Rates {
-                per_key: one,
-                ..Rates::default()
+            Limits {
+                per_key: one.clone(),
+                ..Limits::default()
             },
             None,
         ),
         (
             Scope::Integration,
-            Rates {
+            Limits {
                 integration: one,
-                ..Rates::default()
+                ..Limits::default()
             },
             None,
         ),
-        (Scope::Organization, Rates::default(), Some(organization(1))),
+        (Scope::Organization, Limits::default(), Some(organization(1))),
     ];
-    for (scope, rates, organization) in cases {
-        let limiters = Limiters::carried(None, rates, ["a"], organization);
-        assert!(
-            counted(&limiters, Some(0)).is_some_and(|v| v.decision.allowed),
-            "{scope:?}"
-        );
-        let refused = counted(&limiters, Some(0)).expect("a limit is set");
-        assert!(!refused.decision.allowed, "{scope:?}");
-        assert_eq!(refused.policy.scope(), scope);
+    for (scope, limits, organization) in cases {
+        let limiters = limiters(None, &limits, organization);
+        assert!(counted(&limiters, Some("a")).is_ok(), "{scope:?}");
+        assert_eq!(counted(&limiters, Some("a")).unwrap_err().scope, scope);
     }
 }
 
 #[test]
+fn a_consumers_limit_is_one_for_all_integrations() {
+    let key = QuotaKey::Consumer("clinic".into());
+    let consumer = Limiter::carried(None, Scope::Consumer, &per_day(2), &Quotas::default(), key);
+    let who = Counted {
+        caller: Some("clinic"),
+        consumer: Some(&consumer),
+    };
+    let integrations = [(); 3].map(|()| limiters(None, &Limits::default(), None));
+    let [first, second, third] = &integrations;
+    assert!(first.check(who, None).is_ok() && second.check(who, None).is_ok());
+    assert_eq!(third.check(who, None).unwrap_err().scope, Scope::Consumer);
+}
+
+#[test]
+fn places_are_given_back_when_requests_end() {
+    let limits = Limits {
+        per_key: Some(plan(Limit {
+            max_concurrent: Some(2),
+            ..Limit::default()
+        })),
+        integration: Some(plan(Limit {
+            max_concurrent: Some(3),
+            ..Limit::default()
+        })),
+        per_client_ip: None,
+    };
+    let limiters = limiters(None, &limits, None);
+    let first = counted(&limiters, Some("a")).unwrap();
+    let _second = counted(&limiters, Some("a")).unwrap();
+    let refused = counted(&limiters, Some("a")).unwrap_err();
+    assert_eq!((refused.scope, refused.kind), (Scope::Key, Kind::Concurrent));
+    let _third = counted(&limiters, Some("b")).unwrap();
+    // The integration refuses it, and the key's place is free again.
+    assert_eq!(counted(&limiters, Some("c")).unwrap_err().scope, Scope::Integration);
+    drop(first);
+    assert!(counted(&limiters, Some("c")).is_ok());
+    assert!(counted(&limiters, Some("a")).is_ok());
+}
+
+#[test]
 fn a_swap_keeps_the_state_of_unchanged_limits_and_starts_changed_ones_anew() {
-    let rates = Rates {
+    let limits = Limits {
         integration: Some(per_day(10)),
         per_key: Some(per_day(5)),
         per_client_ip: Some(per_day(7)),
     };
-    let before = Limiters::carried(None, rates, ["a", "b"], None);
-    counted(&before, Some(0));
-
-    let changed = Rates {
+    let before = limiters(None, &limits, None);
+    counted(&before, Some("a")).unwrap();
+    let changed = Limits {
         integration: Some(per_day(11)),
-        ..rates
+        ..limits
     };
-    let after = Limiters::carried(Some(&before), changed, ["new", "b", "a"], None);
-    let remaining = |index: usize| after.per_key[index].limiter.check().remaining;
-    assert_eq!(
-        (remaining(0), remaining(1), remaining(2)),
-        (4, 4, 3),
-        "found again by name"
-    );
-    let client = after
-        .per_client_ip
-        .as_ref()
-        .expect("a limit is set")
-        .check(client(1).expect("an address"));
-    assert_eq!(client.remaining, 5);
-    assert_eq!(
-        after.integration.as_ref().expect("a limit is set").check().remaining,
-        10
-    );
+    let after = limiters(Some(&before), &changed, None);
+    assert_eq!(remaining(&counted(&after, Some("a")).unwrap()), ["5", "3", "10"]);
+}
+
+#[test]
+fn a_daily_quota_counts_on_where_its_size_changes() {
+    let quotas = Arc::new(Quotas::default());
+    let daily = |most: u64| Limits {
+        integration: Some(plan(Limit {
+            max_per_day: Some(most),
+            ..Limit::default()
+        })),
+        ..Limits::default()
+    };
+    let before = Limiters::carried(None, &daily(2), &"labs".into(), None, &quotas);
+    assert!(counted(&before, None).is_ok() && counted(&before, None).is_ok());
+    let refused = counted(&before, None).unwrap_err();
+    assert_eq!(refused.kind, Kind::Day);
+    assert!((1..=86_400).contains(&refused.retry_after_seconds));
+    let after = Limiters::carried(Some(&before), &daily(3), &"labs".into(), None, &quotas);
+    assert!(counted(&after, None).is_ok());
+    assert!(counted(&after, None).is_err());
 }
 
 #[test]
 fn header_values_are_those_of_the_draft() {
-    let policy = Policy::new(Scope::Key, per_minute(100));
-    let allowed = Decision {
-        allowed: true,
-        limit: 100,
-        remaining: 99,
-        reset_seconds: 12,
-        retry_after_seconds: 0,
+    let limits = Limits {
+        integration: Some(plan(Limit {
+            max_requests: Some(100),
+            max_per_second: Some(20),
+            max_per_day: Some(5_000_000_000),
+            max_concurrent: Some(8),
+            ..Limit::default()
+        })),
+        ..Limits::default()
     };
-    let verdict = |decision| Verdict {
-        policy: &policy,
-        decision,
-    };
-    assert_eq!(verdict(allowed).policy_value(), r#""key";q=100;w=60"#);
-    assert_eq!(verdict(allowed).limit_value(), r#""key";r=99;t=12"#);
-    assert_eq!(verdict(allowed).retry_after_value(), None);
-
-    let refused = Decision {
-        allowed: false,
-        remaining: 0,
-        retry_after_seconds: 30,
-        ..allowed
-    };
-    assert_eq!(verdict(refused).limit_value(), r#""key";r=0;t=12"#);
+    let limiters = limiters(None, &limits, None);
+    let (policy, limit) = counted(&limiters, None).unwrap().fields.unwrap();
     assert_eq!(
-        verdict(refused).retry_after_value(),
-        Some(HeaderValue::from_static("30"))
+        policy,
+        "\"integration\";q=100;w=60, \"integration-second\";q=20;w=1, \"integration-day\";q=5000000000;w=86400, \
+         \"integration-concurrent\";q=8;qu=\"concurrent-requests\""
     );
+    let limit = limit.to_str().unwrap();
+    for part in [
+        "\"integration\";r=99;t=6",
+        "\"integration-second\";r=19;t=",
+        "-day\";r=4999999999;t=",
+        "-concurrent\";r=7",
+    ] {
+        assert!(limit.contains(part), "{part} in {limit}");
+    }
 }

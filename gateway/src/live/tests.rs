@@ -2,22 +2,30 @@ use std::net::SocketAddr;
 
 use filters::model::Snapshot;
 use filters::model::push::Object;
+use http::HeaderValue;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::limiter::Counted;
 use crate::queue::Step;
 
 impl Deps {
     /// Without a name server and without series of integrations.
     pub(crate) fn for_tests() -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+        let metrics = Arc::new(Metrics::new(0).unwrap());
+        let resolver = Arc::new(Resolver::with_name_servers(&[nowhere]).unwrap());
+        let tls = egress::client_config(None).unwrap();
         Self {
             api_hosts: ["api.example.com".to_owned()].into(),
-            metrics: Arc::new(Metrics::new(0).unwrap()),
-            resolver: Arc::new(Resolver::with_name_servers(&[nowhere]).unwrap()),
+            redirect_port: 443,
+            tokens: tokens(&resolver, &tls, &metrics),
+            quotas: Arc::default(),
+            metrics,
+            resolver,
             dialer: Arc::new(Dialer {
                 settings: PoolSettings::default(),
-                tls: egress::client_config(None).unwrap(),
+                tls,
                 idle: IdleLimit::new(64),
             }),
         }
@@ -77,7 +85,19 @@ fn runtime(live: &Live, id: &str) -> Arc<IntegrationRuntime> {
 
 /// Requests that the tightest limit still allows, after one more.
 fn remaining(runtime: &IntegrationRuntime) -> u64 {
-    runtime.limiters.check(Some(0), None).unwrap().decision.remaining.into()
+    let (_, left) = counted(runtime).expect("a limit is set");
+    let items = left.to_str().unwrap().split(", ");
+    let numbers = items.map(|item| item.split("r=").nth(1).unwrap().split(';').next().unwrap());
+    numbers.map(|number| number.parse().unwrap()).min().unwrap()
+}
+
+/// What a client is told of its limits.
+fn counted(runtime: &IntegrationRuntime) -> Option<(HeaderValue, HeaderValue)> {
+    let caller = Counted {
+        caller: Some("k"),
+        ..Counted::default()
+    };
+    runtime.limiters.check(caller, None).unwrap().fields
 }
 
 #[test]
@@ -131,7 +151,7 @@ fn the_limit_of_an_organization_is_one_for_all_its_integrations() {
     );
     assert_eq!(remaining(&runtime(&third, "b")), 48);
     let fourth = versions.put(vec![organization(&json!({"rateLimit": null}))]);
-    assert!(runtime(&fourth, "b").limiters.check(Some(0), None).is_none());
+    assert!(counted(&runtime(&fourth, "b")).is_none());
 }
 
 #[test]

@@ -96,6 +96,8 @@ labels! {
         CircuitOpen = "circuit_open",
         /// The targets of the integration have as many requests as they bear (503).
         TargetsBusy = "targets_busy",
+        /// There is no memory for the request (503).
+        NoRoom = "no_room",
         /// Too many connections (the connection is closed, or 503).
         TooManyConnections = "too_many_connections",
         /// The request came without TLS and must not (308, 403).

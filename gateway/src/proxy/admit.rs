@@ -55,6 +55,7 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
         integration: Arc::clone(integration),
         runtime: Arc::clone(runtime),
         aim: None,
+        edits: None,
         path: matches!(path, Cow::Owned(_)).then(|| path.as_ref().into()),
         matched: found.matched,
         by_runtime_address: found.by_runtime_address,

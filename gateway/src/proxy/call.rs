@@ -12,6 +12,7 @@ use filters::auth::certificate::PeerCertificate;
 use filters::delivery::Health;
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
+use filters::transform::Edits;
 use filters::plan::events::Producer;
 use filters::resilience::Fallback;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -29,6 +30,7 @@ use crate::limiter::Places;
 use crate::live::IntegrationRuntime;
 use crate::metrics::Held;
 use crate::upstream::Endpoint;
+use crate::shedding::Room;
 use crate::trace::{RequestId, TraceContext};
 
 /// One request.
@@ -122,6 +124,8 @@ pub(crate) struct Route {
     pub(crate) operation: Option<usize>,
     /// What goes into edited fields; `None` where none are edited.
     pub(crate) field_values: Option<Box<FieldValues>>,
+    /// What the mapping of the request changes in its path and query.
+    pub(crate) edits: Option<Box<Edits>>,
     /// Who is calling.
     pub(crate) caller: Caller,
     /// `RateLimit-Policy` and `RateLimit` of the answer.
@@ -209,6 +213,7 @@ impl Call {
             turn: None,
             signed_in: None,
             upstream: Upstream::default(),
+            room: None,
             kept: Kept::default(),
             request_bytes: 0,
             response_bytes: 0,

@@ -25,7 +25,14 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
     let most = route.integration.body_limits.request_bytes;
-    let body = body::read(session, call, most, |_| Ok(())).await?;
+    let mut room = proxy.shedding.room();
+    let mut held = 0;
+    let body = body::read(session, call, most, |bytes| {
+        let more = bytes - std::mem::replace(&mut held, bytes);
+        room.take(more).map_err(Fault::Shed)
+    })
+    .await?;
+    call.room = Some(room);
     kept::request(proxy, call, &session.req_header().headers, &body);
     if let Some(route) = &call.route {
         credential::check_body(route, &body)?;

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::ingest::pressure::Overload;
 use crate::limiter::{Kind, RATELIMIT, RATELIMIT_POLICY, Refused};
 use crate::metrics::{Failure, Refusal};
+use crate::shedding::Shed;
 use crate::upstream::Unavailable;
 
 /// Why a request was not answered by the partner.
@@ -65,7 +66,7 @@ pub(crate) enum Fault {
     /// The client's body has a content type that is none of these.
     ContentType(String),
     /// The partner answered with an error that a page of the integration takes the place of.
-    PartnerStatus(u16),
+    Replaced(u16),
     /// The partner's answer is not what the operation promises.
     AnswerInvalid(Vec<Problem>),
     /// The client's body cannot be mapped.
@@ -86,6 +87,8 @@ pub(crate) enum Fault {
     PartnerStatus(u16),
     /// No target takes the request now.
     Unavailable(Unavailable),
+    /// The gateway has no room for the request.
+    Shed(Shed),
     /// Events cannot be taken in now.
     Overloaded(Overload),
     /// The events that were handed over are wrong.
@@ -157,7 +160,7 @@ impl Fault {
             Self::Forbidden(_) => 403,
             Self::Redirected(_) => 308,
             Self::Plain => 403,
-            Self::PartnerStatus(status) => *status,
+            Self::Replaced(status) => *status,
             Self::NotFound | Self::NotListed => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Repeat(RepeatFault::Key(_)) => 400,
@@ -177,14 +180,14 @@ impl Fault {
             Self::Egress(error) if error.is_timeout() => 504,
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => 504,
             Self::Egress(_) | Self::Stream(_) | Self::SignIn(_) => 502,
-            Self::NotReady | Self::NoIssuer | Self::Unavailable(_) => 503,
+            Self::NotReady | Self::NoIssuer | Self::Shed(_) | Self::Unavailable(_) => 503,
         }
     }
 
     /// The code for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget | Unavailable::Busy) => "SERVICE_UNAVAILABLE",
+            Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget | Unavailable::Busy) | Self::Shed(_) => "SERVICE_UNAVAILABLE",
             Self::Unavailable(Unavailable::CircuitOpen { .. } | Unavailable::Deactivated) => "CIRCUIT_OPEN",
             Self::Redirected(_) | Self::Plain => "HTTPS_REQUIRED",
             Self::NotFound | Self::NotListed => "NOT_FOUND",
@@ -209,7 +212,7 @@ impl Fault {
             Self::BodyTimeout => "REQUEST_TIMEOUT",
             Self::BodyEncoded | Self::ContentType(_) => "UNSUPPORTED_MEDIA_TYPE",
             Self::AnswerInvalid(_) => "UPSTREAM_INVALID",
-            Self::PartnerStatus(_) => PARTNER_STATUS,
+            Self::Replaced(_) => PARTNER_STATUS,
             Self::ResponseMapping(_) | Self::Script(..) => "TRANSFORMATION_FAILED",
             Self::Egress(EgressError::Refused { .. }) => "TARGET_REFUSED",
             Self::Egress(error) if error.is_timeout() => "UPSTREAM_TIMEOUT",
@@ -242,7 +245,7 @@ impl Fault {
             Self::BadHeaders => "the request's header fields contradict each other".to_owned(),
             Self::BodyBroken => "the request body broke off or is malformed".to_owned(),
             Self::BodyEncoded => "the request body must be sent without Content-Encoding".to_owned(),
-            Self::PartnerStatus(status) => format!("the partner answered with {status}"),
+            Self::Replaced(status) => format!("the partner answered with {status}"),
             Self::NotListed => "no operation of this integration has this path".to_owned(),
             Self::Invalid(problems) => format!("the request is not what this operation asks for: {}", told(problems)),
             Self::ContentType(accepted) => format!("the Content-Type of the request body must be {accepted}"),
@@ -275,6 +278,7 @@ impl Fault {
             Self::Unavailable(Unavailable::Busy) => {
                 "the partner has as many requests under way as it bears; try again shortly".to_owned()
             }
+            Self::Shed(_) => "the gateway has no room for the request; try again after the time in Retry-After".to_owned(),
             Self::Overloaded(overload) => {
                 format!("{}; try again after the time in Retry-After", overload.message())
             }
@@ -328,7 +332,7 @@ impl Fault {
                 let seconds = HeaderValue::from(overload.retry_after_seconds());
                 vec![(header::RETRY_AFTER, seconds)]
             }
-            Self::NotReady | Self::NoIssuer | Self::Script(_, ScriptFault::Busy) => {
+            Self::Shed(_) | Self::NotReady | Self::NoIssuer | Self::Script(_, ScriptFault::Busy) => {
                 vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
             }
             _ => Vec::new(),
@@ -352,7 +356,7 @@ impl Fault {
         match self {
             Self::NotReady => Counted::Refused(Refusal::NotReady),
             Self::Redirected(_) | Self::Plain => Counted::Refused(Refusal::Plain),
-            Self::PartnerStatus(_) => Counted::Failed(Failure::Answer),
+            Self::Replaced(_) => Counted::Failed(Failure::Answer),
             Self::NotFound | Self::NotListed => Counted::Refused(Refusal::NotFound),
             Self::Invalid(_) => Counted::Refused(Refusal::Invalid),
             Self::MethodNotAllowed(_) => Counted::Refused(Refusal::MethodNotAllowed),
@@ -361,6 +365,7 @@ impl Fault {
             Self::Overloaded(Overload::OrganizationShare) => Counted::Refused(Refusal::OrganizationShare),
             Self::Overloaded(_) => Counted::Refused(Refusal::Overloaded),
             Self::PartnerStatus(_) => Counted::Failed(Failure::Answer),
+            Self::Shed(_) => Counted::Refused(Refusal::NoRoom),
             Self::Unavailable(Unavailable::NoTarget) => Counted::Refused(Refusal::NoTarget),
             Self::Unavailable(Unavailable::Busy) => Counted::Refused(Refusal::TargetsBusy),
             Self::Unavailable(Unavailable::CircuitOpen { .. } | Unavailable::Deactivated) => {

@@ -4,43 +4,32 @@ use std::net::IpAddr;
 
 use http::HeaderValue;
 
-use super::super::fault::{Exceeded, Fault};
-use crate::limiter::Verdict;
-use crate::live::IntegrationRuntime;
+use super::super::call::Caller;
+use super::super::fault::Fault;
+use crate::limiter::{Counted, OfClient, Passed};
+use crate::live::{IntegrationRuntime, Live};
 
 /// `RateLimit-Policy` and `RateLimit` of an answer.
 pub(in crate::proxy) type LimitFields = (HeaderValue, HeaderValue);
 
 /// Counts the request of a client, before it is known who that is.
-pub(super) fn of_client(
+pub(super) fn of_client(runtime: &IntegrationRuntime, client: Option<IpAddr>) -> Result<Option<OfClient<'_>>, Fault> {
+    runtime.limiters.check_client(client).map_err(Fault::RateLimited)
+}
+
+/// Counts the request of whoever it is.
+pub(super) fn within_limits(
+    live: &Live,
     runtime: &IntegrationRuntime,
-    client: Option<IpAddr>,
-) -> Result<Option<Verdict<'_>>, Fault> {
-    match runtime.limiters.check_client(client) {
-        Some(verdict) if !verdict.decision.allowed => Err(Fault::RateLimited(Box::new(exceeded(&verdict)))),
-        verdict => Ok(verdict),
-    }
-}
-
-/// Counts the request of whoever it is; what the client is told of its limits, if there are any.
-pub(super) fn within_limits<'r>(
-    runtime: &'r IntegrationRuntime,
-    credential: Option<usize>,
-    of_client: Option<Verdict<'r>>,
-) -> Result<Option<LimitFields>, Fault> {
-    match runtime.limiters.check(credential, of_client) {
-        None => Ok(None),
-        Some(verdict) if verdict.decision.allowed => Ok(Some((verdict.policy_value(), verdict.limit_value()))),
-        Some(verdict) => Err(Fault::RateLimited(Box::new(exceeded(&verdict)))),
-    }
-}
-
-/// What a client is told of a limit that is used up.
-pub(in crate::proxy) fn exceeded(verdict: &Verdict<'_>) -> Exceeded {
-    Exceeded {
-        scope: verdict.policy.scope(),
-        policy: verdict.policy_value(),
-        limit: verdict.limit_value(),
-        retry_after: verdict.retry_after_value(),
-    }
+    caller: &Caller,
+    of_client: Option<OfClient<'_>>,
+) -> Result<Passed, Fault> {
+    let counted = Counted {
+        caller: caller.name.as_deref(),
+        consumer: caller
+            .consumer
+            .as_ref()
+            .and_then(|consumer| live.consumer_limiter(&consumer.id)),
+    };
+    runtime.limiters.check(counted, of_client).map_err(Fault::RateLimited)
 }

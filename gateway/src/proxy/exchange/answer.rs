@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use egress::Answer;
 use filters::plan::Mode;
+use filters::transform::Edits;
+use http::response;
 use http::{HeaderValue, Method, Response, Version, header};
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
@@ -11,61 +13,77 @@ use super::super::admit::input;
 use super::super::call::Call;
 use super::super::fault::Fault;
 use super::super::{Proxy, forward, kept, respond, secure, stream, web};
-use super::side::{Side, is_encoded, transformed};
+use super::repeat;
+use super::side::{self, Side, is_encoded};
 
 /// Passes the answer on: transformed as a whole, or piece by piece as it comes.
 pub(super) async fn deliver(
     proxy: &Proxy,
     session: &mut Session,
     call: &mut Call,
-    answer: Answer,
+    mut answer: Answer,
 ) -> Result<(), Fault> {
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
-    web::check_replaced(session.req_header(), answer.status, call)?;
     let integration = &*route.integration;
+    let own_status = answer.status;
+    if let Some(statuses) = &integration.statuses {
+        answer.status = statuses.of(own_status);
+    }
+    web::check_replaced(session.req_header(), answer.status, call)?;
     let transform = match &integration.mode {
         Mode::Exchange {
             response: Some(transform),
             ..
-        } if answer.status.is_success() => Some(transform),
+        } if answer.status.is_success() || integration.transforms_errors => Some(transform),
         _ => None,
     };
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
-    let is_checked = !no_body && input::check_answer_head(route, answer.status, &answer.headers)?;
-    if transform.is_none() && !is_checked {
+    let is_checked = !no_body && input::check_answer_head(route, own_status, &answer.headers)?;
+    if transform.is_none() && !is_checked && call.turn.is_none() {
         return pass_on(proxy, session, call, answer).await;
     }
     proxy.close_if_stopping(session);
     let mut head = answer_head(&answer, call);
     if no_body {
+        repeat::keep(call, &head, &Bytes::new());
         return respond::send(session, call, head, Bytes::new())
             .await
             .map_err(|error| stream::client_fault(error, call));
     }
-    if is_encoded(&answer.headers) {
+    let is_read = transform.is_some() || is_checked;
+    if is_read && is_encoded(&answer.headers) {
         return Err(Fault::AnswerEncoded);
     }
-    let side = Side::response(route, &answer);
+    let side = transform.map(|transform| Side::response(proxy, transform, route, &answer, own_status));
     let most = usize::try_from(integration.body_limits.response_bytes).unwrap_or(usize::MAX);
-    let (status, fields) = (answer.status, answer.headers.clone());
-    let mut body = answer.collect(most).await.map_err(Fault::Egress)?;
+    let (is_success, fields) = (answer.status.is_success(), answer.headers.clone());
+    let mut body = match answer.collect(most).await {
+        Ok(body) => body,
+        Err(error) => {
+            repeat::keep_nothing(call, &error);
+            return Err(Fault::Egress(error));
+        }
+    };
     kept::answer(proxy, call, &fields, &body);
     if is_checked {
-        input::check_answer(route, status, &fields, &body)?;
+        input::check_answer(route, own_status, &fields, &body)?;
     }
-    if let Some(transform) = transform {
-        body = transformed(proxy, transform, body, &side).await?;
-        let json = HeaderValue::from_static("application/json");
-        head.insert_header(header::CONTENT_TYPE, json).map_err(internal)?;
-        // What described the partner's bytes does not describe ours.
-        for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
-            head.remove_header(&name);
+    if let Some(side) = side {
+        match side.changed(proxy, body.clone()).await {
+            Ok(changed) => {
+                body = changed.body;
+                head = rewritten(head, changed.content_type, &changed.edits);
+            }
+            // Errors come in whatever form their maker has for them.
+            Err(fault) if !is_success && side::is_unreadable(&fault) => {}
+            Err(fault) => return Err(fault),
         }
     }
     head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
         .map_err(internal)?;
+    repeat::keep(call, &head, &body);
     respond::send(session, call, head, body)
         .await
         .map_err(|error| stream::client_fault(error, call))
@@ -125,6 +143,21 @@ async fn pieces(
         written.map_err(|error| stream::client_fault(error, call))?;
     }
     Ok(())
+}
+
+/// The head of an answer whose body was transformed.
+fn rewritten(head: ResponseHeader, content_type: HeaderValue, edits: &Edits) -> ResponseHeader {
+    let mut parts = response::Parts::from(head);
+    parts.headers.insert(header::CONTENT_TYPE, content_type);
+    // What described the partner's bytes does not describe ours.
+    for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+        parts.headers.remove(&name);
+    }
+    side::edit(&mut parts.headers, edits);
+    if let Some(status) = edits.status {
+        parts.status = status;
+    }
+    ResponseHeader::from(parts)
 }
 
 fn internal(error: Box<pingora::Error>) -> Fault {

@@ -1,9 +1,10 @@
 //! The call of the partner: the attempts that it takes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use egress::Answer;
+use egress::{Answer, Pool, TokenSource};
 use http::{Request, Uri};
 use http_body_util::Full;
 use pingora::proxy::Session;
@@ -13,6 +14,7 @@ use super::super::fault::Fault;
 use super::super::forward::{self, Seen};
 use super::super::{Proxy, again, aim};
 use super::request::Prepared;
+use crate::sign_in::{self, CallFault};
 
 /// Calls the partner, more than once if need be, unless the client goes away first.
 pub(super) async fn call(
@@ -25,26 +27,14 @@ pub(super) async fn call(
     aim::first(call, session.req_header())?;
     loop {
         let outcome = attempt(session, call, prepared, seen).await;
-        if !again::on_exchanged(proxy, session, call, &outcome) {
-            return outcome;
-        }
-        if let Ok(answer) = outcome {
-            leave(answer);
+        if let Some(settled) = again::on_exchanged(proxy, session, call, outcome) {
+            return settled;
         }
         if let Some(next) = call.next.take() {
             again::take_up(session, call, next).await?;
         }
     }
 }
-
-/// Reads the rest of an answer that nobody wants, if it is short: its connection can be used again then.
-fn leave(answer: Answer) {
-    if answer.remaining().is_some_and(|rest| rest <= MOST_LEFT as u64) {
-        tokio::spawn(answer.collect(MOST_LEFT));
-    }
-}
-
-const MOST_LEFT: usize = 16 * 1024;
 
 /// One attempt.
 async fn attempt(session: &mut Session, call: &mut Call, prepared: &Prepared, seen: &Seen) -> Result<Answer, Fault> {
@@ -62,13 +52,36 @@ async fn attempt(session: &mut Session, call: &mut Call, prepared: &Prepared, se
     };
     call.upstream.attempts += 1;
     let called = *call.upstream.called.get_or_insert_with(Instant::now);
+    let token = route.runtime.token.as_ref();
+    // A repeat is to find the answer, even if this client does not wait for it.
+    let goes_on = call.turn.is_some();
     let answer = tokio::select! {
         biased;
-        answer = pool.send(request, timeouts) => answer.map_err(Fault::Egress)?,
-        _ = session.downstream_session.read_body_or_idle(true) => return Err(Fault::ClientGone),
+        answer = send(pool, request, token, timeouts) => answer?,
+        _ = session.downstream_session.read_body_or_idle(true), if !goes_on => return Err(Fault::ClientGone),
     };
     call.upstream.answered = Some(called.elapsed());
+    call.upstream.connected = Some(answer.connected.into_std().saturating_duration_since(called));
+    call.upstream.status = Some(answer.status);
     Ok(answer)
+}
+
+async fn send(
+    pool: &Pool,
+    request: Request<Full<Bytes>>,
+    token: Option<&Arc<TokenSource>>,
+    timeouts: egress::Timeouts,
+) -> Result<Answer, Fault> {
+    match token {
+        None => pool.send(request, timeouts).await.map_err(Fault::Egress),
+        Some(source) => {
+            let sent = Box::pin(sign_in::send(pool, request.map(Into::into), source, timeouts));
+            sent.await.map_err(|fault| match fault {
+                CallFault::Token(error) => Fault::SignIn(error),
+                CallFault::Egress(error) => Fault::Egress(error),
+            })
+        }
+    }
 }
 
 /// The request of one attempt: with the target's name and the credentials for it.
