@@ -24,6 +24,9 @@ use crate::model::cors::Cors;
 use crate::model::error_page::ErrorPage;
 use crate::model::headers::HeaderEdits;
 use crate::model::validation::Validation;
+use crate::model::resilience::{
+    AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fallback, HealthCheck, PassiveHealth, RetrySchedule,
+};
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{
     Certificate, Consumer, EventHead, EventType, ExecutionRecord, InboundIntegration, Lookup, OrgUnit, Organization,
@@ -34,8 +37,16 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 52] = [
+const KINDS: [&str; 60] = [
     "integration",
+    "callRetry",
+    "callSchedule",
+    "balance",
+    "passiveHealth",
+    "healthCheck",
+    "discovery",
+    "adaptiveConcurrency",
+    "fallback",
     "outbound",
     "filter",
     "action",
@@ -127,6 +138,11 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<auth::ApiKeyAuth>(&mut words);
     collect::<auth::BearerAuth>(&mut words);
     collect::<auth::BasicAuth>(&mut words);
+    collect::<auth::JwtAuth>(&mut words);
+    collect::<auth::IntrospectionAuth>(&mut words);
+    collect::<auth::HmacAuth>(&mut words);
+    collect::<auth::CertificateAuth>(&mut words);
+    collect::<auth::AnyOfAuth>(&mut words);
     collect::<outgoing::OutgoingApiKey>(&mut words);
     collect::<outgoing::OutgoingBearer>(&mut words);
     collect::<outgoing::OutgoingBasic>(&mut words);
@@ -181,6 +197,14 @@ impl Block {
             "integration" => same::<InboundIntegration>(&value),
             "inboundAuth" => typed(&value, ["inboundAuthType", "inboundAuthConfig"], InboundAuth::read),
             "outgoingAuth" => typed(&value, ["outgoingAuthType", "outgoingAuthConfig"], OutgoingAuth::read),
+            "callRetry" => same::<CallRetry>(&value),
+            "callSchedule" => same::<RetrySchedule>(&value),
+            "balance" => same::<Balancing>(&value),
+            "passiveHealth" => same::<PassiveHealth>(&value),
+            "healthCheck" => same::<HealthCheck>(&value),
+            "discovery" => same::<Discovery>(&value),
+            "adaptiveConcurrency" => same::<AdaptiveConcurrency>(&value),
+            "fallback" => same::<Fallback>(&value),
             "outbound" => same::<OutboundIntegration>(&value),
             "signing" => typed(&value, ["signingType", "signingConfig"], Signing::read),
             "filter" => same::<Filter>(&value),

@@ -103,10 +103,6 @@ async fn what_does_not_work_yet_is_refused_by_name() {
     let lookup = json!([{"sourceField": "a", "targetField": "b", "transform": [{"type": "lookup", "table": "codes"}]}]);
     for (fields, path) in [
         (
-            json!({"outgoingAuthType": "OAUTH2", "outgoingAuthConfig": {}}),
-            "outgoingAuthType",
-        ),
-        (
             json!({"requestTransformationMode": "SIMPLE", "requestFieldMappings": lookup}),
             "requestFieldMappings[0].transform[0]",
         ),

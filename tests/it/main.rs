@@ -3,8 +3,11 @@
 
 mod auth_inbound;
 mod auth_outgoing;
+mod auth_signatures;
+mod auth_tokens;
 mod back_pressure;
 mod config_file;
+mod consumers;
 mod control_plane;
 mod dead_letters;
 mod delivery;
@@ -19,6 +22,7 @@ mod grpc;
 mod gwctl;
 mod hostile;
 mod hot_push;
+mod idempotency;
 mod http2;
 mod ingest;
 mod lifecycle;

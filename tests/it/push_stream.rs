@@ -29,7 +29,7 @@ async fn a_version_that_does_not_compile_is_refused_with_every_problem_and_the_o
     let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
     assert!(paths.iter().any(|path| path.contains("targetUrl")), "{problems:?}");
     assert!(
-        paths.iter().any(|path| path.contains("outgoingAuthType")),
+        paths.iter().any(|path| path.contains("outgoingAuthConfig")),
         "{problems:?}"
     );
     assert_eq!(gateway.get("labs.test", "/").await.text(), "good");

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use filters::model::auth::{ApiKeyAuth, BasicAuth, BearerAuth};
+use filters::model::auth::{
+    AnyOfAuth, ApiKeyAuth, BasicAuth, BearerAuth, CertificateAuth, HmacAuth, IntrospectionAuth, JwtAuth,
+};
 use filters::model::outbound::signing::{HmacSigning, SigningSecrets};
-use filters::model::outgoing::{OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders};
+use filters::model::outgoing::{OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders, OutgoingOauth2};
 use filters::model::{
     EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey, Security,
 };
@@ -29,10 +31,16 @@ fn every_field_of_the_model_is_exercised_from_outside() {
         schema_for!(ApiKeyAuth),
         schema_for!(BearerAuth),
         schema_for!(BasicAuth),
+        schema_for!(JwtAuth),
+        schema_for!(IntrospectionAuth),
+        schema_for!(HmacAuth),
+        schema_for!(CertificateAuth),
+        schema_for!(AnyOfAuth),
         schema_for!(OutgoingApiKey),
         schema_for!(OutgoingBearer),
         schema_for!(OutgoingBasic),
         schema_for!(OutgoingHeaders),
+        schema_for!(OutgoingOauth2),
     ] {
         collect(schema.as_value(), &mut fields);
     }

@@ -8,13 +8,16 @@ use super::{check_identifier, check_title, credentials, idempotency, limits, org
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
 use crate::auth::networks::ClientNetworks;
+use crate::lookup::Tables;
 use crate::model::auth::InboundAuth;
+use crate::model::mapping::TransformationMode;
 use crate::model::route::{PathMatch, PathRewrite};
 use crate::model::{Entry, InboundAuthType, InboundIntegration, Organization, Problem, Security};
 use crate::outgoing::Owner;
-use crate::plan::{Integration, Mode, Target};
+use crate::plan::{Integration, Mode, StatusMap, Target};
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, Rank, host, http_method};
+use crate::transform::Side;
 use crate::validation::Validator;
 
 /// The most hosts, paths or targets of one integration.
@@ -29,6 +32,8 @@ pub(super) struct Place<'a> {
     pub(super) egress: EgressPolicy,
     pub(super) security: Security,
     pub(super) organization: Option<&'a Organization>,
+    /// The organization's lookup tables.
+    pub(super) tables: &'a Tables,
 }
 
 /// Compiles the integration; its problems are added with paths `integrations["id"]...`.
@@ -62,7 +67,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
     organization::check_hosts(place.organization, &hosts, problems);
     let paths = paths(source, problems);
     let shared = shared_parameters(&paths);
-    let rewrite = rewrite(source, &paths, &shared, problems);
+    let rewrite = rewrite(source, &paths, &with_mapped(source, &shared), problems);
     let (validator, web) = (validation::of(source, &shared, problems), web::compile(source, &shared, problems));
     let owner = Owner {
         org_id: source.org_id,
@@ -77,7 +82,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         problems,
     );
     let targets = targets(source, &place, problems);
-    let mode = mode(source, validator.as_deref(), &inbound, problems);
+    let mode = mode(source, place.tables, validator.as_deref(), &inbound, problems);
     let protocols = protocol::compile(source, mode.as_ref(), problems);
     let limits = limits::compile(source.rate_limits.as_ref(), &inbound, place.organization, problems);
     Some(Integration {
@@ -105,6 +110,8 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         },
         outgoing,
         mode: mode?,
+        statuses: StatusMap::compile(&source.status_mapping, "statusMapping", problems),
+        transforms_errors: source.transform_errors,
         inbound,
         validator,
         web,
@@ -114,7 +121,8 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         timeouts: source.timeouts,
         body_limits: source.body_limits,
         records: source.records,
-        record_rules: redaction::content(source, place.organization, problems),
+        record_content: redaction::content(source, problems),
+        redactor: redaction::redactor(place.organization, source.redaction.as_ref(), problems),
         resilience: resilience::compile(source, problems),
         paths,
     })
@@ -275,8 +283,19 @@ fn inbound(source: &InboundIntegration, owner: &Owner<'_>, problems: &mut Vec<Pr
     }
 }
 
+/// The parameters that a path template may have: those of every path, and those that the mapping of the request writes.
+fn with_mapped(source: &InboundIntegration, shared: &[String]) -> Vec<String> {
+    let mut names = shared.to_vec();
+    if source.request_transformation_mode == Some(TransformationMode::Simple) {
+        let targets = source.request_field_mappings.iter().map(|line| &line.target_field);
+        names.extend(targets.filter_map(|target| target.strip_prefix("$path.")).map(str::to_owned));
+    }
+    names
+}
+
 fn mode(
     source: &InboundIntegration,
+    tables: &Tables,
     validator: Option<&Validator>,
     inbound: &InboundCheck,
     problems: &mut Vec<Problem>,
@@ -285,22 +304,30 @@ fn mode(
         mode: source.request_transformation_mode,
         mappings: &source.request_field_mappings,
         script: source.request_transform_script.as_deref(),
+        format: source.request_format.as_ref(),
+        side: Side::Request,
+        tables,
         most_bytes: source.body_limits.request_bytes,
         names: Names {
             mode: "requestTransformationMode",
             mappings: "requestFieldMappings",
             script: "requestTransformScript",
+            format: "requestFormat",
         },
     };
     let response = Transformation {
         mode: source.response_transformation_mode,
         mappings: &source.response_field_mappings,
         script: source.response_transform_script.as_deref(),
+        format: source.response_format.as_ref(),
+        side: Side::Response,
+        tables,
         most_bytes: source.body_limits.response_bytes,
         names: Names {
             mode: "responseTransformationMode",
             mappings: "responseFieldMappings",
             script: "responseTransformScript",
+            format: "responseFormat",
         },
     };
     let reads_bodies = validator.is_some_and(Validator::reads_bodies)

@@ -7,7 +7,7 @@ use crate::model::limits::Timeouts;
 use crate::model::outgoing::OutgoingAuth;
 use crate::model::route::TargetHosts;
 use crate::model::{OutgoingAuthType, Problem, Security, secret};
-use crate::outgoing::SignIn;
+use crate::outgoing::{Owner, SignIn};
 use crate::target::{TargetUrl, check_host_pattern};
 
 /// The longest timeout that may be set, in milliseconds.
@@ -22,6 +22,15 @@ pub(super) struct TargetRules {
 }
 
 impl TargetRules {
+    /// Whose sign-ins are compiled under these rules.
+    pub(super) fn owner(&self, org_id: u64) -> Owner<'_> {
+        Owner {
+            org_id,
+            egress: &self.egress,
+            security: &self.security,
+        }
+    }
+
     /// Adds what is wrong with the lists of hosts, which stand in `targetHosts`.
     pub(super) fn check_hosts(&self, problems: &mut Vec<Problem>) {
         for (list, patterns) in [("allow", &self.hosts.allow), ("deny", &self.hosts.deny)] {
@@ -55,13 +64,18 @@ impl TargetRules {
 }
 
 /// Reads `outgoingAuthType` and `outgoingAuthConfig`, adding their problems.
-pub(super) fn sign_in(kind: OutgoingAuthType, config: Option<&Value>, problems: &mut Vec<Problem>) -> SignIn {
-    if config.is_none() && !matches!(kind, OutgoingAuthType::None | OutgoingAuthType::Oauth2) {
+pub(super) fn sign_in(
+    kind: OutgoingAuthType,
+    config: Option<&Value>,
+    owner: &Owner<'_>,
+    problems: &mut Vec<Problem>,
+) -> SignIn {
+    if config.is_none() && kind != OutgoingAuthType::None {
         problems.push(Problem::new("outgoingAuthConfig", "is needed by this outgoingAuthType"));
     }
     refuse_mask(config, "outgoingAuthConfig", problems);
     match OutgoingAuth::read(kind, config, problems) {
-        Some(auth) => SignIn::compile(&auth, problems),
+        Some(auth) => SignIn::compile(&auth, owner, problems),
         None => SignIn::default(),
     }
 }

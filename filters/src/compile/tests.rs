@@ -122,7 +122,7 @@ fn every_problem_of_every_integration_is_reported_with_its_path() {
         "integrations[\"b\"].inboundAuthConfig.keys[1].name:",
         "integrations[\"b\"].inboundAuthConfig.keys[1].value:",
         "integrations[\"b\"].inboundAuthConfig.keys[2]:",
-        "integrations[\"b\"].outgoingAuthType: OAUTH2 is not supported yet",
+        "integrations[\"b\"].outgoingAuthConfig: is needed by this outgoingAuthType",
         "integrations[\"c\"].requestFieldMappings:",
         "integrations[\"c\"].responseTransformationMode:",
         "integrations[\"d\"].rateLimits.maxRequests:",

@@ -3,6 +3,8 @@
 //! In a document the kind and its configuration stand side by side, as in the product's source documents:
 //! `"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "..."}`.
 
+mod oauth2;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -13,6 +15,7 @@ use super::auth::nothing_expected;
 use super::decode;
 use super::problem::Problem;
 use super::secret::Secret;
+pub use oauth2::{AssertionAlgorithm, ClientAuthentication, GrantType, OutgoingOauth2};
 
 /// Kinds of outgoing authentication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +30,7 @@ pub enum OutgoingAuthType {
     Bearer,
     /// User name and password (RFC 7617); see [`OutgoingBasic`].
     Basic,
-    /// OAuth2 client credentials (RFC 6749 section 4.4). Not supported yet.
+    /// Tokens of an OAuth2 token endpoint; see [`OutgoingOauth2`].
     Oauth2,
     /// Any headers; see [`OutgoingHeaders`].
     CustomHeaders,
@@ -44,6 +47,8 @@ pub enum OutgoingAuth {
     Bearer(OutgoingBearer),
     /// User name and password.
     Basic(OutgoingBasic),
+    /// Tokens of a token endpoint.
+    Oauth2(Box<OutgoingOauth2>),
     /// Any headers.
     CustomHeaders(OutgoingHeaders),
 }
@@ -58,10 +63,7 @@ impl OutgoingAuth {
             OutgoingAuthType::Bearer => decode::from_value(config?, PATH, problems).map(Self::Bearer),
             OutgoingAuthType::Basic => decode::from_value(config?, PATH, problems).map(Self::Basic),
             OutgoingAuthType::CustomHeaders => decode::from_value(config?, PATH, problems).map(Self::CustomHeaders),
-            OutgoingAuthType::Oauth2 => {
-                problems.push(Problem::new("outgoingAuthType", "OAUTH2 is not supported yet"));
-                None
-            }
+            OutgoingAuthType::Oauth2 => decode::from_value(config?, PATH, problems).map(|auth| Self::Oauth2(Box::new(auth))),
         }
     }
 }

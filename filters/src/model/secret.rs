@@ -81,7 +81,7 @@ pub fn for_each(config: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
 }
 
 /// Puts the secrets of `previous` back where `config` carries the mask, so that a document can be read, edited and
-/// written again. Entries of a list belong together when their `name` or `username` is the same.
+/// written again. Entries of a list belong together when their `name`, `username` or `inboundAuthType` is the same.
 pub fn restore(config: &mut Value, previous: &Value) {
     match (config, previous) {
         (Value::String(text), Value::String(old)) if text == MASK => old.clone_into(text),
@@ -114,7 +114,8 @@ pub fn has_mask(config: &Value) -> bool {
 }
 
 fn label(item: &Value) -> Option<&str> {
-    item.get("name").or_else(|| item.get("username"))?.as_str()
+    let labels = ["name", "username", "inboundAuthType"];
+    labels.iter().find_map(|label| item.get(label))?.as_str()
 }
 
 fn is_secret(field: &str) -> bool {

@@ -23,6 +23,7 @@ mod multiplex;
 mod pool;
 mod resolver;
 mod tls;
+mod token;
 mod upstream;
 
 pub use answer::Answer;
@@ -32,4 +33,5 @@ pub use idle::IdleLimit;
 pub use pool::{Pool, PoolSettings, Timeouts};
 pub use resolver::{Resolved, Resolver};
 pub use tls::{client_config, trust_bundle};
+pub use token::{Token, TokenCall, TokenError, TokenSource, Tokens};
 pub use upstream::Upstream;

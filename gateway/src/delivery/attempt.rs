@@ -23,9 +23,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use egress::{Token, TokenError, TokenSource};
 use filters::delivery::{Classified, Meaning};
 use filters::model::delivery::{DeliveryLog, DeliveryStatus, ErrorCategory, TriggerType};
 use filters::model::outbound::RecordBodies;
+use http::StatusCode;
 use serde_json::Value;
 
 use super::job::{Job, Outcome, Verdict};
@@ -37,7 +39,7 @@ use callback::Callbacks;
 use content::Spool;
 use course::Course;
 use fault::Fault;
-use judged::{Attempt, judge, told};
+use judged::{Attempt, asks_for_token, judge, told};
 use memory::Memory;
 use payload::{Prepared, prepare};
 use record::{Facts, Shown};
@@ -177,9 +179,10 @@ impl Attempts {
         check_schedule(draft.job, subscription)?;
         let prepared = prepare(self, draft.job, subscription, draft.call, memory, draft.trace).await?;
         let prepared = sent.insert(prepared);
-        let request = draft.request(prepared).await?;
-        let most = usize::try_from(subscription.subscription.max_response_bytes).unwrap_or(usize::MAX);
-        send(draft.call.target.pool(), request, subscription.timeouts, most).await
+        match &draft.call.token {
+            None => send_with(draft, prepared, None).await,
+            Some(source) => signed_in(draft, prepared, source).await,
+        }
     }
 
     fn settled(
@@ -294,6 +297,32 @@ fn outcome(key: DeliveryKey, course: Course, records: Vec<Record>, judged: &Clas
             pause_until_ms: judged.pause_until(now_ms, due_ms),
             disable: judged.disable.map(str::to_owned),
         },
+    }
+}
+
+async fn send_with(draft: &Draft<'_>, prepared: &Prepared, token: Option<&Token>) -> Result<Reply, Fault> {
+    let request = draft.request(prepared, token).await?;
+    let subscription = draft.subscription;
+    let most = usize::try_from(subscription.subscription.max_response_bytes).unwrap_or(usize::MAX);
+    let reply = send(draft.call.target.pool(), request, subscription.timeouts, most).await?;
+    if let Some(token) = token.filter(|_| reply.status != StatusCode::UNAUTHORIZED) {
+        token.accepted();
+    }
+    Ok(reply)
+}
+
+/// Sends with a token, and once more with a new one if the endpoint does not take the first.
+async fn signed_in(draft: &Draft<'_>, prepared: &Prepared, source: &Arc<TokenSource>) -> Result<Reply, Fault> {
+    let limit = draft.subscription.timeouts.total;
+    let no_token = |error: Arc<TokenError>| Fault::of_sign_in(&error);
+    let token = source.token(limit).await.map_err(no_token)?;
+    let reply = send_with(draft, prepared, Some(&token)).await?;
+    if !asks_for_token(&draft.subscription.subscription, &reply, now_ms()) {
+        return Ok(reply);
+    }
+    match source.renewed(&token, limit).await.map_err(no_token)? {
+        Some(renewed) => send_with(draft, prepared, Some(&renewed)).await,
+        None => Ok(reply),
     }
 }
 

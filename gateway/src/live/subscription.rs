@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use egress::TokenSource;
 use filters::model::integration::MetricsDetail;
 use filters::outgoing::SignIn;
 use filters::plan::Transform;
@@ -11,7 +12,7 @@ use filters::target::TargetUrl;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
-use super::{Deps, TargetRuntime};
+use super::{Deps, TargetRuntime, token};
 use crate::metrics::{EventMetrics, IntegrationMetrics};
 use crate::queue::Step;
 
@@ -57,6 +58,8 @@ pub struct CallRuntime {
     pub headers: HeaderMap,
     /// Fields of the sign-in, which win over all others.
     pub sign_in: Vec<(HeaderName, HeaderValue)>,
+    /// Tokens to sign in with, where it does so by OAuth2.
+    pub token: Option<Arc<TokenSource>>,
     /// How the body is made; the payload itself without.
     pub transform: Option<Arc<Transform>>,
 }
@@ -71,6 +74,8 @@ pub struct EnrichmentRuntime {
     pub target: Arc<TargetRuntime>,
     /// Fields that are the same in each call.
     pub headers: HeaderMap,
+    /// Tokens to sign in with, where it does so by OAuth2.
+    pub token: Option<Arc<TokenSource>>,
 }
 
 impl SubscriptionRuntime {
@@ -88,6 +93,7 @@ impl SubscriptionRuntime {
             place,
             target: targets.target(&plan.target),
             headers: enrichment_headers(plan),
+            token: token(&plan.sign_in, &subscription.egress, deps),
         });
         Self {
             enrichments: enrichments.collect(),
@@ -126,9 +132,11 @@ impl SubscriptionRuntime {
 
     /// The longest that one attempt can take: each of its calls in full, and its script.
     pub fn longest_attempt(&self) -> Duration {
-        let calls = u32::try_from(self.enrichments.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let tokens = self.enrichments.iter().filter(|one| one.token.is_some()).count()
+            + usize::from(self.steps.iter().any(|step| step.call.token.is_some()));
+        // With a token: the wait for it, the call, the wait for another token, and the call again.
+        let calls = self.enrichments.len() + 1 + 3 * tokens;
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
         self.timeouts
             .total
             .saturating_mul(calls)
@@ -193,6 +201,7 @@ impl Targets<'_> {
             method: method.clone(),
             headers,
             sign_in: step.sign_in.headers.clone(),
+            token: token(&step.sign_in, &self.subscription.egress, self.deps),
             transform: None,
         }
     }

@@ -180,10 +180,17 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     }
     web::check_replaced(session.req_header(), head.status, call)?;
     call.endless = switches || call.is_grpc || is_event_stream(head);
-    let phrase = own_phrase(head);
+    let status = call.route.as_ref().and_then(|route| {
+        let statuses = route.integration.statuses.as_ref()?;
+        Some(statuses.of(head.status)).filter(|status| *status != head.status)
+    });
+    let phrase = own_phrase(head).filter(|_| status.is_none());
     let nothing = ResponseHeader::from(Response::new(()).into_parts().0);
     // As plain parts, for the same reason as the request's head.
     let mut parts = response::Parts::from(std::mem::replace(head, nothing));
+    if let Some(status) = status {
+        parts.status = status;
+    }
     tidy_length(parts.status, &mut parts.headers);
     if !switches {
         strip_hop_by_hop(&mut parts.headers);

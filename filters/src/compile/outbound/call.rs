@@ -7,6 +7,7 @@ use http::Method;
 use super::super::partner::{self, TargetRules};
 use super::super::transformation::{PLAIN, Transformation};
 use super::transformation;
+use crate::lookup::Tables;
 use crate::model::mapping::{FieldMapping, TransformationMode};
 use crate::model::outbound::step::EnrichmentEncoding;
 use crate::model::outbound::{Action, Compensation, DeliveryMethod, Enrichment};
@@ -16,13 +17,14 @@ use crate::outgoing::SignIn;
 use crate::plan::Transform;
 use crate::subscription::{AddressTemplate, CompensationPlan, EnrichmentPlan, StepPlan};
 use crate::target::TargetUrl;
-use crate::transform::DEFAULT_MAX_OUTPUT;
+use crate::transform::{DEFAULT_MAX_OUTPUT, Side};
 use crate::transform::path::{FieldPath, Step};
 
 /// Compiles the calls of one subscription.
 pub(super) struct Caller<'a> {
     pub(super) source: &'a OutboundIntegration,
     pub(super) rules: &'a TargetRules,
+    pub(super) tables: &'a Tables,
 }
 
 /// What a step takes from its subscription where it says nothing itself.
@@ -84,7 +86,7 @@ impl Caller<'_> {
         Shared {
             target,
             method: method(source.http_method, problems),
-            transform: transformation(source).compile(problems).map(Arc::new),
+            transform: transformation(source, self.tables).compile(problems).map(Arc::new),
             sign_in: partner::sign_in(
                 source.outgoing_auth_type,
                 source.outgoing_auth_config.as_ref(),
@@ -105,7 +107,7 @@ impl Caller<'_> {
                 shared.target.clone()
             }
         };
-        let own = own_transform(
+        let own = self.own_transform(
             action.transformation_mode,
             &action.field_mappings,
             action.transform_script.as_deref(),
@@ -149,7 +151,7 @@ impl Caller<'_> {
 
     fn compensation(&self, compensation: &Compensation, problems: &mut Vec<Problem>) -> Option<CompensationPlan> {
         let target = self.rules.target(&compensation.target_url, "targetUrl", problems);
-        let transform = own_transform(
+        let transform = self.own_transform(
             compensation.transformation_mode,
             &compensation.field_mappings,
             compensation.transform_script.as_deref(),
@@ -160,6 +162,28 @@ impl Caller<'_> {
             method: any_method(compensation.http_method),
             transform,
         })
+    }
+
+    /// The transformation that a call has of its own; its format is that of the subscription.
+    fn own_transform(
+        &self,
+        mode: Option<TransformationMode>,
+        mappings: &[FieldMapping],
+        script: Option<&str>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Arc<Transform>> {
+        let transformation = Transformation {
+            mode,
+            mappings,
+            script,
+            // Its problems are told where it stands.
+            format: self.source.body_format.as_ref().filter(|_| mode.is_some()),
+            side: Side::Event,
+            tables: self.tables,
+            most_bytes: DEFAULT_MAX_OUTPUT as u64,
+            names: PLAIN,
+        };
+        transformation.compile(problems).map(Arc::new)
     }
 
     /// The calls before each attempt.
@@ -248,22 +272,6 @@ fn target_field(enrichment: &Enrichment, problems: &mut Vec<Problem>) -> Option<
     names
         .map_err(|message| problems.push(Problem::new("targetField", message)))
         .ok()
-}
-
-fn own_transform(
-    mode: Option<TransformationMode>,
-    mappings: &[FieldMapping],
-    script: Option<&str>,
-    problems: &mut Vec<Problem>,
-) -> Option<Arc<Transform>> {
-    let transformation = Transformation {
-        mode,
-        mappings,
-        script,
-        most_bytes: DEFAULT_MAX_OUTPUT as u64,
-        names: PLAIN,
-    };
-    transformation.compile(problems).map(Arc::new)
 }
 
 fn method(method: DeliveryMethod, problems: &mut Vec<Problem>) -> Method {

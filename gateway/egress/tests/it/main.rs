@@ -7,4 +7,5 @@ mod dns;
 mod multiplex;
 mod partner;
 mod timeouts;
+mod tokens;
 mod trust;

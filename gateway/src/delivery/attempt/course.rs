@@ -325,7 +325,7 @@ impl Delivery<'_> {
     fn retry_ms(&self, random: f64) -> Option<i64> {
         match self.ended.judged.meaning {
             Meaning::Delivered | Meaning::DeadLetter => return None,
-            // No sign-in has a token that could be renewed yet.
+            // A token was renewed within the attempt, if it could be.
             Meaning::Retry | Meaning::RenewToken => {}
         }
         let attempts = self.state.attempts.saturating_add(1);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::content::{Fetched, Spool, SpoolFault, Spooled};
 use super::fault::Fault;
 use super::request::Trace;
+use crate::sign_in::{self, CallFault};
 use crate::live::subscription::{EnrichmentRuntime, SubscriptionRuntime, path_and_query};
 
 /// The payload with the data of each enrichment in it, and the large content that it has marks for.
@@ -95,7 +96,18 @@ async fn call(
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     trace.add_to(headers);
-    let answer = enrichment.target.pool().send(request, subscription.timeouts).await;
+    let pool = enrichment.target.pool();
+    let answer = match &enrichment.token {
+        None => pool.send(request, subscription.timeouts).await,
+        Some(source) => match sign_in::send(pool, request, source, subscription.timeouts).await {
+            Ok(answer) => Ok(answer),
+            Err(CallFault::Egress(error)) => Err(error),
+            Err(CallFault::Token(error)) => {
+                let message = format!("enrichment `{name}`: {}", filters::fault::told(&*error));
+                return Err(Fault::ours(ErrorCategory::Enrichment, message));
+            }
+        },
+    };
     let answer = answer.map_err(|error| Fault::of_enrichment(name, &error))?;
     if answer.status.is_success() {
         return Ok(answer);

@@ -1,6 +1,6 @@
 //! Why an attempt got no answer, in the words that operators and the table of classification use.
 
-use egress::{EgressError, ResolveError};
+use egress::{EgressError, ResolveError, TokenError};
 use filters::model::delivery::ErrorCategory;
 use filters::script::ScriptFault;
 use filters::transform::MappingFault;
@@ -33,6 +33,15 @@ impl Fault {
             category,
             message: filters::fault::told(error),
             is_endpoints: category != ErrorCategory::Internal,
+        }
+    }
+
+    /// There is no token to sign in to the endpoint with, which keeps every delivery from it.
+    pub(super) fn of_sign_in(error: &TokenError) -> Self {
+        Self {
+            category: ErrorCategory::SignIn,
+            message: filters::fault::told(error),
+            is_endpoints: true,
         }
     }
 

@@ -127,7 +127,8 @@ fn kind(category: ErrorCategory) -> Option<Failure> {
         ErrorCategory::Timeout => Some(Failure::Timeout),
         ErrorCategory::Protocol => Some(Failure::Answer),
         ErrorCategory::Transformation | ErrorCategory::Enrichment => Some(Failure::Transform),
-        ErrorCategory::SignIn | ErrorCategory::Internal => Some(Failure::Internal),
+        ErrorCategory::SignIn => Some(Failure::SignIn),
+        ErrorCategory::Internal => Some(Failure::Internal),
         ErrorCategory::RateLimited
         | ErrorCategory::ServerError
         | ErrorCategory::Auth
@@ -161,6 +162,15 @@ pub(super) fn judge(plan: &Subscription, result: &Result<Reply, Fault>, now_ms: 
             (judged, unwanted)
         }
     }
+}
+
+/// True if the answer is to be met with a new token, and the attempt made again at once.
+pub(super) fn asks_for_token(plan: &Subscription, reply: &Reply, now_ms: i64) -> bool {
+    let answer = Answer {
+        can_renew: true,
+        ..Answer::read(reply.status, &reply.headers, now_ms)
+    };
+    plan.statuses.classify(AttemptResult::Answer(answer)).meaning == Meaning::RenewToken
 }
 
 /// What went wrong, for people. `unwanted`: the endpoint asked not to be sent this again.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use egress::{Body, Part, READ};
+use egress::{Body, Part, READ, Token};
 use filters::delivery::Message;
 use filters::model::EventHead;
 use filters::model::delivery::ErrorCategory;
@@ -35,8 +35,17 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// The request with `prepared` as its body.
-    pub(super) async fn request(&self, prepared: &Prepared) -> Result<Request<Body>, Fault> {
+    /// The request with `prepared` as its body, signed in with `token` where the call needs one.
+    pub(super) async fn request(&self, prepared: &Prepared, token: Option<&Token>) -> Result<Request<Body>, Fault> {
+        let mut request = self.without_token(prepared).await?;
+        if let Some(token) = token {
+            let headers = request.headers_mut();
+            headers.insert(header::AUTHORIZATION, token.authorization().clone());
+        }
+        Ok(request)
+    }
+
+    async fn without_token(&self, prepared: &Prepared) -> Result<Request<Body>, Fault> {
         let Some(uri) = self.call.uri.clone() else {
             let message = "the endpoint's address and the parameter of the sign-in are too long together";
             return Err(Fault::ours(ErrorCategory::SignIn, message));
@@ -67,6 +76,10 @@ impl Draft<'_> {
             headers.extend(signature.unwrap_or_default());
         }
         self.add_sign_in(&mut headers);
+        if self.call.token.is_some() {
+            // Records show that it was there, and nothing of it.
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer"));
+        }
         headers
     }
 
@@ -126,6 +139,12 @@ impl Draft<'_> {
         let mut headers = HeaderMap::with_capacity(self.call.headers.len() + self.call.sign_in.len() + 16);
         for (name, value) in &self.call.headers {
             headers.insert(name, value.clone());
+        }
+        for (name, value) in &prepared.edits.headers {
+            match value {
+                Some(value) => drop(headers.insert(name, value.clone())),
+                None => drop(headers.remove(name)),
+            }
         }
         headers.insert(header::CONTENT_TYPE, prepared.media_type.clone());
         headers.insert(IDEMPOTENCY_KEY, id_value(self.id));

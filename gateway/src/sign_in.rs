@@ -1,0 +1,61 @@
+//! Calls that are signed in with a token: the token before the call, and another one if the partner refuses it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use egress::{Answer, Body, EgressError, Pool, Timeouts, Token, TokenError, TokenSource};
+use http::{Request, StatusCode, header};
+
+/// Why a call that is signed in with a token has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallFault {
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] Arc<TokenError>),
+    /// The call itself failed.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+}
+
+/// Sends `request` with a token of `source`, and once more with another token if it is answered with 401. All of it takes
+/// no longer than `timeouts.total`.
+///
+/// # Errors
+/// If there is no token, or no answer.
+pub(crate) async fn send(
+    pool: &Pool,
+    request: Request<Body>,
+    source: &Arc<TokenSource>,
+    timeouts: Timeouts,
+) -> Result<Answer, CallFault> {
+    let begun = Instant::now();
+    let left = || timeouts.total.saturating_sub(begun.elapsed());
+    let within = || Timeouts {
+        total: left(),
+        ..timeouts
+    };
+    let token = source.token(left()).await?;
+    let answer = pool.send(signed(request.clone(), &token), within()).await?;
+    if answer.status != StatusCode::UNAUTHORIZED {
+        token.accepted();
+        return Ok(answer);
+    }
+    let Some(renewed) = source.renewed(&token, left()).await? else {
+        return Ok(answer);
+    };
+    // Read to its end if it is short, so that the connection can be used again.
+    let _ = answer.collect(MOST_READ).await;
+    let answer = pool.send(signed(request, &renewed), within()).await?;
+    if answer.status != StatusCode::UNAUTHORIZED {
+        renewed.accepted();
+    }
+    Ok(answer)
+}
+
+fn signed(mut request: Request<Body>, token: &Token) -> Request<Body> {
+    let headers = request.headers_mut();
+    headers.insert(header::AUTHORIZATION, token.authorization().clone());
+    request
+}
+
+const MOST_READ: usize = 16 * 1024;
