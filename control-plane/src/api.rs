@@ -45,6 +45,7 @@ mod execution_logs;
 mod export;
 mod gateways;
 mod health;
+mod import;
 mod history;
 mod integrations;
 mod lists;
@@ -56,6 +57,7 @@ mod operator;
 mod organizations;
 mod outbound;
 mod producer_keys;
+mod rate;
 mod request;
 mod resource;
 mod scheduled;
@@ -63,6 +65,7 @@ mod stream;
 mod units;
 mod versions;
 
+pub(crate) use rate::Rates;
 use resource::Resource;
 
 #[cfg(test)]
@@ -83,6 +86,7 @@ pub(crate) struct App {
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) dry_runs: DryRuns,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
     pub(crate) stream: StreamConfig,
     /// Told to stop; push streams end by it.
     pub(crate) stop: CancellationToken,
@@ -97,6 +101,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let v1 = ApiRouter::new()
         .api_route("/apply", post_with(apply::apply, apply::apply_docs).layer(bulk))
         .api_route("/export", get_with(export::export, export::export_docs))
+        .api_route(
+            "/inbound-integrations/import",
+            post_with(import::import, import::import_docs).layer(bulk),
+        )
         .merge(integrations())
         .merge(surroundings(bulk))
         .merge(operations())
@@ -110,6 +118,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(error::no_such_path)
         .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(from_fn_with_state(Arc::clone(&app), rate::by_address))
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
         .with_state(app)
 }
@@ -218,7 +227,7 @@ fn deliveries() -> ApiRouter<Arc<App>> {
     type Log = DeliveryLog;
     type Scheduled = ScheduledDelivery;
     ApiRouter::new()
-        .api_route("/logs", get_with(history::list::<Log>, history::list_docs::<Log>))
+        .api_route("/logs", get_with(logs::list, logs::list_docs))
         .api_route("/logs/{id}", get_with(history::read::<Log>, history::read_docs::<Log>))
         .api_route("/dlq", get_with(history::list::<Letter>, history::list_docs::<Letter>))
         .api_route(

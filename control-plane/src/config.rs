@@ -181,6 +181,10 @@ pub struct Limits {
     pub shutdown_timeout_ms: u64,
     /// The most connections at a time; further ones wait.
     pub connections: usize,
+    /// Requests in a minute from one address (an IPv6 site counts as one), whoever asks.
+    pub requests_per_minute_per_address: u32,
+    /// Requests in a minute about one organization, by all keys together.
+    pub requests_per_minute_per_organization: u32,
 }
 
 impl Default for Limits {
@@ -193,6 +197,8 @@ impl Default for Limits {
             store_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,
             connections: 4_096,
+            requests_per_minute_per_address: 1_000,
+            requests_per_minute_per_organization: 100,
         }
     }
 }
@@ -337,6 +343,14 @@ impl ProcessConfig {
             ("limits.bodyBytes", self.limits.body_bytes),
             ("limits.bulkBodyBytes", self.limits.bulk_body_bytes),
             ("limits.connections", self.limits.connections),
+            (
+                "limits.requestsPerMinutePerAddress",
+                self.limits.requests_per_minute_per_address as usize,
+            ),
+            (
+                "limits.requestsPerMinutePerOrganization",
+                self.limits.requests_per_minute_per_organization as usize,
+            ),
         ];
         for (path, value) in limits {
             if value == 0 {

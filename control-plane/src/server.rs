@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, AccessError, make_private_folder};
 use crate::alerts::{Alerts, AlertsError, Watcher};
-use crate::api::{App, router};
+use crate::api::{App, Rates, router};
 use crate::bulk::Bulks;
 use crate::commands::Commands;
 use crate::config::{ProcessConfig, RecordsConfig};
@@ -128,6 +128,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         metrics,
         alerts,
         dry_runs: DryRuns::start().map_err(StartError::Thread)?,
+        rates: Rates::new(&config.limits),
         limits: config.limits,
         stream: config.stream,
         stop: stop.clone(),

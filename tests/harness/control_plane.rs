@@ -37,6 +37,8 @@ impl Setup {
             "operatorKeys": [{"name": "tests", "value": OPERATOR_KEY}],
             "gatewayTokens": [{"name": "tests", "value": GATEWAY_TOKEN}],
             "security": {"blockPrivateNetworks": true, "enforceHttps": false},
+            // Tests ask more often than people do.
+            "limits": {"requestsPerMinutePerAddress": u32::MAX, "requestsPerMinutePerOrganization": u32::MAX},
         });
         Self {
             settings,

@@ -199,3 +199,28 @@ async fn a_key_is_made_at_the_first_start_and_shown_once() {
     let still = Reply::of(harness::client::client().get(url).header("x-api-key", &shown)).await;
     assert_eq!(still.status, 200);
 }
+
+#[tokio::test]
+async fn nobody_asks_more_often_than_the_limits_say() {
+    let limits = json!({"requestsPerMinutePerAddress": 12, "requestsPerMinutePerOrganization": 3});
+    let control_plane = Setup::new().set("limits", limits).start().await;
+    let ask = async |org_id: u64| control_plane.get(&format!("/api/v1/logs?orgId={org_id}")).await;
+    for _ in 0..3 {
+        assert_eq!(ask(648).await.status, 200);
+    }
+    let refused = ask(648).await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "RATE_LIMITED"));
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=61).contains(&seconds), "{seconds}");
+    assert_eq!(ask(7).await.status, 200, "another organization");
+
+    // Guesses at keys count by address, before the key is looked at.
+    let client = harness::client::client();
+    let url = format!("{}/api/v1/logs?orgId=648", control_plane.url());
+    let guess = async || Reply::of(client.get(&url).header("x-api-key", "guess")).await.status;
+    wait::until("a refused guess", async || (guess().await == 429).then_some(())).await;
+    assert_eq!(ask(7).await.status, 429, "the address is used up for good keys as well");
+    // Probes go on.
+    let probe = client.get(format!("{}/healthz", control_plane.url()));
+    assert_eq!(Reply::of(probe).await.status, 200);
+}

@@ -55,6 +55,16 @@ impl ApiError {
         }
     }
 
+    pub(crate) fn rate_limited(message: &str, retry_after_seconds: u32) -> Self {
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("{message}; try again after the time in Retry-After"),
+            )
+        }
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -6,6 +6,7 @@ use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
 use axum::extract::FromRequestParts;
+use filters::auth::query_value;
 use http::request::Parts;
 
 use super::App;
@@ -98,14 +99,27 @@ impl FromRequestParts<Arc<App>> for Caller {
         if let Some(noted) = parts.extensions.get::<Noted>() {
             noted.operator(&operator.name);
         }
+        if let Some(org_id) = organization_of(parts.uri.query(), &operator) {
+            app.rates.of_organization(org_id)?;
+        }
         Ok(Self(operator))
     }
 }
 
 impl OperationInput for Caller {
     fn inferred_early_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
-        documented(ctx, operation, &[401, 403])
+        documented(ctx, operation, &[401, 403, 429])
     }
+}
+
+/// The organization that a request is about: the one that it names, or the only one that the key is for. One that the key is
+/// not for is not charged for it.
+fn organization_of(query: Option<&str>, operator: &Operator) -> Option<u64> {
+    let named = query
+        .and_then(|query| query_value(query, "orgId"))
+        .and_then(|value| value.parse().ok());
+    let only = || operator.org_ids().filter(|ids| ids.len() == 1)?.first().copied();
+    named.or_else(only).filter(|org_id| operator.may_touch(*org_id))
 }
 
 fn forbidden(org_id: u64) -> String {

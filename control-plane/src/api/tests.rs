@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::ControlPlane;
-use crate::config::{GatewayToken, OperatorKey, ProcessConfig};
+use crate::config::{GatewayToken, Limits, OperatorKey, ProcessConfig};
 
 mod alerts;
 mod bulk;
@@ -15,6 +15,7 @@ mod deliveries;
 mod dry_run;
 mod errors;
 mod execution_logs;
+mod import;
 mod outbound;
 mod producer_keys;
 mod scope;
@@ -149,6 +150,12 @@ fn config(folder: &TempDir) -> ProcessConfig {
             hash: None,
             value: Some(filters::model::Secret::new(TOKEN)),
         }],
+        // Tests ask more often than people do.
+        limits: Limits {
+            requests_per_minute_per_address: u32::MAX,
+            requests_per_minute_per_organization: u32::MAX,
+            ..Limits::default()
+        },
         ..ProcessConfig::default()
     }
 }

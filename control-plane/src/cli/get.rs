@@ -234,9 +234,13 @@ fn outbound(integration: &OutboundIntegration) -> [String; 10] {
 }
 
 fn organization(organization: &Organization) -> [String; 6] {
-    let limit = organization
-        .rate_limit
-        .map(|limit| format!("{} in {} s", limit.max_requests, limit.window_seconds));
+    let limit = organization.rate_limit.map(|limit| {
+        let window = limit
+            .max_requests
+            .map(|most| format!("{most} in {} s", limit.window_seconds));
+        let day = limit.max_per_day.map(|most| format!("{most} a day"));
+        few(window.iter().chain(&day).map(String::as_str))
+    });
     let networks: Vec<String> = organization.allowed_networks.iter().map(ToString::to_string).collect();
     [
         organization.org_id.to_string(),

@@ -114,6 +114,8 @@ impl Stage {
             "gatewayTokens": [{"name": "demo", "value": GATEWAY_TOKEN}],
             // The demo's partner and receiver have no certificates.
             "security": {"enforceHttps": false},
+            // The demo asks as fast as it can.
+            "limits": {"requestsPerMinutePerOrganization": 10_000},
         });
         let file = self.folder.path().join("control-plane.json");
         fs::write(&file, settings.to_string())?;
