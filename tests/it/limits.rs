@@ -1,9 +1,9 @@
 //! Rate limits: what a client is told, whose requests count together, and that a swap forgives nothing.
 
+use harness::answer::Gate;
 use harness::client::Reply;
 use harness::documents::{document, integration, organization, with};
-use harness::answer::Gate;
-use harness::{Answer, Gateway, Partner};
+use harness::{Answer, Example, Gateway, Partner};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -188,7 +188,7 @@ async fn a_burst_is_refused_although_the_minute_has_room() {
     let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), limits)).await;
     // However fast this machine is: more than three within a second are refused at some time.
     let refused = harness::wait::until("a refused burst", async || {
-        let replies = futures::future::join_all((0..8).map(|_| gateway.get("labs.test", "/"))).await;
+        let replies = futures_util::future::join_all((0..8).map(|_| gateway.get("labs.test", "/"))).await;
         replies.into_iter().find(|reply| reply.status == 429)
     })
     .await;
@@ -212,7 +212,13 @@ async fn a_daily_quota_survives_a_restart_and_a_kill() {
 
     let mut gateway = setup.clone().start().await;
     let third = gateway.get("labs.test", "/").await;
-    assert!(third.header("ratelimit").unwrap().contains("\"integration-day\";r=1;t="), "{third:?}");
+    assert!(
+        third
+            .header("ratelimit")
+            .unwrap()
+            .contains("\"integration-day\";r=1;t="),
+        "{third:?}"
+    );
     // What is on disk by now, a kill does not take back.
     let file = gateway.data_folder().join("quotas.json");
     harness::wait::until("three requests on disk", async || {
@@ -220,7 +226,7 @@ async fn a_daily_quota_survives_a_restart_and_a_kill() {
         text.contains("\"used\":3").then_some(())
     })
     .await;
-    gateway.process.signal(nix::sys::signal::Signal::SIGKILL);
+    gateway.process.kill();
     gateway.process.ended().await;
 
     let gateway = setup.start().await;
@@ -268,7 +274,9 @@ async fn every_limit_that_applies_stands_in_the_headers() {
     let limit = json!({"rateLimit": {"maxRequests": 500}});
     document["organizations"] = json!([with(organization(), limit)]);
     let gateway = Gateway::serving(&document).await;
-    let request = gateway.request(Method::GET, "labs.test", "/").header("x-api-key", "key-of-a-1");
+    let request = gateway
+        .request(Method::GET, "labs.test", "/")
+        .header("x-api-key", "key-of-a-1");
     let reply = Reply::of(request).await;
     assert_eq!(
         reply.header("ratelimit-policy"),
@@ -278,7 +286,39 @@ async fn every_limit_that_applies_stands_in_the_headers() {
         )
     );
     let left = reply.header("ratelimit").unwrap();
-    for part in ["\"client-ip\";r=29", "\"key\";r=9", "\"key-day\";r=49", "\"integration\";r=99", "\"organization\";r=499"] {
+    for part in [
+        "\"client-ip\";r=29",
+        "\"key\";r=9",
+        "\"key-day\";r=49",
+        "\"integration\";r=99",
+        "\"organization\";r=499",
+    ] {
         assert!(left.contains(part), "{part} in {left}");
     }
+}
+
+#[tokio::test]
+async fn the_example_counts_a_consumers_day_over_all_it_calls() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let example = Example::named("quotas").with("https://api.partner.example", &partner.url(""));
+    let gateway = Gateway::serving(&example.document()).await;
+    let call = || {
+        let request = gateway.request(Method::GET, "reports.gateway.example", "/");
+        Reply::of(request.header("x-api-key", "5c1d7e9f20b84a63"))
+    };
+    for left in [2, 1, 0] {
+        let reply = call().await;
+        assert_eq!(reply.status, 200);
+        let counted = reply.header("ratelimit").unwrap();
+        for part in [
+            format!("\"consumer-day\";r={left};"),
+            format!("\"integration-day\";r={}", 4997 + left),
+        ] {
+            assert!(counted.contains(&part), "{part} in {counted}");
+        }
+    }
+    let refused = call().await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "RATE_LIMITED"));
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"consumer-day\";q=3;w=86400"));
+    assert_eq!(partner.requests().len(), 3);
 }

@@ -30,6 +30,7 @@ mod limits;
 mod mongo;
 mod oauth2;
 mod observability;
+mod openapi;
 mod push_stream;
 mod records;
 mod recovery;
