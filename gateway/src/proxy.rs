@@ -199,7 +199,8 @@ impl ProxyHttp for Proxy {
             .as_ref()
             .map_or(0, |route| route.integration.body_limits.request_bytes);
         if call.request_bytes > most && !session.was_upgraded() {
-            return Err(self.stop(session, call, Fault::BodyTooLarge(most)));
+            // Where the partner speaks HTTP/2, pingora passes over any other fault of a body.
+            return Err(self.stop(session, call, Fault::BodyTooLarge(most)).into_down());
         }
         Ok(())
     }

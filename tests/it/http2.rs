@@ -200,8 +200,11 @@ async fn requests_that_are_given_up_at_once_end_the_connection() {
         begun < 20_000,
         "20,000 requests were given up, and the connection is still there"
     );
+    // What it was told may have been lost with what it still sent.
     let ended = client.ended().await.unwrap_err();
-    assert_eq!(ended.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM), "{ended}");
+    assert!(ended.is_io() || ended.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM), "{ended}");
+    let called = partner.connections();
+    assert!(called < 400, "the partner was called {called} times for nothing");
     gate.open();
     assert_eq!(gateway.get("labs.test", "/").await.status, 200);
     wait::until("nothing to be in flight", async || {
@@ -227,8 +230,9 @@ async fn a_flood_of_pings_ends_the_connection() {
         }
         Ok::<_, std::io::Error>(())
     };
+    let mut pongs = tokio::io::sink();
     let (flooded, _) = wait::within("the end of the connection", async {
-        tokio::join!(flood, tokio::io::copy(&mut reading, &mut tokio::io::sink()))
+        tokio::join!(flood, tokio::io::copy(&mut reading, &mut pongs))
     })
     .await;
     assert!(flooded.is_err(), "a million pings were taken");

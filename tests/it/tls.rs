@@ -81,7 +81,8 @@ async fn a_certificate_that_is_replaced_is_shown_to_the_next_client() {
     let partner = Partner::answering(Answer::text("ok")).await;
     let setup = Setup::new().file(&document([integration("labs", &partner.url(""))]));
     let gateway = secure(&authority, &["labs.test"], setup).await;
-    let connect = || authority.connect(&gateway.https(), "labs.test", &["http/1.1"], None);
+    let address = gateway.https();
+    let connect = || authority.connect(&address, "labs.test", &["http/1.1"], None);
     let mut old = connect().await.unwrap();
     let new = authority.vouch_for(&["labs.test"]);
     authority.write("labs.test", &new);
