@@ -21,6 +21,7 @@ impl Deps {
             redirect_port: 443,
             tokens: tokens(&resolver, &tls, &metrics),
             quotas: Arc::default(),
+            issuers: Arc::default(),
             metrics,
             resolver,
             dialer: Arc::new(Dialer {
