@@ -22,8 +22,10 @@ mod delete;
 mod diff;
 mod documents;
 mod endpoints;
+mod explain;
 mod failure;
 mod get;
+mod import;
 mod kind;
 mod logs;
 mod orders;
@@ -134,8 +136,12 @@ enum Command {
     Get(Get),
     /// Deletes one object of an organization
     Delete(Delete),
+    /// Makes an inbound integration of an OpenAPI document, or changes one
+    Import(import::Import),
     /// Checks documents without a server
     Validate(Files),
+    /// Says what becomes of a request under the documents, and why, without a server
+    Explain(explain::Explain),
     /// Shows the gateways and which version each of them runs; exits with 1 if one is behind or away
     Status,
     /// Shows dead letters, tries them again, gives them up, deletes them
@@ -296,8 +302,10 @@ impl CommandLine {
     fn execute(&self, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         match &self.command {
             Command::Validate(files) => validate::run(files, output),
+            Command::Explain(explain) => explain.run(output),
             Command::Apply(apply) => apply.run(&self.client(output)?, output),
             Command::Diff(diff) => diff.run(&self.client(output)?, output),
+            Command::Import(import) => import.run(&self.client(output)?, output),
             Command::Get(get) => get.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),
             Command::Status => status::run(&self.client(output)?, output),

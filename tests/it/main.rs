@@ -33,6 +33,7 @@ mod observability;
 mod openapi;
 mod push_stream;
 mod records;
+mod resilience;
 mod recovery;
 mod routing;
 mod schema;

@@ -160,7 +160,7 @@ impl Fault {
             Self::Forbidden(_) => 403,
             Self::Redirected(_) => 308,
             Self::Plain => 403,
-            Self::Replaced(status) => *status,
+            Self::Replaced(status) | Self::PartnerStatus(status) => *status,
             Self::NotFound | Self::NotListed => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::Repeat(RepeatFault::Key(_)) => 400,
@@ -278,7 +278,10 @@ impl Fault {
             Self::Unavailable(Unavailable::Busy) => {
                 "the partner has as many requests under way as it bears; try again shortly".to_owned()
             }
-            Self::Shed(_) => "the gateway has no room for the request; try again after the time in Retry-After".to_owned(),
+            Self::Shed(Shed::BufferedBytes) => {
+                "the bodies of the requests under way take all the room there is; try again shortly".to_owned()
+            }
+            Self::Shed(Shed::Memory) => "the gateway is short of memory; try again shortly".to_owned(),
             Self::Overloaded(overload) => {
                 format!("{}; try again after the time in Retry-After", overload.message())
             }

@@ -71,7 +71,7 @@ pub(super) fn check_replaced(request: &RequestHeader, status: StatusCode, call: 
     let pages = web(call).and_then(|web| web.pages.as_ref());
     match pages {
         Some(pages) if status >= 400 && pages.replace_partner(status, PARTNER_STATUS, &request.headers) => {
-            Err(Fault::PartnerStatus(status))
+            Err(Fault::Replaced(status))
         }
         _ => Ok(()),
     }

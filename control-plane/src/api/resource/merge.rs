@@ -18,7 +18,7 @@ pub(super) fn check(patch: &Value) -> Result<(), Vec<Problem>> {
 }
 
 /// `object` with the patch in it. Its secrets stay where the patch does not name them.
-pub(super) fn merged<T: Resource>(object: &T, patch: &Value) -> Result<T, Vec<Problem>> {
+pub(in crate::api) fn merged<T: Resource>(object: &T, patch: &Value) -> Result<T, Vec<Problem>> {
     let mut value = serde_json::to_value(object).map_err(|error| {
         vec![Problem::new(
             "",
