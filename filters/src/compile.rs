@@ -1,5 +1,6 @@
 //! Snapshot in, plan or problems out. The only compiler: control plane, gateway and command line all call it.
 
+mod certificate;
 mod consumer;
 pub(crate) mod cors;
 mod credentials;
@@ -10,6 +11,7 @@ mod events;
 mod idempotency;
 mod integration;
 mod limits;
+pub(crate) mod lookup;
 mod organization;
 mod outbound;
 mod owned;
@@ -33,6 +35,7 @@ use crate::model::{Entry, InboundIntegration, Organization, Problem, Snapshot};
 use crate::plan::Plan;
 use crate::plan::limits::LimitPlan;
 use crate::route::RouteTable;
+use lookup::LookupPlan;
 use roster::Roster;
 
 /// Compiles `snapshot`, sharing with `previous` what has not changed.
@@ -45,9 +48,10 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
         organization::check(&entry.value, &format!("organizations[{id}]"), &mut problems);
     }
     check_owned(snapshot, &mut problems);
+    let lookups = lookup::compile(snapshot, previous.map(|plan| &plan.lookups), &mut problems);
     let mut roster = Roster::of(previous, snapshot);
     for (id, entry) in &snapshot.integrations {
-        if previous.is_some_and(|plan| is_unchanged(plan, snapshot, id, entry)) {
+        if previous.is_some_and(|plan| is_unchanged(plan, snapshot, &lookups, id, entry)) {
             continue;
         }
         let organization = snapshot.organizations.get(&entry.value.org_id);
@@ -58,14 +62,16 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
             egress: EgressPolicy::new(&snapshot.security, organization.map(|entry| &*entry.value)),
             security: snapshot.security,
             organization: organization.map(|entry| &*entry.value),
+            tables: lookup::tables_of(&lookups, entry.value.org_id),
         };
         let compiled = integration::compile(entry, place, &mut problems);
         roster.put(slot, compiled.map(Arc::new));
     }
     let routes = RouteTable::changed(previous.map(|plan| &plan.routes), &roster.edits, &mut problems);
-    let events = events::compile(snapshot, previous, &mut problems);
+    let events = events::compile(snapshot, previous, &lookups, &mut problems);
     let consumers = consumer::compile(snapshot, previous.map(|plan| &plan.consumers), &mut problems);
     let consumer_limits = consumer_limits(snapshot, &mut problems);
+    let certificates = certificate::compile(snapshot, previous.map(|plan| &plan.certificates), &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -77,7 +83,9 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
         integrations: roster.integrations,
         routes,
         events,
+        lookups,
         consumers,
+        certificates,
         organizations: snapshot.organizations.clone(),
         organization_limits: organization_limits(snapshot),
         consumer_limits,
@@ -116,6 +124,7 @@ pub fn check_integration(
     organization: Option<&Organization>,
 ) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
+    let lookups = LookupPlan::new();
     let id: Arc<str> = integration.id.as_str().into();
     let place = integration::Place {
         slot: 0,
@@ -123,6 +132,7 @@ pub fn check_integration(
         egress: EgressPolicy::new(&security, organization),
         security,
         organization,
+        tables: lookup::tables_of(&lookups, integration.org_id),
     };
     integration::compile_at("", &Entry::new(integration.clone()), place, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -143,7 +153,13 @@ fn check_owned(snapshot: &Snapshot, problems: &mut Vec<Problem>) {
 }
 
 /// True if neither the integration nor anything that it is compiled from has changed since `previous`.
-fn is_unchanged(previous: &Plan, snapshot: &Snapshot, id: &str, entry: &Entry<InboundIntegration>) -> bool {
+fn is_unchanged(
+    previous: &Plan,
+    snapshot: &Snapshot,
+    lookups: &LookupPlan,
+    id: &str,
+    entry: &Entry<InboundIntegration>,
+) -> bool {
     let Some(before) = previous.integration(id) else {
         return false;
     };
@@ -152,6 +168,10 @@ fn is_unchanged(previous: &Plan, snapshot: &Snapshot, id: &str, entry: &Entry<In
     before.digest == entry.digest
         && previous.security == snapshot.security
         && digest(previous.organizations.get(&org_id)) == digest(snapshot.organizations.get(&org_id))
+        && (lookup::are_shared(&previous.lookups, lookups, org_id) || {
+            let tables = lookup::tables_of(lookups, org_id);
+            before.mode.transforms().all(|transform| transform.is_current(tables))
+        })
 }
 
 /// True if both hold the same objects with the same content.

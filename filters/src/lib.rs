@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod auth;
+pub mod certificate;
 pub mod compile;
 pub mod cors;
 pub(crate) mod condition;

@@ -16,6 +16,7 @@ pub mod event;
 pub mod event_type;
 pub mod headers;
 pub mod idempotency;
+pub mod format;
 pub mod integration;
 pub mod limits;
 pub mod lookup;
@@ -34,6 +35,7 @@ pub mod resilience;
 pub mod route;
 pub mod secret;
 pub mod snapshot;
+pub mod status_mapping;
 pub mod unit;
 pub mod validation;
 

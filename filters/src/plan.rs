@@ -1,9 +1,11 @@
 //! The compiled configuration: immutable, shared, and complete, so that a request only looks things up.
 
+mod change;
 pub mod events;
 pub mod idempotency;
 pub mod limits;
 pub mod resilience;
+mod statuses;
 pub mod web;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
 use crate::auth::consumers::Consumers;
 use crate::auth::networks::ClientNetworks;
+use crate::certificate::Certificate;
+use crate::compile::lookup::LookupPlan;
 use crate::model::limits::{BodyLimits, Timeouts};
 use crate::model::protocol::OnPlain;
 use crate::model::record::RecordPolicy;
@@ -24,11 +28,14 @@ use crate::outgoing::SignIn;
 use crate::redaction::Redactor;
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, RouteTable};
-use crate::script::Script;
 use crate::target::TargetUrl;
-use crate::transform::Mapping;
 use crate::validation::Validator;
+pub use change::{Change, Transform};
 pub use events::EventPlan;
+pub use statuses::StatusMap;
+
+/// Certificates for clients, by their identifiers, each with the digest of what it was made of.
+pub type CertificatePlan = BTreeMap<Arc<str>, ([u8; 32], Arc<Certificate>)>;
 
 /// A compiled snapshot. Parts that a new version leaves unchanged are the same `Arc`s as in the plan before.
 #[derive(Debug)]
@@ -45,6 +52,10 @@ pub struct Plan {
     pub routes: RouteTable,
     /// Producers, event types and subscriptions.
     pub events: EventPlan,
+    /// Certificates for clients.
+    pub certificates: CertificatePlan,
+    /// Lookup tables of each organization.
+    pub lookups: LookupPlan,
     pub(crate) consumers: Arc<ConsumerPlan>,
     pub(crate) organizations: BTreeMap<u64, Entry<Organization>>,
     pub(crate) organization_limits: BTreeMap<u64, limits::LimitPlan>,
@@ -92,6 +103,10 @@ pub struct Integration {
     pub web: Option<Box<web::Web>>,
     /// How requests are carried.
     pub mode: Mode,
+    /// Statuses that become others; `None` where all stay.
+    pub statuses: Option<Box<StatusMap>>,
+    /// True if answers with an error status are transformed too.
+    pub transforms_errors: bool,
     /// What may be used up.
     pub limits: limits::Limits,
     /// What is done about the idempotency keys of clients.
@@ -105,7 +120,9 @@ pub struct Integration {
     /// Of which calls records are made.
     pub records: RecordPolicy,
     /// What records hold besides figures; `None` where that is nothing.
-    pub record_rules: Option<Box<RecordRules>>,
+    pub record_content: Option<RecordContent>,
+    /// What is masked wherever something of a call is written down.
+    pub redactor: Redactor,
     /// What is done about a partner that fails; `None` where nothing is set.
     pub resilience: Option<Box<resilience::Resilience>>,
 }
@@ -115,15 +132,6 @@ pub struct Integration {
 pub(crate) struct ConsumerPlan {
     pub(crate) entries: BTreeMap<Arc<str>, Entry<crate::model::Consumer>>,
     pub(crate) by_organization: AHashMap<u64, Consumers>,
-}
-
-/// What the records of calls hold besides figures.
-#[derive(Debug)]
-pub struct RecordRules {
-    /// Which parts of a call.
-    pub content: RecordContent,
-    /// What is masked in them.
-    pub redactor: Redactor,
 }
 
 /// One place that requests go to.
@@ -162,15 +170,6 @@ pub enum Mode {
     },
 }
 
-/// A change of a body.
-#[derive(Debug)]
-pub enum Transform {
-    /// By a mapping table.
-    Mapping(Mapping),
-    /// By a script.
-    Script(Script),
-}
-
 impl Plan {
     /// The organization `org_id`, if the snapshot has it.
     pub fn organization(&self, org_id: u64) -> Option<&Arc<Organization>> {
@@ -205,6 +204,17 @@ impl Plan {
     /// The integration `id`.
     pub fn integration(&self, id: &str) -> Option<&Arc<Integration>> {
         self.integrations.get(*self.slots.get(id)?)?.as_ref()
+    }
+}
+
+impl Mode {
+    /// What changes in bodies.
+    pub fn transforms(&self) -> impl Iterator<Item = &Transform> {
+        let both = match self {
+            Self::Stream => [None, None],
+            Self::Exchange { request, response } => [request.as_ref(), response.as_ref()],
+        };
+        both.into_iter().flatten()
     }
 }
 

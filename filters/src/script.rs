@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::lookup::{Table, Tables};
 use crate::model::Problem;
 use crate::variable::{Environment, Known};
 
@@ -32,10 +33,11 @@ pub const MAX_SOURCE: usize = 64 * 1_024;
 pub const MAX_BODY: usize = 1_024 * 1_024;
 
 /// A script that was checked. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Script {
     source: Arc<str>,
     hash: [u8; 32],
+    tables: Arc<[Arc<Table>]>,
 }
 
 impl Script {
@@ -46,12 +48,31 @@ impl Script {
             Ok(_) => Some(Self {
                 source: source.into(),
                 hash: Sha256::digest(source).into(),
+                tables: Arc::default(),
             }),
             Err(message) => {
                 problems.push(Problem::new(path, message));
                 None
             }
         }
+    }
+
+    /// The same script with those of `tables` whose names stand in it: it may ask these, and no others.
+    #[must_use]
+    pub fn with_tables(mut self, tables: &Tables) -> Self {
+        self.tables = self.tables_of(tables).into();
+        self
+    }
+
+    /// Those of `tables` whose names stand in the source.
+    pub(crate) fn tables_of(&self, tables: &Tables) -> Vec<Arc<Table>> {
+        let named = tables.iter().filter(|(name, _)| self.source.contains(&***name));
+        named.map(|(_, table)| Arc::clone(table)).collect()
+    }
+
+    /// The lookup tables that it may ask.
+    pub fn tables(&self) -> &[Arc<Table>] {
+        &self.tables
     }
 
     /// The source text.

@@ -120,6 +120,13 @@ pub struct CompensationPlan {
 }
 
 impl Subscription {
+    /// What changes in the payloads that it sends.
+    pub(crate) fn transforms(&self) -> impl Iterator<Item = &Transform> {
+        let undone = self.steps.iter().filter_map(|step| step.compensate.as_ref());
+        let own = self.steps.iter().filter_map(|step| step.transform.as_deref());
+        own.chain(undone.filter_map(|compensation| compensation.transform.as_deref()))
+    }
+
     /// Why it does not get an event of its organization; `None` if it does.
     pub fn skip_reason(&self, event: &Event, payload: &Payload<'_>) -> Option<SkipReason> {
         let is_topic = event.head.org_id == self.org_id

@@ -27,6 +27,7 @@ use crate::model::problem::join;
 use crate::script::ScriptContext;
 
 pub use edits::Edits;
+pub(crate) use edits::is_answer;
 pub use fault::{Kind, MappingFault, ValueFault};
 pub use source::Side;
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use filters::script::{Runner, STACK_SIZE, Script, ScriptContext, ScriptFault, Stopped};
+use filters::variable::Environment;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -38,6 +39,7 @@ pub struct ScriptPool {
     limits: ScriptLimits,
     /// The longest that a run waits for a thread.
     wait: Duration,
+    env: Environment,
 }
 
 impl ScriptPool {
@@ -63,7 +65,24 @@ impl ScriptPool {
                 tracing::error!(%error, index, "a thread for scripts could not be started");
             }
         }
-        Self { shared, limits, wait }
+        Self {
+            shared,
+            limits,
+            wait,
+            env: Environment::default(),
+        }
+    }
+
+    /// The same pool, where tables and scripts may read these variables of the environment.
+    #[must_use]
+    pub fn with_env(mut self, env: Environment) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// What tables and scripts may read of the environment.
+    pub fn env(&self) -> &Environment {
+        &self.env
     }
 
     /// Runs `script` on `payload` as soon as a thread is free.

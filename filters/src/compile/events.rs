@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
 
+use super::lookup::{self, LookupPlan};
 use super::{event_type, outbound, producer, unit};
 use crate::model::{Entry, Organization, OutboundIntegration, Problem, Snapshot};
 use crate::plan::Plan;
@@ -11,7 +12,12 @@ use crate::plan::events::{EventPlan, Units};
 use crate::subscription::{Index, Subscription};
 
 /// Compiles the event part of `snapshot`, sharing with `previous` what has not changed.
-pub(super) fn compile(snapshot: &Snapshot, previous: Option<&Plan>, problems: &mut Vec<Problem>) -> EventPlan {
+pub(super) fn compile(
+    snapshot: &Snapshot,
+    previous: Option<&Plan>,
+    lookups: &LookupPlan,
+    problems: &mut Vec<Problem>,
+) -> EventPlan {
     let before = previous.map(|plan| &plan.events);
     let units = unit::compile(snapshot, before.map(|events| &events.units), problems);
     let types = event_type::compile(snapshot, before.map(|events| &events.types), problems);
@@ -22,7 +28,7 @@ pub(super) fn compile(snapshot: &Snapshot, previous: Option<&Plan>, problems: &m
             let message = format!("{id:?} is that of an inbound integration; give each its own");
             problems.push(Problem::new(format!("integrations[{:?}].id", &**id), message));
         }
-        if previous.is_some_and(|plan| is_unchanged(plan, snapshot, &units, id, entry)) {
+        if previous.is_some_and(|plan| is_unchanged(plan, snapshot, lookups, &units, id, entry)) {
             continue;
         }
         let place = outbound::Place {
@@ -34,6 +40,7 @@ pub(super) fn compile(snapshot: &Snapshot, previous: Option<&Plan>, problems: &m
                 .get(&entry.value.org_id)
                 .map(|entry| &*entry.value),
             units: &units,
+            tables: lookup::tables_of(lookups, entry.value.org_id),
         };
         let compiled = outbound::compile(entry, &place, problems);
         roster.put(place.slot, compiled.map(Arc::new));
@@ -54,6 +61,7 @@ pub(super) fn compile(snapshot: &Snapshot, previous: Option<&Plan>, problems: &m
 fn is_unchanged(
     previous: &Plan,
     snapshot: &Snapshot,
+    lookups: &LookupPlan,
     units: &Units,
     id: &str,
     entry: &Entry<OutboundIntegration>,
@@ -74,6 +82,10 @@ fn is_unchanged(
         && previous.security == snapshot.security
         && organization(previous.organizations.get(&org_id)) == organization(snapshot.organizations.get(&org_id))
         && unit(&previous.events.units) == unit(units)
+        && (lookup::are_shared(&previous.lookups, lookups, org_id) || {
+            let tables = lookup::tables_of(lookups, org_id);
+            before.transforms().all(|transform| transform.is_current(tables))
+        })
 }
 
 /// The subscriptions of the plan in the making: those of the plan before, and what was changed since.

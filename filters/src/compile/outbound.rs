@@ -10,6 +10,7 @@ use super::{check_identifier, check_limit, check_title, organization, redaction}
 use crate::address::EgressPolicy;
 use crate::condition::Condition;
 use crate::delivery::{BreakerRules, RetryPlan, SchedulePlan, Signer, StatusTable};
+use crate::lookup::Tables;
 use crate::model::limits::RateLimit;
 use crate::model::outbound::signing::Signing;
 use crate::model::outbound::{DeadLetterRetry, Scope};
@@ -17,7 +18,7 @@ use crate::model::{Entry, Organization, OutboundIntegration, Problem, Security};
 use crate::plan::events::Units;
 use crate::subscription::pattern::TypePattern;
 use crate::subscription::{Order, Subscription, Topic};
-use crate::transform::DEFAULT_MAX_OUTPUT;
+use crate::transform::{DEFAULT_MAX_OUTPUT, Side};
 use call::Caller;
 
 /// Where in the plan a subscription stands, and what it is compiled with.
@@ -27,6 +28,8 @@ pub(super) struct Place<'a> {
     pub(super) security: Security,
     pub(super) organization: Option<&'a Organization>,
     pub(super) units: &'a Units,
+    /// The organization's lookup tables.
+    pub(super) tables: &'a Tables,
 }
 
 /// Compiles the subscription; its problems are added with paths `integrations["id"]...`.
@@ -64,7 +67,11 @@ fn build(entry: &Entry<OutboundIntegration>, place: &Place<'_>, problems: &mut V
         hosts: source.target_hosts.clone().unwrap_or_default(),
     };
     rules.check_hosts(problems);
-    let caller = Caller { source, rules: &rules };
+    let caller = Caller {
+        source,
+        rules: &rules,
+        tables: place.tables,
+    };
     let steps = caller.steps(problems);
     let enrichments = caller.enrichments(problems);
     let handling = Handling::compile(source, place, problems);
@@ -252,11 +259,14 @@ fn check_dead_letter_retry(retry: &DeadLetterRetry, problems: &mut Vec<Problem>)
 }
 
 /// What changes a payload on its way.
-fn transformation(source: &OutboundIntegration) -> Transformation<'_> {
+fn transformation<'s>(source: &'s OutboundIntegration, tables: &'s Tables) -> Transformation<'s> {
     Transformation {
         mode: source.transformation_mode,
         mappings: &source.field_mappings,
         script: source.transform_script.as_deref(),
+        format: source.body_format.as_ref(),
+        side: Side::Event,
+        tables,
         most_bytes: DEFAULT_MAX_OUTPUT as u64,
         names: PLAIN,
     }

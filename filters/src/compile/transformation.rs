@@ -1,16 +1,24 @@
-//! A change of a body, compiled: by a mapping table or by a script.
+//! A change of a body, compiled: by a mapping table or by a script, perhaps into another format.
 
+use crate::format::Conversion;
+use crate::lookup::Tables;
 use crate::model::Problem;
+use crate::model::format::BodyFormat;
 use crate::model::mapping::{FieldMapping, TransformationMode};
-use crate::plan::Transform;
+use crate::plan::{Change, Transform};
 use crate::script::Script;
-use crate::transform::Mapping;
+use crate::transform::{Mapping, Rules, Side};
 
 /// What is configured for one body, and what its fields are called.
 pub(super) struct Transformation<'s> {
     pub(super) mode: Option<TransformationMode>,
     pub(super) mappings: &'s [FieldMapping],
     pub(super) script: Option<&'s str>,
+    pub(super) format: Option<&'s BodyFormat>,
+    /// Which message it is for.
+    pub(super) side: Side,
+    /// The organization's lookup tables.
+    pub(super) tables: &'s Tables,
     /// The most bytes of the result.
     pub(super) most_bytes: u64,
     pub(super) names: Names,
@@ -21,6 +29,7 @@ pub(super) struct Names {
     pub(super) mode: &'static str,
     pub(super) mappings: &'static str,
     pub(super) script: &'static str,
+    pub(super) format: &'static str,
 }
 
 /// As they are called where there is one body only.
@@ -28,12 +37,27 @@ pub(super) const PLAIN: Names = Names {
     mode: "transformationMode",
     mappings: "fieldMappings",
     script: "transformScript",
+    format: "bodyFormat",
 };
 
 impl Transformation<'_> {
     /// Compiles it, adding its problems; `None` if there is nothing to do.
     pub(super) fn compile(&self, problems: &mut Vec<Problem>) -> Option<Transform> {
-        let Names { mode, mappings, script } = self.names;
+        let conversion = match self.format {
+            Some(format) => Some(Box::new(Conversion::compile(format, self.names.format, problems)?)),
+            None => None,
+        };
+        let change = self.change(problems).unwrap_or(Change::Nothing);
+        match (&change, &conversion) {
+            (Change::Nothing, None) => None,
+            _ => Some(Transform { change, conversion }),
+        }
+    }
+
+    fn change(&self, problems: &mut Vec<Problem>) -> Option<Change> {
+        let Names {
+            mode, mappings, script, ..
+        } = self.names;
         let mut refuse = |path: &str, message: &str| problems.push(Problem::new(path, message));
         match self.mode {
             None => {
@@ -51,8 +75,12 @@ impl Transformation<'_> {
                     return None;
                 }
                 let most = usize::try_from(self.most_bytes).unwrap_or(usize::MAX);
-                let mapping = Mapping::compile(self.mappings, mappings, problems)?;
-                Some(Transform::Mapping(mapping.with_max_output(most)))
+                let rules = Rules {
+                    side: self.side,
+                    tables: self.tables,
+                };
+                let mapping = Mapping::compile_for(rules, self.mappings, mappings, problems)?;
+                Some(Change::Mapping(mapping.with_max_output(most)))
             }
             Some(TransformationMode::Script) => {
                 if !self.mappings.is_empty() {
@@ -62,7 +90,8 @@ impl Transformation<'_> {
                     refuse(script, "is needed in mode SCRIPT");
                     return None;
                 };
-                Script::check(source, script, problems).map(Transform::Script)
+                let script = Script::check(source, script, problems)?;
+                Some(Change::Script(script.with_tables(self.tables)))
             }
         }
     }

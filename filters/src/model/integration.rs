@@ -11,7 +11,9 @@ use super::error_page::ErrorPage;
 use super::headers::HeaderEdits;
 use super::idempotency::Idempotency;
 use super::limits::{BodyLimits, RateLimits, Timeouts};
-use super::mapping::{FieldMapping, TransformationMode};
+use super::format::BodyFormat;
+use super::mapping::{FieldMapping, TransformationMode, present};
+use super::status_mapping::StatusMapping;
 use super::outgoing::OutgoingAuthType;
 use super::protocol::{HttpsRule, TargetProtocol};
 use super::record::RecordPolicy;
@@ -137,6 +139,24 @@ pub struct InboundIntegration {
     /// Script of mode `SCRIPT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_transform_script: Option<String>,
+    /// Formats of the request body; JSON in and out if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_format: Option<BodyFormat>,
+    /// Formats of the answer's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<BodyFormat>,
+    /// A request body as JSON: the mapping table is checked against it when it is saved.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub request_sample: Option<Value>,
+    /// An answer's body as JSON, likewise.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub response_sample: Option<Value>,
+    /// True transforms answers with an error status too. One whose body cannot be read stays as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transform_errors: bool,
+    /// Statuses of the partner, and what clients get in their place; before the answer is transformed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status_mapping: Vec<StatusMapping>,
 
     /// What requests and answers must look like; anything goes if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

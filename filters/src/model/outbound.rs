@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use super::integration::MetricsDetail;
 use super::limits::Timeouts;
-use super::mapping::{FieldMapping, TransformationMode};
+use super::format::BodyFormat;
+use super::mapping::{FieldMapping, TransformationMode, present};
 use super::outgoing::OutgoingAuthType;
+use super::redaction::Redaction;
 use super::route::TargetHosts;
 use super::secret;
 pub use filter::Filter;
@@ -112,6 +114,13 @@ pub struct OutboundIntegration {
     /// Script of mode `SCRIPT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform_script: Option<String>,
+    /// Format of what is sent; JSON if left out. It holds for all actions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_format: Option<BodyFormat>,
+    /// A payload: the mapping tables are checked against it when they are saved; in its place, the schema of the event's
+    /// type, where there is one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Value>,
     /// Calls before each attempt that fetch fresh data into the payload, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrichments: Vec<Enrichment>,
@@ -162,6 +171,9 @@ pub struct OutboundIntegration {
     /// Of which attempts the record holds the bodies.
     #[serde(default)]
     pub record_bodies: RecordBodies,
+    /// What is masked in records, on top of what the organization masks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
     /// Metric series.
     #[serde(default)]
     pub metrics: MetricsDetail,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use self::lists::Rows;
 use self::output::Output;
-use super::edits::Edits;
+use super::edits::{Aside, Edits};
 use super::fault::MappingFault;
 use super::line::{Line, Origin, Target};
 use super::path::{resolve, resolve_lenient};
@@ -97,7 +97,15 @@ impl<'a> Evaluation<'a> {
                 });
             }
         }
-        Ok(())
+        // A path has no place for nothing.
+        let line = lines.first().map(|index| &self.lines[*index]);
+        match line.map(|line| (line, &line.target)) {
+            Some((line, Target::Aside(aside @ Aside::PathParameter(..)))) => Err(MappingFault::Missing {
+                target: aside.text().to_owned(),
+                origin: line.driver().map_or_else(String::new, |field| field.path.text().to_owned()),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Writes `node`. False, with nothing written, if there is nothing in it.

@@ -98,13 +98,21 @@ fn take(
     };
     let integration = &*route.integration;
     let url = target.upstream.target();
-    let client_query = request.uri.query().map(|query| own_query(route, query));
+    let edits = route.edits.as_deref();
+    let mut client_query = request.uri.query().map(|query| own_query(route, query));
+    if let Some(edits) = edits.filter(|edits| !edits.query.is_empty()) {
+        client_query = Some(edits.query_of(client_query.as_deref().unwrap_or_default()).into());
+    }
     let signed = integration.outgoing.query.as_ref().map(filters::model::Secret::expose);
     let path_and_query = integration.rewrite.path_and_query(
         url.path(),
         route.path.as_deref().unwrap_or_else(|| request.uri.path()),
         route.matched,
         |name| {
+            let mapped = edits.and_then(|edits| edits.path.iter().find(|(other, _)| **other == *name));
+            if let Some((_, value)) = mapped {
+                return Some(value.as_str());
+            }
             let found = route.params.iter().find(|(other, _)| other == name);
             found.map(|(_, value)| value.as_str())
         },

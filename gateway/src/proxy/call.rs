@@ -65,6 +65,8 @@ pub struct Call {
     /// The token that the attempt signs in with; set where the integration does so by OAuth2.
     pub(crate) signed_in: Option<SignedIn>,
     pub(crate) upstream: Upstream,
+    /// What the bodies of an exchange hold.
+    pub(crate) room: Option<Room>,
     /// Bodies that the record may show.
     pub(crate) kept: Kept,
     pub(crate) request_bytes: u64,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::compile;
 use crate::model::Snapshot;
-use crate::plan::{Plan, Transform};
+use crate::plan::{Change, Plan};
 
 fn document(extra: &Value) -> Value {
     let mut subscription = json!({
@@ -38,10 +38,10 @@ fn steps(extra: &Value) -> Vec<String> {
     let plan = plan(extra);
     let subscription = plan.events.subscription("s").unwrap();
     let shown = subscription.steps.iter().map(|step| {
-        let transform = match step.transform.as_deref() {
-            None => "as it is",
-            Some(Transform::Mapping(_)) => "mapping",
-            Some(Transform::Script(_)) => "script",
+        let transform = match step.transform.as_deref().map(|transform| &transform.change) {
+            None | Some(Change::Nothing) => "as it is",
+            Some(Change::Mapping(_)) => "mapping",
+            Some(Change::Script(_)) => "script",
         };
         let name = step.name.as_deref().unwrap_or("-");
         let signed_in = step.sign_in.headers.len();

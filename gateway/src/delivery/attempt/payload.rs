@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use filters::model::delivery::ErrorCategory;
-use filters::plan::Transform;
+use filters::plan::{Change, Transform};
 use filters::script::ScriptContext;
 use filters::subscription::Subscription;
+use filters::transform::{Edits, Mapped};
 use http::HeaderValue;
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ use crate::live::subscription::{CallRuntime, SubscriptionRuntime};
 pub(super) struct Prepared {
     pub(super) content: Content,
     pub(super) media_type: HeaderValue,
+    /// Header fields that the mapping writes, or takes out.
+    pub(super) edits: Edits,
 }
 
 /// Makes what `call` sends.
@@ -50,8 +53,18 @@ pub(super) async fn prepare(
     }
     if let Some(transform) = &call.transform {
         let input = with_answers(text, memory);
-        text = transformed(attempts, transform, input, job, &subscription.subscription, call).await?;
-        is_json = true;
+        let around = Around {
+            attempts,
+            job,
+            subscription: &subscription.subscription,
+            call,
+        };
+        let (changed, edits) = around.transformed(transform, input).await?;
+        return Ok(Prepared {
+            content: Content::assembled(changed, spooled),
+            media_type: transform.content_type(),
+            edits,
+        });
     }
     let media_type = match &job.event.head.data_content_type {
         Some(named) if !is_json => HeaderValue::from_str(named).unwrap_or(JSON),
@@ -60,58 +73,71 @@ pub(super) async fn prepare(
     Ok(Prepared {
         content: Content::assembled(text, spooled),
         media_type,
+        edits: Edits::default(),
     })
 }
 
-async fn transformed(
-    attempts: &Attempts,
-    transform: &Transform,
-    input: Bytes,
-    job: &Job,
-    subscription: &Subscription,
-    call: &CallRuntime,
-) -> Result<Bytes, Fault> {
-    match transform {
-        Transform::Mapping(mapping) => {
-            let mapped = if input.len() > LARGE_BODY {
-                // Milliseconds of work: the other attempts of this thread go on elsewhere meanwhile.
-                tokio::task::block_in_place(|| mapping.apply(&input))
-            } else {
-                mapping.apply(&input)
-            };
-            mapped.map(Bytes::from).map_err(|fault| Fault::of_mapping(&fault))
-        }
-        Transform::Script(script) => {
-            let context = context(job, subscription, call);
-            let run = attempts.scripts.run(script.clone(), input, context).await;
-            run.map(Bytes::from).map_err(|fault| Fault::of_script(&fault))
-        }
-    }
+/// What is around a payload.
+struct Around<'a> {
+    attempts: &'a Attempts,
+    job: &'a Job,
+    subscription: &'a Subscription,
+    call: &'a CallRuntime,
 }
 
-fn context(job: &Job, subscription: &Subscription, call: &CallRuntime) -> ScriptContext {
-    let head = &job.event.head;
-    let text = |text: &str| Value::String(text.to_owned());
-    let metadata = [
-        ("eventId", Some(text(&head.id))),
-        ("source", Some(text(&head.source))),
-        ("subject", head.subject.as_deref().map(text)),
-        ("time", head.time.as_deref().map(text)),
-        ("correlationId", head.correlation_id.as_deref().map(text)),
-        ("actionName", call.name.as_deref().map(text)),
-        ("attempt", Some(Value::from(job.state.attempts.saturating_add(1)))),
-    ];
-    ScriptContext {
-        org_id: head.org_id,
-        entity_rid: head.entity_rid,
-        event_type: Some(head.event_type.clone()),
-        integration_id: subscription.id.to_string(),
-        metadata: metadata
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-            .collect(),
-        now: crate::clock::now_rfc3339(),
-        ..ScriptContext::default()
+impl Around<'_> {
+    /// Transforms `input`, a JSON text.
+    async fn transformed(&self, transform: &Transform, input: Bytes) -> Result<(Bytes, Edits), Fault> {
+        let context = if transform.asks_around() {
+            self.context()
+        } else {
+            ScriptContext::default()
+        };
+        if let Change::Script(script) = &transform.change {
+            let run = self.attempts.scripts.run(script.clone(), input, context).await;
+            let output = run.map_err(|fault| Fault::of_script(&fault))?;
+            let written = transform.written(output);
+            let written = written.map_err(|fault| Fault::of_mapping(&fault))?;
+            return Ok((written.into(), Edits::default()));
+        }
+        let map = || transform.map(&input, Some(&JSON), &context);
+        let mapped = if input.len() > LARGE_BODY {
+            // Milliseconds of work: the other attempts of this thread go on elsewhere meanwhile.
+            tokio::task::block_in_place(map)
+        } else {
+            map()
+        };
+        let Mapped { body, edits } = mapped.map_err(|fault| Fault::of_mapping(&fault))?;
+        Ok((body.map_or(input, Bytes::from), edits))
+    }
+
+    fn context(&self) -> ScriptContext {
+        let head = &self.job.event.head;
+        let text = |text: &str| Value::String(text.to_owned());
+        let attempt = self.job.state.attempts.saturating_add(1);
+        let metadata = [
+            ("eventId", Some(text(&head.id))),
+            ("source", Some(text(&head.source))),
+            ("subject", head.subject.as_deref().map(text)),
+            ("time", head.time.as_deref().map(text)),
+            ("correlationId", head.correlation_id.as_deref().map(text)),
+            ("actionName", self.call.name.as_deref().map(text)),
+            ("attempt", Some(Value::from(attempt))),
+        ];
+        ScriptContext {
+            org_id: head.org_id,
+            tenant_id: self.subscription.source.tenant_id,
+            entity_rid: head.entity_rid,
+            event_type: Some(head.event_type.clone()),
+            integration_id: self.subscription.id.to_string(),
+            metadata: metadata
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+            now: crate::clock::now_rfc3339(),
+            env: self.attempts.scripts.env().clone(),
+            ..ScriptContext::default()
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The partner's request, as far as it is the same for every attempt: method, fields of the client, body.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use filters::plan::Mode;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -9,7 +11,7 @@ use super::super::call::Call;
 use super::super::fault::Fault;
 use super::super::admit::input;
 use super::super::{Proxy, forward};
-use super::side::{Side, is_encoded, transformed};
+use super::side::{self, Side, is_encoded};
 
 /// A request that is ready to be sent, but for what depends on where it goes.
 pub(super) struct Prepared {
@@ -20,11 +22,11 @@ pub(super) struct Prepared {
 }
 
 /// Makes the partner's request of the client's.
-pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &Call, body: Bytes) -> Result<Prepared, Fault> {
-    let Some(route) = &call.route else {
+pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &mut Call, body: Bytes) -> Result<Prepared, Fault> {
+    let Some(route) = &mut call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
-    let integration = &*route.integration;
+    let integration = Arc::clone(&route.integration);
     let client = session.req_header();
     let method = integration
         .target_method
@@ -41,14 +43,24 @@ pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &Call, body:
         return Err(Fault::Internal("a streaming route on the exchange path".to_owned()));
     };
     let has_body = !body.is_empty() || !matches!(method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+    let mut changes = None;
     let body = match request {
-        Some(transform) if has_body => {
+        Some(transform) if has_body || transform.edits_around() => {
             if is_encoded(&headers) {
                 return Err(Fault::BodyEncoded);
             }
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            let side = Side::request(route, &client.headers, client.uri.query());
-            transformed(proxy, transform, body, &side).await?
+            let side = Side::request(proxy, transform, route, &client.headers, client.uri.query());
+            let changed = side.changed(proxy, body).await?;
+            if !changed.edits.is_empty() {
+                side::edit(&mut headers, &changed.edits);
+                changes = Some(Box::new(changed.edits));
+            }
+            if has_body {
+                headers.insert(header::CONTENT_TYPE, changed.content_type);
+                changed.body
+            } else {
+                Bytes::new()
+            }
         }
         _ => body,
     };
@@ -56,5 +68,6 @@ pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &Call, body:
         // The answer has to be read here.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
+    route.edits = changes;
     Ok(Prepared { method, headers, body })
 }

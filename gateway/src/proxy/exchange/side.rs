@@ -1,62 +1,169 @@
-//! One direction of a transformation: what a script may see, and the run itself.
+//! One direction of a transformation: what a table or script may see, and the run itself.
 
 use bytes::Bytes;
 use egress::Answer;
-use filters::plan::{Integration, Transform};
-use filters::script::ScriptContext;
-use http::{HeaderMap, header};
+use filters::plan::{Change, Integration, Transform};
+use filters::script::{CallerContext, ScriptContext};
+use filters::transform::{Edits, Mapped, MappingFault};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::super::Proxy;
 use super::super::call::Route;
 use super::super::fault::Fault;
 
 /// One direction of a transformation.
-pub(super) struct Side {
-    name: &'static str,
+pub(super) struct Side<'t> {
+    transform: &'t Transform,
     context: ScriptContext,
+    content_type: Option<HeaderValue>,
     is_request: bool,
 }
 
-impl Side {
-    pub(super) fn request(route: &Route, headers: &HeaderMap, query: Option<&str>) -> Self {
+/// What became of a body, and what changes around it.
+pub(super) struct Changed {
+    pub(super) body: Bytes,
+    pub(super) content_type: HeaderValue,
+    pub(super) edits: Edits,
+}
+
+impl<'t> Side<'t> {
+    /// The client's request. What is around the body is noted only where it is asked for.
+    pub(super) fn request(
+        proxy: &Proxy,
+        transform: &'t Transform,
+        route: &Route,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Self {
         let integration = &*route.integration;
-        let mut context = base_context(integration, route);
-        context.headers = shown_headers(headers, integration);
-        context.query = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-            .filter(|(name, _)| integration.inbound.query_parameters().all(|own| own != name))
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
+        let mut context = ScriptContext::default();
+        if transform.asks_around() {
+            context = base_context(proxy, route);
+            context.headers = shown_headers(headers, integration);
+            context.pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+                .filter(|(name, _)| integration.inbound.query_parameters().all(|own| own != name))
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect();
+            context.query = context.pairs.iter().cloned().collect();
+        }
         Self {
-            name: "request",
+            transform,
             context,
+            content_type: headers.get(header::CONTENT_TYPE).cloned(),
             is_request: true,
         }
     }
 
-    pub(super) fn response(route: &Route, answer: &Answer) -> Self {
-        let integration = &*route.integration;
-        let mut context = base_context(integration, route);
-        context.headers = shown_headers(&answer.headers, integration);
-        context.status = Some(answer.status.as_u16());
+    /// The partner's answer, with the status that it came with.
+    pub(super) fn response(
+        proxy: &Proxy,
+        transform: &'t Transform,
+        route: &Route,
+        answer: &Answer,
+        status: StatusCode,
+    ) -> Self {
+        let mut context = ScriptContext::default();
+        if transform.asks_around() {
+            context = base_context(proxy, route);
+            context.headers = shown_headers(&answer.headers, &route.integration);
+            context.status = Some(status.as_u16());
+        }
         Self {
-            name: "response",
+            transform,
             context,
+            content_type: answer.headers.get(header::CONTENT_TYPE).cloned(),
             is_request: false,
+        }
+    }
+
+    /// Transforms `body`.
+    pub(super) async fn changed(&self, proxy: &Proxy, body: Bytes) -> Result<Changed, Fault> {
+        let content_type = self.transform.content_type();
+        if let Change::Script(script) = &self.transform.change {
+            let json = self
+                .transform
+                .json_of(&body, self.content_type.as_ref())
+                .map_err(|fault| self.fault(fault.into()))?;
+            let input = json.map_or(body, Bytes::from);
+            let run = proxy.scripts.run(script.clone(), input, self.context.clone()).await;
+            let name = if self.is_request { "request" } else { "response" };
+            let output = run.map_err(|fault| Fault::Script(name, fault))?;
+            let written = self.transform.written(output).map_err(|fault| self.fault(fault))?;
+            return Ok(Changed {
+                body: written.into(),
+                content_type,
+                edits: Edits::default(),
+            });
+        }
+        let map = || self.transform.map(&body, self.content_type.as_ref(), &self.context);
+        let mapped = if body.len() > LARGE_BODY {
+            // Milliseconds of work: the other requests of this thread go on elsewhere meanwhile.
+            tokio::task::block_in_place(map)
+        } else {
+            map()
+        };
+        let Mapped { body: new, edits } = mapped.map_err(|fault| self.fault(fault))?;
+        Ok(match new {
+            Some(new) => Changed {
+                body: new.into(),
+                content_type,
+                edits,
+            },
+            // What no line writes stays what it is.
+            None => Changed {
+                body,
+                content_type: self.content_type.clone().unwrap_or(content_type),
+                edits,
+            },
+        })
+    }
+
+    fn fault(&self, fault: MappingFault) -> Fault {
+        if self.is_request {
+            Fault::RequestMapping(fault)
+        } else {
+            Fault::ResponseMapping(fault)
         }
     }
 }
 
-fn base_context(integration: &Integration, route: &Route) -> ScriptContext {
+/// Changes header fields as a table says.
+pub(super) fn edit(fields: &mut HeaderMap, edits: &Edits) {
+    for (name, value) in &edits.headers {
+        match value {
+            Some(value) => drop(fields.insert(name, value.clone())),
+            None => drop(fields.remove(name)),
+        }
+    }
+}
+
+/// True if a body cannot be read as what it should be.
+pub(super) fn is_unreadable(fault: &Fault) -> bool {
+    match fault {
+        Fault::ResponseMapping(MappingFault::NotJson(_) | MappingFault::Format(_)) => true,
+        Fault::Script(_, filters::script::ScriptFault::BadInput { .. }) => true,
+        _ => false,
+    }
+}
+
+fn base_context(proxy: &Proxy, route: &Route) -> ScriptContext {
+    let source = &route.integration.source;
     ScriptContext {
-        org_id: integration.source.org_id,
-        integration_id: integration.id.to_string(),
+        org_id: source.org_id,
+        tenant_id: source.tenant_id,
+        integration_id: route.integration.id.to_string(),
         params: route.params.iter().cloned().collect(),
         now: crate::clock::now_rfc3339(),
+        caller: CallerContext {
+            name: route.caller.name.clone(),
+            claims: route.caller.claims.clone(),
+        },
+        env: proxy.scripts.env().clone(),
         ..ScriptContext::default()
     }
 }
 
-/// The fields that a script may see: no credentials, whoever's they are.
+/// The fields that a table or script may see: no credentials, whoever's they are.
 fn shown_headers(headers: &HeaderMap, integration: &Integration) -> std::collections::BTreeMap<String, String> {
     let hidden = [
         header::AUTHORIZATION,
@@ -69,34 +176,6 @@ fn shown_headers(headers: &HeaderMap, integration: &Integration) -> std::collect
         .filter(|(name, _)| !hidden.contains(name) && !integration.inbound.carries(name))
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect()
-}
-
-/// Transforms `body`.
-pub(super) async fn transformed(
-    proxy: &Proxy,
-    transform: &Transform,
-    body: Bytes,
-    side: &Side,
-) -> Result<Bytes, Fault> {
-    match transform {
-        Transform::Mapping(mapping) => {
-            let mapped = if body.len() > LARGE_BODY {
-                // Milliseconds of work: the other requests of this thread go on elsewhere meanwhile.
-                tokio::task::block_in_place(|| mapping.apply(&body))
-            } else {
-                mapping.apply(&body)
-            };
-            match mapped {
-                Ok(mapped) => Ok(mapped.into()),
-                Err(fault) if side.is_request => Err(Fault::RequestMapping(fault)),
-                Err(fault) => Err(Fault::ResponseMapping(fault)),
-            }
-        }
-        Transform::Script(script) => {
-            let run = proxy.scripts.run(script.clone(), body, side.context.clone()).await;
-            run.map(Bytes::from).map_err(|fault| Fault::Script(side.name, fault))
-        }
-    }
 }
 
 /// Bytes of a body from which on mapping it is worth moving the other requests of the thread away.
