@@ -1,7 +1,8 @@
 //! Objects in the form in which two of them are compared and shown: secrets masked, defaults written out, and without
 //! what only the server knows.
 
-use filters::model::auth::{BasicUser, Credential, InboundAuth};
+use filters::model::auth::{BasicUser, Credential, InboundAuth, InboundAuthType};
+use filters::model::consumer::{Consumer, ConsumerCredential};
 use filters::model::outgoing::{OutgoingAuth, OutgoingAuthType};
 use filters::model::push::Object;
 use filters::model::secret::{self, MASK};
@@ -30,7 +31,7 @@ pub(super) fn object(object: &Object) -> String {
         Object::ProducerKey(value) => yaml(&producer_key(untimed!(value))),
         Object::Certificate(value) => yaml(&untimed!(value).masked()),
         Object::Lookup(value) => yaml(&untimed!(value)),
-        Object::Consumer(value) => yaml(&untimed!(value).masked()),
+        Object::Consumer(value) => yaml(&consumer(untimed!(value))),
     }
 }
 
@@ -63,9 +64,12 @@ fn producer_key(mut key: ProducerKey) -> ProducerKey {
 
 /// A key in clear in a file and its hash on the server are the same thing.
 fn inbound(integration: &InboundIntegration) -> Option<Value> {
-    let config = integration.inbound_auth_config.as_ref();
+    shown_inbound(integration.inbound_auth_type, integration.inbound_auth_config.as_ref())
+}
+
+fn shown_inbound(kind: InboundAuthType, config: Option<&Value>) -> Option<Value> {
     let mut ignored = Vec::new();
-    let written = match InboundAuth::read(integration.inbound_auth_type, config, &mut ignored) {
+    let written = match InboundAuth::read(kind, config, &mut ignored) {
         Some(InboundAuth::None) => return None,
         Some(InboundAuth::ApiKey(mut auth)) => {
             auth.keys.iter_mut().for_each(hide_credential);
@@ -79,9 +83,43 @@ fn inbound(integration: &InboundIntegration) -> Option<Value> {
             auth.users.iter_mut().for_each(hide_user);
             serde_json::to_value(auth)
         }
+        Some(InboundAuth::Jwt(auth)) => serde_json::to_value(auth),
+        Some(InboundAuth::Introspection(auth)) => serde_json::to_value(auth),
+        Some(InboundAuth::Hmac(auth)) => serde_json::to_value(auth),
+        Some(InboundAuth::ClientCertificate(auth)) => serde_json::to_value(auth),
+        Some(InboundAuth::AnyOf(mut auth)) => {
+            for way in &mut auth.any_of {
+                let config = Some(&way.inbound_auth_config);
+                way.inbound_auth_config = shown_inbound(way.inbound_auth_type, config).unwrap_or_default();
+            }
+            serde_json::to_value(auth)
+        }
         None => return as_it_is(config),
     };
-    written.ok()
+    let mut value = written.ok()?;
+    secret::mask(&mut value);
+    Some(value)
+}
+
+/// The same for a consumer's credentials.
+fn consumer(mut consumer: Consumer) -> Consumer {
+    for credential in &mut consumer.credentials {
+        let (plain, hashed) = match credential {
+            ConsumerCredential::ApiKey { value, hash, .. } | ConsumerCredential::Bearer { value, hash, .. } => {
+                (value, hash)
+            }
+            ConsumerCredential::Basic {
+                password,
+                password_hash,
+                ..
+            } => (password, password_hash),
+            ConsumerCredential::Jwt { .. }
+            | ConsumerCredential::Hmac { .. }
+            | ConsumerCredential::ClientCertificate { .. } => continue,
+        };
+        (*plain, *hashed) = (None, Some(Secret::new(MASK)));
+    }
+    consumer.masked()
 }
 
 fn outgoing(kind: OutgoingAuthType, config: Option<&Value>) -> Option<Value> {
@@ -170,6 +208,12 @@ mod tests {
                 "inbound",
                 "BASIC",
                 json!({"users": [{"username": "a", "password": "hunter2", "unknown": 1}]}),
+            ),
+            (
+                "inbound",
+                "ANY_OF",
+                json!({"anyOf": [{"inboundAuthType": "HMAC",
+                    "inboundAuthConfig": {"keys": [{"name": "a", "value": "hunter2"}]}}]}),
             ),
             ("outgoing", "API_KEY", json!({"headerName": "K", "apiKey": "hunter2"})),
             ("outgoing", "BEARER", json!({"token": "hunter2"})),

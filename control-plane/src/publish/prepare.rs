@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use filters::model::auth::InboundAuthType;
+use filters::model::consumer::{Consumer, ConsumerCredential};
 use filters::model::problem::join;
 use filters::model::push::{Object, ObjectId};
 use filters::model::{Problem, ProducerKey, Secret, Snapshot, secret};
@@ -217,7 +218,7 @@ fn settle_secrets(object: &mut Object, problems: &mut Vec<Problem>) {
             let integration = Arc::make_mut(integration);
             let kind = integration.inbound_auth_type;
             if let Some(config) = &mut integration.inbound_auth_config {
-                hash_credentials(kind, config, problems);
+                hash_credentials(kind, config, "inboundAuthConfig", problems);
                 find_masks(config, "inboundAuthConfig", problems);
             }
             if let Some(config) = &integration.outgoing_auth_config {
@@ -231,7 +232,10 @@ fn settle_secrets(object: &mut Object, problems: &mut Vec<Problem>) {
         }
         Object::ProducerKey(key) => hash_producer_key(Arc::make_mut(key), problems),
         Object::Certificate(value) => find_masks_in(&**value, problems),
-        Object::Consumer(value) => find_masks_in(&**value, problems),
+        Object::Consumer(value) => {
+            hash_consumer(Arc::make_mut(value), problems);
+            find_masks_in(&**value, problems);
+        }
         Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) | Object::Lookup(_) => {}
     }
 }
@@ -255,13 +259,18 @@ fn hash_producer_key(key: &mut ProducerKey, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Only hashes of what clients send are kept.
-fn hash_credentials(kind: InboundAuthType, config: &mut Value, problems: &mut Vec<Problem>) {
+/// Only hashes of what clients send are kept. Secrets that signatures are made with stay: a hash could check none.
+fn hash_credentials(kind: InboundAuthType, config: &mut Value, path: &str, problems: &mut Vec<Problem>) {
     let (list, plain, hashed) = match kind {
         InboundAuthType::ApiKey => ("keys", "value", "hash"),
         InboundAuthType::Bearer => ("tokens", "value", "hash"),
         InboundAuthType::Basic => ("users", "password", "passwordHash"),
-        InboundAuthType::None => return,
+        InboundAuthType::AnyOf => return hash_alternatives(config, path, problems),
+        InboundAuthType::None
+        | InboundAuthType::Jwt
+        | InboundAuthType::Introspection
+        | InboundAuthType::Hmac
+        | InboundAuthType::ClientCertificate => return,
     };
     let Some(Value::Array(entries)) = config.get_mut(list) else {
         return;
@@ -271,7 +280,7 @@ fn hash_credentials(kind: InboundAuthType, config: &mut Value, problems: &mut Ve
         let Some(Value::String(text)) = entry.get(plain) else {
             continue;
         };
-        let path = format!("inboundAuthConfig.{list}[{index}].{plain}");
+        let path = format!("{path}.{list}[{index}].{plain}");
         if text.is_empty() {
             problems.push(Problem::new(path, "must not be empty"));
         } else if text == secret::MASK {
@@ -289,10 +298,58 @@ fn hash_credentials(kind: InboundAuthType, config: &mut Value, problems: &mut Ve
     }
 }
 
-/// Finds masks anywhere in an object.
-fn find_masks_in(object: &impl Serialize, problems: &mut Vec<Problem>) {
-    let value = serde_json::to_value(object).expect("model types have text keys and serialize without fail");
-    find_masks(&value, "", problems);
+fn hash_alternatives(config: &mut Value, path: &str, problems: &mut Vec<Problem>) {
+    let ways = config.get_mut("anyOf").and_then(Value::as_array_mut);
+    for (index, way) in ways.into_iter().flatten().enumerate() {
+        let kind = way.get("inboundAuthType").cloned().unwrap_or_default();
+        // What is no kind, or another list of alternatives, is refused when it is compiled.
+        let Ok(kind @ (InboundAuthType::ApiKey | InboundAuthType::Bearer | InboundAuthType::Basic)) =
+            serde_json::from_value(kind)
+        else {
+            continue;
+        };
+        if let Some(config) = way.get_mut("inboundAuthConfig") {
+            let path = format!("{path}.anyOf[{index}].inboundAuthConfig");
+            hash_credentials(kind, config, &path, problems);
+        }
+    }
+}
+
+/// The same for a consumer's credentials.
+fn hash_consumer(consumer: &mut Consumer, problems: &mut Vec<Problem>) {
+    for (index, credential) in consumer.credentials.iter_mut().enumerate() {
+        let (plain, hashed, names) = match credential {
+            ConsumerCredential::ApiKey { value, hash, .. } | ConsumerCredential::Bearer { value, hash, .. } => {
+                (value, hash, ("value", "hash"))
+            }
+            ConsumerCredential::Basic {
+                password,
+                password_hash,
+                ..
+            } => (password, password_hash, ("password", "passwordHash")),
+            ConsumerCredential::Jwt { .. }
+            | ConsumerCredential::Hmac { .. }
+            | ConsumerCredential::ClientCertificate { .. } => continue,
+        };
+        let Some(text) = plain.as_ref().filter(|text| text.expose() != secret::MASK) else {
+            continue;
+        };
+        let (plain_name, hash_name) = names;
+        let path = format!("credentials[{index}].{plain_name}");
+        // Seen here only: of a hash nobody can tell how long the key is.
+        if text.expose().len() < SHORTEST_KEY {
+            problems.push(Problem::new(
+                path,
+                format!("must be at least {SHORTEST_KEY} bytes long"),
+            ));
+        } else if hashed.is_some() {
+            let message = format!("give either `{plain_name}` or `{hash_name}`, not both");
+            problems.push(Problem::new(path, message));
+        } else {
+            *hashed = Some(Secret::new(KeyHash::of(text.expose()).to_text()));
+            *plain = None;
+        }
+    }
 }
 
 /// A mask that no stored secret took the place of would be saved as the secret.

@@ -176,7 +176,10 @@ mod tests {
 
     #[test]
     fn names_are_read_by_their_kind() {
-        assert_eq!(SubjectName::parse("ip:192.0.2.7"), Some(SubjectName::Ip([192, 0, 2, 7].into())));
+        assert_eq!(
+            SubjectName::parse("ip:192.0.2.7"),
+            Some(SubjectName::Ip([192, 0, 2, 7].into()))
+        );
         for text in ["client.example", "dns:", "dns:a b", "ip:x", "dn:x", "uri:"] {
             assert_eq!(SubjectName::parse(text), None, "{text}");
         }

@@ -152,7 +152,10 @@ impl Rule {
                     Test::Exists
                 }
                 _ => {
-                    problems.push(Problem::new(path, "give at most one of `equals`, `oneOf` and `contains`"));
+                    problems.push(Problem::new(
+                        path,
+                        "give at most one of `equals`, `oneOf` and `contains`",
+                    ));
                     Test::Exists
                 }
             };
@@ -235,11 +238,20 @@ mod tests {
             "https://example.com/role": "ward", "none": null});
         assert!(holds(json!({"claim": "scope", "contains": ["write"]}), &claims));
         assert!(!holds(json!({"claim": "scope", "contains": ["writ"]}), &claims));
-        assert!(holds(json!({"claim": "realm.roles", "contains": ["admin", "nurse"]}), &claims));
-        assert!(!holds(json!({"claim": "realm.roles", "contains": ["admin", "chief"]}), &claims));
+        assert!(holds(
+            json!({"claim": "realm.roles", "contains": ["admin", "nurse"]}),
+            &claims
+        ));
+        assert!(!holds(
+            json!({"claim": "realm.roles", "contains": ["admin", "chief"]}),
+            &claims
+        ));
         assert!(holds(json!({"claim": "level", "oneOf": [2, 3]}), &claims));
         assert!(!holds(json!({"claim": "level", "equals": "3"}), &claims));
-        assert!(holds(json!({"claim": "https://example.com/role", "equals": "ward"}), &claims));
+        assert!(holds(
+            json!({"claim": "https://example.com/role", "equals": "ward"}),
+            &claims
+        ));
         assert!(!holds(json!({"claim": "none"}), &claims), "null is as good as absent");
         assert!(!holds(json!({"claim": "absent"}), &claims));
     }
@@ -253,6 +265,9 @@ mod tests {
         .unwrap();
         Rule::compile(&bad, "requiredClaims", &mut problems);
         let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
-        assert_eq!(paths, ["requiredClaims[0]", "requiredClaims[1].claim", "requiredClaims[2]"]);
+        assert_eq!(
+            paths,
+            ["requiredClaims[0]", "requiredClaims[1].claim", "requiredClaims[2]"]
+        );
     }
 }

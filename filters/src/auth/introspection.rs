@@ -118,7 +118,12 @@ mod tests {
         let yes = json!({"active": true, "sub": "ana", "exp": 1_900_000_000});
         assert_eq!(read(yes.clone()), Some(Standing::Active(yes, Some(1_900_000_000))));
         assert_eq!(read(json!({"active": false, "sub": "ana"})), Some(Standing::Inactive));
-        for unclear in [json!({}), json!({"active": "true"}), json!([]), json!({"active": true, "exp": "never"})] {
+        for unclear in [
+            json!({}),
+            json!({"active": "true"}),
+            json!([]),
+            json!({"active": true, "exp": "never"}),
+        ] {
             assert_eq!(read(unclear.clone()), None, "{unclear}");
         }
     }

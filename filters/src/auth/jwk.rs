@@ -99,7 +99,10 @@ impl KeySet {
         if list.len() > MOST_KEYS {
             return Err(KeySetError::TooMany(list.len()));
         }
-        let keys: Vec<Key> = list.iter().filter_map(|key| Jwk::deserialize(key).ok()?.read()).collect();
+        let keys: Vec<Key> = list
+            .iter()
+            .filter_map(|key| Jwk::deserialize(key).ok()?.read())
+            .collect();
         if keys.is_empty() {
             return Err(KeySetError::NoKey);
         }
@@ -163,12 +166,16 @@ impl Key {
 
     fn verify(&self, algorithm: JwtAlgorithm, signed: &[u8], given: &[u8]) -> bool {
         let unparsed = |kind: &'static dyn signature::VerificationAlgorithm, key: &[u8]| {
-            signature::UnparsedPublicKey::new(kind, key).verify(signed, given).is_ok()
+            signature::UnparsedPublicKey::new(kind, key)
+                .verify(signed, given)
+                .is_ok()
         };
         match &self.material {
             Material::Rsa { n, e } => {
                 let Some(kind) = rsa_kind(algorithm) else { return false };
-                signature::RsaPublicKeyComponents { n, e }.verify(kind, signed, given).is_ok()
+                signature::RsaPublicKeyComponents { n, e }
+                    .verify(kind, signed, given)
+                    .is_ok()
             }
             Material::P256(point) => unparsed(&signature::ECDSA_P256_SHA256_FIXED, point),
             Material::P384(point) => unparsed(&signature::ECDSA_P384_SHA384_FIXED, point),

@@ -154,7 +154,11 @@ impl SignatureCheck {
             let length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
             let has_body = length || headers.contains_key(header::TRANSFER_ENCODING);
             // A body that comes nonetheless, as it may over HTTP/2, has another digest.
-            return if has_body { Err(AuthRefusal::Missing) } else { Ok(sha256(b"")) };
+            return if has_body {
+                Err(AuthRefusal::Missing)
+            } else {
+                Ok(sha256(b""))
+            };
         };
         let said = said.to_str().map_err(|_| AuthRefusal::Malformed)?;
         read_digest(said).ok_or(AuthRefusal::Malformed)
@@ -206,7 +210,10 @@ fn read_digest(text: &str) -> Option<[u8; 32]> {
     let bytes = if text.len() == 64 && !text.contains('=') {
         hex::decode(text).ok()?
     } else {
-        let member = text.split(',').map(str::trim).find_map(|member| member.strip_prefix("sha-256="));
+        let member = text
+            .split(',')
+            .map(str::trim)
+            .find_map(|member| member.strip_prefix("sha-256="));
         let encoded = match member {
             Some(member) => member.strip_prefix(':')?.strip_suffix(':')?,
             None => text,

@@ -10,10 +10,10 @@ use http::HeaderName;
 
 use super::super::auth::certificate::{CertificateCheck, Mark, SubjectName};
 use super::super::auth::{Credentials, InboundCheck, Way, sha256};
+use crate::model::Problem;
 use crate::model::auth::{AnyOfAuth, ApiKeyAuth, BasicAuth, CertificateAuth, Credential, InboundAuth, InboundAuthType};
 use crate::model::problem::join;
 use crate::model::secret::{MASK, Secret};
-use crate::model::Problem;
 use crate::outgoing::{Owner, header_name};
 
 /// The most credentials of one integration.
@@ -261,7 +261,10 @@ pub(super) fn check_shared(secret: &Secret, path: String, problems: &mut Vec<Pro
         let message = format!("{MASK} stands for a stored secret, and none is stored for this entry");
         problems.push(Problem::new(path, message));
     } else if text.len() < SHORTEST_SHARED {
-        problems.push(Problem::new(path, format!("must be at least {SHORTEST_SHARED} bytes long")));
+        problems.push(Problem::new(
+            path,
+            format!("must be at least {SHORTEST_SHARED} bytes long"),
+        ));
     }
 }
 

@@ -70,7 +70,9 @@ impl Door {
 
     /// A request for the address.
     pub(super) fn request(&self) -> http::request::Builder {
-        Request::builder().uri(&self.path_and_query).header(ACCEPT, "application/json")
+        Request::builder()
+            .uri(&self.path_and_query)
+            .header(ACCEPT, "application/json")
     }
 
     /// Asks, and reads the answer.
@@ -89,7 +91,10 @@ impl Door {
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).iter();
     let mut age = None;
-    for directive in values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+    for directive in values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
         let directive = directive.trim();
         if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache") {
             return Some(Duration::ZERO);

@@ -100,7 +100,11 @@ impl KeySource {
             return Ok(current);
         }
         let mut turn = self.turn.lock().await;
-        match self.current.load_full().filter(|current| Instant::now() < current.ends_at) {
+        match self
+            .current
+            .load_full()
+            .filter(|current| Instant::now() < current.ends_at)
+        {
             Some(current) => Ok(current),
             None => self.fetch(&mut turn).await.ok_or(NotKnown::Unavailable),
         }
@@ -200,7 +204,7 @@ pub(super) fn verified(
 
 /// How long keys count where the issuer does not say; and at least and at most, whatever it says.
 const USUAL_AGE: Duration = Duration::from_secs(10 * 60);
-const SHORTEST_AGE: Duration = Duration::from_secs(60);
+const SHORTEST_AGE: Duration = Duration::from_secs(5);
 const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long they are used on while they cannot be renewed.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);

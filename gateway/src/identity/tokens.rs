@@ -78,7 +78,9 @@ impl TokenSource {
     /// What the issuer says of `token`.
     pub(super) async fn standing(&self, token: &str) -> Result<Arc<Standing>, NotKnown> {
         if self.cache.is_zero() {
-            let said = timeout(PATIENCE, self.said(token)).await.map_err(|_| NotKnown::Unavailable)?;
+            let said = timeout(PATIENCE, self.said(token))
+                .await
+                .map_err(|_| NotKnown::Unavailable)?;
             return said.map(|said| said.standing);
         }
         let slot = self.slot(sha256(token.as_bytes()));

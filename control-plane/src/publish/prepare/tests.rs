@@ -120,3 +120,59 @@ fn problems_of_the_whole_are_reported_where_the_request_has_them() {
         ]
     );
 }
+
+#[test]
+fn credentials_of_alternatives_are_hashed_and_shared_secrets_are_kept() {
+    let ways = json!([
+        {"inboundAuthType": "API_KEY", "inboundAuthConfig": {"keys": [{"name": "a", "value": "hello-there"}]}},
+        {"inboundAuthType": "HMAC", "inboundAuthConfig": {"keys": [{"name": "b", "value": "0123456789abcdef"}]}},
+    ]);
+    let auth = json!({"inboundAuthType": "ANY_OF", "inboundAuthConfig": {"anyOf": ways}});
+    let prepared = put(&Snapshot::default(), auth).unwrap();
+    let kept = kept(&prepared);
+    let config = kept.inbound_auth_config.as_ref().unwrap();
+    let key = &config["anyOf"][0]["inboundAuthConfig"]["keys"][0];
+    assert_eq!(key["value"], Value::Null);
+    assert!(key["hash"].as_str().unwrap().starts_with("sha256:"), "{key}");
+    let shared = |config: &Value| config["anyOf"][1]["inboundAuthConfig"]["keys"][0]["value"].clone();
+    assert_eq!(shared(config), "0123456789abcdef");
+
+    let stored = base(serde_json::to_value(kept).unwrap());
+    let shown = serde_json::to_value(kept.masked()).unwrap();
+    assert_eq!(shared(&shown["inboundAuthConfig"]), secret::MASK);
+    let same = put(&stored, shown).unwrap();
+    assert_eq!(
+        same.outcomes[0].action,
+        Action::Unchanged,
+        "what was read is written back"
+    );
+}
+
+#[test]
+fn what_consumers_show_is_kept_as_a_hash() {
+    let consumer = |credentials: Value| {
+        let value = json!({"id": "ward", "orgId": 1, "name": "ward", "credentials": credentials});
+        let object = Object::Consumer(Arc::new(serde_json::from_value(value).unwrap()));
+        prepare(&Snapshot::default(), Edit::of_one(object), NOW.parse().unwrap())
+    };
+    let prepared = consumer(json!([
+        {"type": "API_KEY", "name": "k", "value": "hello-there"},
+        {"type": "BASIC", "username": "u", "password": "hello-there"},
+        {"type": "HMAC", "name": "h", "value": "0123456789abcdef"},
+    ]))
+    .unwrap();
+    let [Object::Consumer(kept)] = prepared.change.put.as_slice() else {
+        panic!("{:?}", prepared.change);
+    };
+    let kept = serde_json::to_value(&**kept).unwrap();
+    assert!(!kept.to_string().contains("hello-there"), "{kept}");
+    assert_eq!(kept["credentials"][2]["value"], "0123456789abcdef");
+
+    let problems = consumer(json!([
+        {"type": "BEARER", "name": "t", "value": "short"},
+        {"type": "API_KEY", "name": "k", "value": secret::MASK},
+    ]))
+    .unwrap_err();
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["credentials[0].value", "credentials[1].value"]);
+}

@@ -7,8 +7,7 @@ use super::super::claims::{NameClaim, Rule};
 use super::*;
 
 /// RFC 7515, appendix A.1 to A.3: the same claims under three algorithms. They expired in 2011.
-const CLAIMS: &str =
-    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+const CLAIMS: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 const IN_TIME: i64 = 1_300_819_000;
 
 fn rfc(header: &str, signature: &str) -> String {
@@ -157,7 +156,11 @@ fn what_a_token_says_of_its_algorithm_widens_nothing() {
     let check = check_of(&[JwtAlgorithm::RS256]);
     let forged = |header: &str| format!("{}.{CLAIMS}.", URL_SAFE_NO_PAD.encode(header));
     for header in [r#"{"alg":"none"}"#, r#"{"alg":"NONE"}"#, r#"{"alg":"HS257"}"#] {
-        assert_eq!(Token::parse(&forged(header)).unwrap_err(), AuthRefusal::Invalid, "{header}");
+        assert_eq!(
+            Token::parse(&forged(header)).unwrap_err(),
+            AuthRefusal::Invalid,
+            "{header}"
+        );
     }
     // Good signatures of algorithms that are not the integration's.
     assert_eq!(refusal(&check, &es256(), &rfc_keys(), IN_TIME), AuthRefusal::Invalid);
@@ -184,7 +187,15 @@ fn a_claim_of_the_wrong_kind_is_not_one_that_is_left_out() {
     }
     let endless = issuer.token(&json!({"alg": "EdDSA"}), &json!({"iss": "joe"}));
     assert_eq!(refusal(&check, &endless, &keys, 1_000), AuthRefusal::Invalid);
-    assert!(verified(&check, &issuer.claiming(json!({"nbf": 1_030.5, "exp": 971.0})), &keys, 1_000).is_ok());
+    assert!(
+        verified(
+            &check,
+            &issuer.claiming(json!({"nbf": 1_030.5, "exp": 971.0})),
+            &keys,
+            1_000
+        )
+        .is_ok()
+    );
     assert_eq!(
         refusal(&check, &issuer.claiming(json!({"exp": 970})), &keys, 1_000),
         AuthRefusal::Expired
@@ -243,7 +254,16 @@ fn what_is_no_token_is_malformed() {
     let issuer = Issuer::new();
     let critical = issuer.token(&json!({"alg": "EdDSA", "crit": ["b64"], "b64": false}), &json!({}));
     let long = issuer.claiming(json!({"pad": "x".repeat(20_000)}));
-    for text in ["", "a.b", "a.b.c", "....", "a.b.c.d", &format!("{}.", hs256()), &critical, &long] {
+    for text in [
+        "",
+        "a.b",
+        "a.b.c",
+        "....",
+        "a.b.c.d",
+        &format!("{}.", hs256()),
+        &critical,
+        &long,
+    ] {
         assert_eq!(Token::parse(text).unwrap_err(), AuthRefusal::Malformed, "{text}");
     }
     let list = issuer.token(&json!({"alg": "EdDSA"}), &json!(["iss"]));

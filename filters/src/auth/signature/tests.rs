@@ -85,11 +85,18 @@ fn whatever_is_signed_cannot_be_changed() {
     for (name, value) in [
         ("x-timestamp", (NOW + 1).to_string()),
         ("x-key-id", "other".to_owned()),
-        ("content-digest", format!("sha-256=:{}:", STANDARD.encode(sha256(b"evil")))),
+        (
+            "content-digest",
+            format!("sha-256=:{}:", STANDARD.encode(sha256(b"evil"))),
+        ),
     ] {
         let mut changed = fields.clone();
         changed.insert(name, HeaderValue::from_str(&value).unwrap());
-        assert_eq!(refused(Method::POST, "/book?day=1&x=%20", &changed), AuthRefusal::Invalid, "{name}");
+        assert_eq!(
+            refused(Method::POST, "/book?day=1&x=%20", &changed),
+            AuthRefusal::Invalid,
+            "{name}"
+        );
     }
 }
 
@@ -104,14 +111,22 @@ fn what_is_missing_or_malformed_is_said_so() {
         let mut bad = fields.clone();
         bad.insert(name, HeaderValue::from_static("zz"));
         let refused = checked(&check(), Method::POST, "/book?day=1&x=%20", &bad);
-        let expected = if name == "x-key-id" { AuthRefusal::Invalid } else { AuthRefusal::Malformed };
+        let expected = if name == "x-key-id" {
+            AuthRefusal::Invalid
+        } else {
+            AuthRefusal::Malformed
+        };
         assert_eq!(refused, Err(expected), "{name}");
     }
 }
 
 #[test]
 fn a_time_far_from_now_is_refused_only_where_the_signature_is_good() {
-    for (seconds, expected) in [(-301, Err(AuthRefusal::Skewed)), (301, Err(AuthRefusal::Skewed)), (-300, Ok(()))] {
+    for (seconds, expected) in [
+        (-301, Err(AuthRefusal::Skewed)),
+        (301, Err(AuthRefusal::Skewed)),
+        (-300, Ok(())),
+    ] {
         let fields = signed_post(b"body", &(NOW + seconds).to_string());
         let result = checked(&check(), Method::POST, "/book?day=1&x=%20", &fields).map(drop);
         assert_eq!(result, expected, "{seconds}");
@@ -133,12 +148,24 @@ fn a_request_without_a_body_needs_no_digest() {
         ("x-signature", &signature(&canonical)),
     ]);
     let signed = checked(&check(), Method::GET, "/slots", &fields).unwrap();
-    assert_eq!(signed.body, Some(sha256(b"")), "a body that comes nonetheless is another one");
+    assert_eq!(
+        signed.body,
+        Some(sha256(b"")),
+        "a body that comes nonetheless is another one"
+    );
 }
 
 #[test]
 fn what_is_signed_can_be_chosen() {
-    let components = ["method", "host", "path", "timestamp", "keyId", "nonce", "header:x-tenant"];
+    let components = [
+        "method",
+        "host",
+        "path",
+        "timestamp",
+        "keyId",
+        "nonce",
+        "header:x-tenant",
+    ];
     let mut check = check();
     check.components = components.iter().map(|name| Component::parse(name).unwrap()).collect();
     check.nonce = Some(HeaderName::from_static("x-nonce"));

@@ -66,7 +66,10 @@ impl Checks<'_> {
         }
         let path = join(path, "components");
         if config.components.len() > MOST_COMPONENTS {
-            let message = format!("holds {} entries; at most {MOST_COMPONENTS} are allowed", config.components.len());
+            let message = format!(
+                "holds {} entries; at most {MOST_COMPONENTS} are allowed",
+                config.components.len()
+            );
             self.problem(path.clone(), message);
         }
         let mut components = Vec::with_capacity(config.components.len());

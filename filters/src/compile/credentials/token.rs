@@ -68,7 +68,9 @@ impl Checks<'_> {
         match (&config.jwks_url, &config.jwks, config.secrets.as_slice()) {
             (Some(url), None, []) => {
                 self.check_algorithms(config, false, path);
-                self.owner.address(url, &join(path, "jwksUrl"), self.problems).map(Keys::Fetched)
+                self.owner
+                    .address(url, &join(path, "jwksUrl"), self.problems)
+                    .map(Keys::Fetched)
             }
             (None, Some(set), []) => {
                 self.check_algorithms(config, false, path);
@@ -96,7 +98,10 @@ impl Checks<'_> {
     /// A public key taken for a shared secret would let anybody sign: the two kinds do not mix.
     fn check_algorithms(&mut self, config: &JwtAuth, shared: bool, path: &str) {
         for (index, algorithm) in config.algorithms.iter().enumerate() {
-            let is_shared = matches!(algorithm, JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512);
+            let is_shared = matches!(
+                algorithm,
+                JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512
+            );
             if is_shared != shared {
                 let (needs, given) = if shared {
                     ("a public key", "`secrets`")
@@ -112,11 +117,18 @@ impl Checks<'_> {
     fn key_set(&mut self, set: &Value, path: String) -> Option<KeySet> {
         let keys = set.get("keys").and_then(Value::as_array);
         let is_private = |key: &Value| PRIVATE.iter().any(|part| key.get(part).is_some());
-        for (index, _) in keys.into_iter().flatten().enumerate().filter(|(_, key)| is_private(key)) {
+        for (index, _) in keys
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter(|(_, key)| is_private(key))
+        {
             let message = "holds a private or shared key; give the public part only, and make a new key";
             self.problem(join(&path, &format!("keys[{index}]")), message);
         }
-        KeySet::parse(set).map_err(|error| self.problem(path, error.to_string())).ok()
+        KeySet::parse(set)
+            .map_err(|error| self.problem(path, error.to_string()))
+            .ok()
     }
 
     pub(super) fn introspection(&mut self, config: &IntrospectionAuth, path: &str) -> Option<IntrospectionCheck> {
@@ -142,7 +154,11 @@ impl Checks<'_> {
             consumer: config.consumer_claim.as_ref(),
         };
         let claims = self.claims(&claims, path);
-        let url = self.owner.address(&config.introspection_url, &join(path, "introspectionUrl"), self.problems);
+        let url = self.owner.address(
+            &config.introspection_url,
+            &join(path, "introspectionUrl"),
+            self.problems,
+        );
         Some(IntrospectionCheck {
             header,
             url: url?,
@@ -173,7 +189,11 @@ impl Checks<'_> {
         }
         ClaimCheck {
             issuer: config.issuer.map(Into::into),
-            audiences: config.audiences.iter().map(|audience| audience.as_str().into()).collect(),
+            audiences: config
+                .audiences
+                .iter()
+                .map(|audience| audience.as_str().into())
+                .collect(),
             rules: Rule::compile(config.rules, &join(path, "requiredClaims"), self.problems),
             name: match config.name {
                 Some(claim) => NameClaim::Given(claim.as_str().into()),
