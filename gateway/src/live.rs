@@ -200,7 +200,7 @@ impl Live {
             plan,
             api_hosts: Arc::clone(&deps.api_hosts),
             redirect_port: deps.redirect_port,
-            certificates: Arc::default(),
+            certificates: certificates(&plan, previous),
             organizations,
         }
     }
@@ -346,6 +346,14 @@ impl TargetRuntime {
             };
             Pool::within(&self.dialer.idle, upstream, settings, Arc::clone(&self.dialer.tls))
         })
+    }
+}
+
+fn certificates(plan: &Plan, previous: Option<&Live>) -> Arc<Index> {
+    let digests = |plan: &Plan| -> Vec<_> { plan.certificates.values().map(|(digest, _)| *digest).collect() };
+    match previous {
+        Some(live) if digests(&live.plan) == digests(plan) => Arc::clone(&live.certificates),
+        _ => Arc::new(Index::of(plan.certificates.values().map(|(_, certificate)| &**certificate))),
     }
 }
 

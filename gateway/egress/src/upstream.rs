@@ -43,6 +43,26 @@ impl Upstream {
         })
     }
 
+    /// The same target at one of its checked addresses, for good: nothing is resolved any more.
+    pub fn pinned(&self, address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            target: self.target.clone(),
+            host: self.host.clone(),
+            policy: self.policy.clone(),
+            resolver: Arc::clone(&self.resolver),
+            current: ArcSwapOption::from_pointee(Resolved::constant(address)),
+            turn: AtomicUsize::new(0),
+            refreshing: AtomicBool::new(false),
+        })
+    }
+
+    /// All checked addresses, as they were resolved last; `None` before that and after their time. Takes no lock and waits
+    /// for nothing; shortly before their time is over, they are renewed in the background.
+    pub fn resolved(self: &Arc<Self>) -> Option<Arc<Resolved>> {
+        let current = self.current.load_full();
+        current.filter(|current| self.is_valid(current))
+    }
+
     /// The target.
     pub fn target(&self) -> &TargetUrl {
         &self.target

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::labels::{Failure, StatusClass};
 use super::registered;
@@ -16,6 +16,7 @@ pub struct IntegrationMetrics {
     requests: [IntCounter; StatusClass::ALL.len()],
     errors: [IntCounter; Failure::ALL.len()],
     latency: Histogram,
+    circuit_open: IntGauge,
     /// None for the shared ones.
     own: Option<Own>,
 }
@@ -32,6 +33,11 @@ impl IntegrationMetrics {
     /// Counts a request to the partner that failed.
     pub fn failed(&self, why: Failure) {
         self.errors[why as usize].inc();
+    }
+
+    /// Counts the targets that are left alone as they failed too often.
+    pub const fn circuit_open(&self) -> &IntGauge {
+        &self.circuit_open
     }
 
     /// True if the integration has series of its own.
@@ -137,6 +143,7 @@ struct Families {
     requests: IntCounterVec,
     errors: IntCounterVec,
     latency: HistogramVec,
+    circuit_open: IntGaugeVec,
 }
 
 impl Families {
@@ -160,10 +167,18 @@ impl Families {
             .buckets(LATENCY_MS.to_vec()),
             &["integration"],
         )?;
+        let circuit_open = IntGaugeVec::new(
+            Opts::new(
+                "integration_circuit_open",
+                "Targets that are left alone or probed, as they failed too often.",
+            ),
+            &["integration"],
+        )?;
         Ok(Self {
             requests: registered(registry, requests)?,
             errors: registered(registry, errors)?,
             latency: registered(registry, latency)?,
+            circuit_open: registered(registry, circuit_open)?,
         })
     }
 
@@ -172,6 +187,7 @@ impl Families {
             requests: StatusClass::ALL.map(|class| self.requests.with_label_values(&[id, class.label()])),
             errors: Failure::ALL.map(|kind| self.errors.with_label_values(&[id, kind.label()])),
             latency: self.latency.with_label_values(&[id]),
+            circuit_open: self.circuit_open.with_label_values(&[id]),
             own,
         }
     }
@@ -185,6 +201,7 @@ impl Families {
             let _ = self.errors.remove_label_values(&[id, kind.label()]);
         }
         let _ = self.latency.remove_label_values(&[id]);
+        let _ = self.circuit_open.remove_label_values(&[id]);
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use egress::{Answer, EgressError};
 use filters::delivery::classify::retry_after_ms;
-use filters::resilience::{Failure, Subject, Verdict};
+use filters::delivery::Health;
+use filters::resilience::{Failure, Subject, Verdict, health_of};
 use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
-use pingora::{Error, ErrorSource, RetryType};
+use pingora::{Error, RetryType};
 use pingora_http::RequestHeader;
 
 use super::Proxy;
@@ -76,6 +77,7 @@ pub(super) fn after(proxy: &Proxy, call: &mut Call, request: &RequestHeader, fai
     let wanted = Wanted {
         tried: &call.upstream.tried,
         ticket: call.ticket,
+        key: call.upstream.key,
     };
     let Ok(attempt) = resilience.choose(wanted) else {
         return skipped(proxy, Retried::NoTarget);
@@ -152,39 +154,110 @@ pub(super) fn of_fault(fault: &Fault) -> Option<Failure> {
     }
 }
 
+/// What a fault says of the target.
+fn health_of_fault(fault: &Fault) -> Health {
+    match fault {
+        Fault::Egress(EgressError::Refused { .. }) => Health::Unknown,
+        Fault::Egress(_) | Fault::Stream(_) => Health::Bad,
+        _ => Health::Unknown,
+    }
+}
+
 /// Looks at the head of a streamed answer before anything of it is passed on; true if it is not to be, as the call is made
 /// again.
-pub(super) fn on_answer(proxy: &Proxy, session: &Session, call: &mut Call, status: StatusCode, headers: &HeaderMap) -> bool {
-    let is_final = !status.is_informational();
+///
+/// # Errors
+/// If the client is to get something else.
+pub(super) fn on_answer(
+    proxy: &Proxy,
+    session: &Session,
+    call: &mut Call,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<bool, Fault> {
     let has_rules = call.route.as_ref().is_some_and(|route| route.runtime.resilience.is_some());
-    if !is_final || !has_rules || respond::is_under_way(session) {
-        return false;
+    let is_final = !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS;
+    if !has_rules || !is_final {
+        return Ok(false);
     }
+    call.settle(health_of(status.as_u16()));
     let is_whole = !session.as_downstream().retry_buffer_truncated();
-    after(proxy, call, session.req_header(), of_status(status, headers), is_whole)
+    if after(proxy, call, session.req_header(), of_status(status, headers), is_whole) {
+        return Ok(true);
+    }
+    replaced(call, status)?;
+    Ok(false)
+}
+
+/// Refuses an answer that the integration has a fallback for.
+fn replaced(call: &Call, status: StatusCode) -> Result<(), Fault> {
+    let fallback = call.route.as_ref().and_then(Route::fallback);
+    if fallback.is_some_and(|fallback| fallback.replaces(status.as_u16())) {
+        return Err(Fault::PartnerStatus(status.as_u16()));
+    }
+    Ok(())
 }
 
 /// Decides after a streamed attempt came to nothing before pingora could make it.
 pub(super) fn on_fault(proxy: &Proxy, session: &Session, call: &mut Call, fault: &Fault) -> bool {
+    call.settle(health_of_fault(fault));
     let is_whole = !session.as_downstream().retry_buffer_truncated();
     of_fault(fault).is_some_and(|failure| after(proxy, call, session.req_header(), failure, is_whole))
 }
 
-/// Looks at an answer of the exchange path in the same way.
-pub(super) fn on_exchanged(proxy: &Proxy, session: &Session, call: &mut Call, outcome: &Result<Answer, Fault>) -> bool {
-    let failure = match outcome {
-        Ok(answer) => Some(of_status(answer.status, &answer.headers)),
-        Err(fault) => of_fault(fault),
+/// Looks at what came of an attempt on the exchange path; what the client gets, or `None` if the call is made again.
+pub(super) fn on_exchanged(
+    proxy: &Proxy,
+    session: &Session,
+    call: &mut Call,
+    outcome: Result<Answer, Fault>,
+) -> Option<Result<Answer, Fault>> {
+    if call.route.as_ref().is_none_or(|route| route.runtime.resilience.is_none()) {
+        return Some(outcome);
+    }
+    let failure = match &outcome {
+        Ok(answer) => {
+            call.settle(health_of(answer.status.as_u16()));
+            Some(of_status(answer.status, &answer.headers))
+        }
+        Err(fault) => {
+            call.settle(health_of_fault(fault));
+            of_fault(fault)
+        }
     };
-    failure.is_some_and(|failure| after(proxy, call, session.req_header(), failure, true))
+    let again = failure.is_some_and(|failure| after(proxy, call, session.req_header(), failure, true));
+    match outcome {
+        Ok(answer) if again => {
+            leave(answer);
+            None
+        }
+        Err(_) if again => None,
+        Ok(answer) => Some(match replaced(call, answer.status) {
+            Ok(()) => Ok(answer),
+            Err(fault) => {
+                leave(answer);
+                Err(fault)
+            }
+        }),
+        Err(fault) => Some(Err(fault)),
+    }
 }
 
+/// Reads the rest of an answer that nobody wants, if it is short: its connection can be used again then.
+fn leave(answer: Answer) {
+    if answer.remaining().is_some_and(|rest| rest <= MOST_LEFT as u64) {
+        tokio::spawn(answer.collect(MOST_LEFT));
+    }
+}
+
+const MOST_LEFT: usize = 16 * 1024;
+
 /// Decides after pingora could not connect, or an attempt of its broke off. It asks for another peer then.
-pub(super) fn on_error(proxy: &Proxy, session: &Session, call: &mut Call, error: &Error, reused: bool) -> bool {
+pub(super) fn on_error(proxy: &Proxy, session: &mut Session, call: &mut Call, error: &Error, reused: bool) -> bool {
     if call.next.is_some() {
         return true;
     }
-    if call.fault.is_some() || respond::is_under_way(session) || *error.esource() == ErrorSource::Downstream {
+    if call.fault.is_some() || respond::is_under_way(session) {
         return false;
     }
     let is_whole = !session.as_downstream().retry_buffer_truncated();
@@ -196,8 +269,11 @@ pub(super) fn on_error(proxy: &Proxy, session: &Session, call: &mut Call, error:
             return true;
         }
     }
-    match of_fault(&stream::fault_of(error, call)) {
-        Some(failure) => after(proxy, call, session.req_header(), failure, is_whole),
-        None => false,
+    let fault = stream::fault_of(error, call);
+    if matches!(fault, Fault::Stream(StreamFailure::Timeout)) && !session.is_body_done() {
+        // The partner waited for a body that the client did not send.
+        return false;
     }
+    call.settle(health_of_fault(&fault));
+    of_fault(&fault).is_some_and(|failure| after(proxy, call, session.req_header(), failure, is_whole))
 }
