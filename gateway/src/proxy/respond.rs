@@ -8,6 +8,7 @@ use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
 
 use super::call::{Call, Identity};
+use super::fallback;
 use super::fault::Fault;
 use super::{grpc, secure};
 use super::web;
@@ -16,7 +17,8 @@ use crate::trace::{TRACEPARENT, X_REQUEST_ID};
 /// Answers with `fault` in the error shape, unless an answer is under way already. Returns the status, or 0 if none was
 /// written.
 pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) -> u16 {
-    let status = fault.status();
+    let fallback = fallback::of(call, &fault);
+    let status = fallback.as_ref().map_or_else(|| fault.status(), |fallback| fallback.status.as_u16());
     let under_way = session
         .response_written()
         .is_some_and(|head| !head.status.is_informational());
@@ -37,7 +39,11 @@ pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) 
         if !session.is_body_done() {
             session.set_keepalive(None);
         }
-        match write(session, call, &fault, (kind, body)).await {
+        let written = match fallback {
+            Some(fallback) => fallback::write(session, call, &fault, fallback).await,
+            None => write(session, call, &fault, (kind, body)).await,
+        };
+        match written {
             Ok(()) => {
                 drain(session).await;
                 status
