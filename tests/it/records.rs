@@ -1,6 +1,7 @@
 //! Records of calls, from the gateway to the operator's question.
 
-use harness::documents::{ORG, document, integration, with};
+use harness::documents::{ORG, document, integration, organization, with};
+use harness::example::Example;
 use harness::gateway::Setup;
 use harness::{Answer, ControlPlane, Gateway, Partner, wait};
 use serde_json::{Value, json};
@@ -169,6 +170,83 @@ async fn without_a_control_plane_nothing_is_held() {
     let metrics = gateway.admin_get("/metrics").await.text();
     for line in ["gateway_records_waiting 0", "gateway_records_dropped_total 0"] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_shows_what_was_said_but_no_secret() {
+    let partner = Partner::start(|_| {
+        let body = json!({"id": 7, "birthDate": "1990-02-03", "token": "partner-token-in-body"});
+        Answer::json(&body).header("set-cookie", "session=partner-cookie")
+    })
+    .await;
+    let control_plane = ControlPlane::start().await;
+    let example = Example::named("record-content").with("https://clinic.partner.example", &partner.url(""));
+    let document = example.document();
+    let organization = with(
+        organization(),
+        json!({"redaction": document["organizations"][0]["redaction"]}),
+    );
+    let path = format!("/api/v1/admin/organizations/{ORG}");
+    assert_eq!(control_plane.put(&path, &organization).await.status, 200);
+    let auth = json!({
+        "id": "referrals", "orgId": ORG,
+        "inboundAuthType": "API_KEY", "inboundAuthConfig": {"headerName": "X-Desk", "keys": [{"name": "desk", "value": "key-of-the-desk"}]},
+    });
+    control_plane.save(&with(document["integrations"][0].clone(), auth)).await;
+    let gateway = Gateway::fed_by(&control_plane).await;
+    let body = json!({
+        "patient": {"ssn": "123-45-6789", "name": "Ann", "birthDate": "1980-01-01"},
+        "visits": [{"note": "a private matter", "code": "V1"}],
+        "password": "hunter2",
+    });
+    wait::until("the route", async || {
+        let request = gateway.request(http::Method::POST, "referrals.gateway.example", "/?ticket=query-secret");
+        let request = request
+            .header("x-desk", "key-of-the-desk")
+            .header("x-patient-id", "patient-4711")
+            .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+            .json(&body);
+        (harness::client::Reply::of(request).await.status == 200).then_some(())
+    })
+    .await;
+
+    let found = until_recorded(&control_plane, &format!("/{TRACE}?orgId={ORG}"), 1).await;
+    let record = found.iter().find(|record| record["responseStatus"] == 200).unwrap();
+    assert_eq!(
+        record["requestPayload"],
+        json!({
+            "patient": {"ssn": "***", "name": "Ann", "birthDate": "***"},
+            "visits": [{"note": "***", "code": "V1"}],
+            "password": "***",
+        })
+    );
+    assert_eq!(record["responseBody"], json!({"id": 7, "birthDate": "***", "token": "***"}));
+    for (place, name, value) in [
+        ("requestHeaders", "x-patient-id", "***"),
+        ("requestHeaders", "x-desk", "***"),
+        ("requestHeaders", "host", "referrals.gateway.example"),
+        ("responseHeaders", "set-cookie", "***"),
+        ("responseHeaders", "content-type", "application/json"),
+    ] {
+        assert_eq!(record[place][name], value, "{name} of {record}");
+    }
+    assert_eq!(record["upstreamStatus"], 200);
+    assert!(record["connectMs"].is_u64(), "{record}");
+    let all = json!(found).to_string();
+    for secret in ["123-45", "4711", "private matter", "1980", "1990", "hunter2", "partner-", "key-of", "query-secret"] {
+        assert!(!all.contains(secret), "{secret} is in {all}");
+    }
+
+    let brief = until_recorded(&control_plane, &format!("?orgId={ORG}&status=SUCCESS"), 1).await;
+    assert!(brief[0]["requestPayload"].is_null(), "a list shows no bodies: {}", brief[0]);
+    let logs = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&status=SUCCESS")).await.json();
+    assert_eq!(logs["logs"][0]["traceId"], TRACE, "{logs}");
+    let none = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&errorCategory=UPSTREAM_ERROR")).await;
+    assert_eq!(none.json()["logs"], json!([]));
+    for wrong in ["eventType=a.b", "status=RETRYING", "cursor=1.a"] {
+        let refused = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&{wrong}")).await;
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.text());
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Listing {
     /// Only calls to this integration.
     #[serde(default)]
     integration_config_id: Option<String>,
+    /// Only calls that failed by this fault of the gateway, such as `UPSTREAM_TIMEOUT`.
+    #[serde(default)]
+    error_category: Option<String>,
     /// Only calls from this moment on: RFC 3339, or a date (UTC).
     #[serde(default)]
     start_date: Option<String>,
@@ -78,7 +81,7 @@ pub(super) struct Trace {
     trace_id: String,
     /// Both in the order in which they began.
     steps: Vec<Step>,
-    /// Its calls, oldest first, at most 200.
+    /// Its calls, oldest first, at most 200, with what was recorded of header fields and bodies (4 MiB of it).
     execution_logs: Vec<ExecutionRecord>,
     /// Its attempts at deliveries, oldest first; the newest 200 of them.
     delivery_logs: Vec<DeliveryLog>,
@@ -161,16 +164,34 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, ApiError> {
     caller.allow(listing.org_id)?;
     let (page, limit) = (listing.page, listing.limit);
-    // One more than is shown tells whether there are more.
-    let mut execution_logs = app.store.records(&listing.query()?).await?;
-    let has_more = execution_logs.len() > limit as usize;
-    execution_logs.truncate(limit as usize);
+    let (execution_logs, has_more) = found(&app, &listing.query()?).await?;
     Ok(Json(Page {
         execution_logs,
         page,
         limit,
         has_more,
     }))
+}
+
+/// The records of a page without header fields and bodies, which their trace shows; and whether there are more.
+pub(super) async fn found(app: &App, query: &RecordQuery) -> Result<(Vec<ExecutionRecord>, bool), ApiError> {
+    // One more than is shown tells whether there are more.
+    let limit = query.limit.saturating_sub(1) as usize;
+    let mut records = app.store.records(query).await?;
+    let has_more = records.len() > limit;
+    records.truncate(limit);
+    let records = records.into_iter().map(ExecutionRecord::without_content).collect();
+    Ok((records, has_more))
+}
+
+/// The records with as much of their header fields and bodies as one answer holds, the oldest first.
+fn within_an_answer(records: Vec<ExecutionRecord>) -> Vec<ExecutionRecord> {
+    let mut bytes = 0;
+    let shown = records.into_iter().map(|record| {
+        bytes += record.content_bytes();
+        if bytes <= MOST_CONTENT_BYTES { record } else { record.without_content() }
+    });
+    shown.collect()
 }
 
 /// Reads the records of a trace.
@@ -181,7 +202,7 @@ pub(super) async fn read(
     Params(Within { org_id }): Params<Within>,
 ) -> Result<Json<Trace>, ApiError> {
     let scope = caller.scope(org_id)?;
-    let execution_logs = app.store.trace(&trace_id, scope).await?;
+    let execution_logs = within_an_answer(app.store.trace(&trace_id, scope).await?);
     let attempts = Query {
         org_id: scope,
         equal: vec![(Field::Trace, trace_id.clone())],
@@ -214,6 +235,7 @@ impl Listing {
             org_id: self.org_id,
             status: self.status,
             integration: self.integration_config_id,
+            error_category: self.error_category,
             from: moment("startDate", self.start_date.as_deref(), 0, &mut problems),
             before: moment("endDate", self.end_date.as_deref(), 1, &mut problems),
             search: self.search,
@@ -245,3 +267,5 @@ fn fifty() -> u32 {
 }
 
 const MOST: u32 = 200;
+/// Bytes of header fields and bodies that one trace shows; later calls are shown without theirs.
+const MOST_CONTENT_BYTES: usize = 4 * 1024 * 1024;

@@ -51,7 +51,7 @@ pub(super) trait Narrow: Debug + DeserializeOwned + JsonSchema + Send {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Paging {
     /// Of this organization.
-    org_id: u64,
+    pub(super) org_id: u64,
     /// Only those made from this moment on: RFC 3339, or a date (UTC).
     #[serde(default)]
     start_date: Option<String>,
@@ -193,7 +193,7 @@ pub(super) async fn find<T: Listed>(app: &App, caller: &Caller, id: &str, within
 }
 
 /// What is asked of the store, with one record more than a page has; and the number of the page.
-fn asked<F: Narrow>(listing: Listing<F>) -> Result<(Query, Option<u32>), ApiError> {
+pub(super) fn asked<F: Narrow>(listing: Listing<F>) -> Result<(Query, Option<u32>), ApiError> {
     let Paging {
         org_id,
         start_date,

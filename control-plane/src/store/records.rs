@@ -15,6 +15,8 @@ pub struct RecordQuery {
     pub status: Option<RecordStatus>,
     /// Only those of this integration.
     pub integration: Option<String>,
+    /// Only those with this fault of the gateway.
+    pub error_category: Option<String>,
     /// Only those from this moment on.
     pub from: Option<Timestamp>,
     /// Only those before this moment.
@@ -35,6 +37,7 @@ impl RecordQuery {
             org_id,
             status: None,
             integration: None,
+            error_category: None,
             from: None,
             before: None,
             search: None,

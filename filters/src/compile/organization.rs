@@ -94,6 +94,19 @@ impl Profile<'_> {
     }
 }
 
+/// The names of a certificate must lie within the hosts of its organization, as those of its integrations must.
+pub(super) fn check_certificate(organization: Option<&Organization>, names: &[Box<str>], problems: &mut Vec<Problem>) {
+    let Some(organization) = organization.filter(|organization| !organization.hosts.is_empty()) else {
+        return;
+    };
+    for name in names {
+        if !organization.hosts.iter().any(|pattern| host::covers(pattern, name)) {
+            let message = format!("{name:?} is not within `hosts` of organization {}", organization.org_id);
+            problems.push(Problem::new("certificate", message));
+        }
+    }
+}
+
 /// Adds the hosts of an integration that its organization is not allowed.
 pub(super) fn check_hosts(organization: Option<&Organization>, hosts: &[Box<str>], problems: &mut Vec<Problem>) {
     let Some(organization) = organization.filter(|organization| !organization.hosts.is_empty()) else {

@@ -36,6 +36,16 @@ pub fn headers(headers: &HeaderMap, also: &[HeaderName]) -> BTreeMap<String, Str
 /// A body for a record: JSON if it is whole and fits into `max_bytes`, else as much of the text as fits. Fields whose name
 /// says that they hold a secret are masked in both. `None` for an empty body.
 pub fn body(bytes: &[u8], is_whole: bool, max_bytes: usize) -> Option<Value> {
+    body_hiding(bytes, is_whole, max_bytes, &is_secret_name)
+}
+
+/// The same, with `hides` to say which names are those of secrets where the body is cut or no JSON.
+pub(crate) fn body_hiding(
+    bytes: &[u8],
+    is_whole: bool,
+    max_bytes: usize,
+    hides: &dyn Fn(&str) -> bool,
+) -> Option<Value> {
     if bytes.is_empty() || max_bytes == 0 {
         return None;
     }
@@ -55,7 +65,7 @@ pub fn body(bytes: &[u8], is_whole: bool, max_bytes: usize) -> Option<Value> {
         }
         Err(_) => return Some(Value::String(format!("[{} bytes that are not text]", bytes.len()))),
     };
-    Some(Value::String(json::masked(cut(text, max_bytes))))
+    Some(Value::String(json::masked(cut(text, max_bytes), hides)))
 }
 
 /// An address for a record: without query, fragment and credentials.
@@ -69,7 +79,8 @@ pub fn url(url: &Url) -> String {
     shown.into()
 }
 
-fn mask(value: &mut Value) {
+/// Masks the fields whose names say that they hold a secret, at every depth.
+pub(crate) fn mask(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
@@ -99,7 +110,7 @@ fn is_secret_header(name: &str) -> bool {
 
 /// True for names such as `Authorization`, `apiKey`, `client_secret`, `X-Auth-Token`. Names that only mention such a word in
 /// another, such as `tokens_used` or `author`, are none.
-fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     SECRET_ENDINGS.iter().any(|ending| ends_with(name, ending))
 }
 

@@ -1,11 +1,14 @@
 //! Records of the calls that a gateway carried: what operators look at when they ask what became of a request.
 //!
-//! A record has no body, no header and no query, and so no secret that was in one of them.
+//! A record has no query. It has header fields and bodies only where the integration's `recordContent` asks for them, and
+//! these are masked before the record is kept anywhere.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::integration::Direction;
 
@@ -75,6 +78,9 @@ pub struct ExecutionRecord {
     /// Status of the answer; `None` if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_status: Option<u16>,
+    /// Status of the partner's last answer; `None` if there was none. The client may have been told another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
     /// The gateway's code of the fault, as in the error answer; `None` if the partner answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_category: Option<String>,
@@ -92,12 +98,27 @@ pub struct ExecutionRecord {
     /// From calling the partner to the end of its answer's head, in milliseconds; `None` if it was not called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_ms: Option<u64>,
+    /// From calling the partner to having a connection for the last attempt, in milliseconds; `None` if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
     /// The partner's scheme, host and port; `None` if no partner was picked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_url: Option<String>,
     /// Name of the client's credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<Arc<str>>,
+    /// Header fields of the client's request, masked; empty unless `recordContent` asks for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub request_headers: BTreeMap<String, String>,
+    /// The client's body, masked: JSON if it is whole, else text. It is cut at `recordContent.bodyBytes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_payload: Option<Value>,
+    /// Header fields of the answer that the client got, masked; empty unless `recordContent` asks for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub response_headers: BTreeMap<String, String>,
+    /// The body of the partner's answer, before it was transformed; masked and cut likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<Value>,
     /// When the request came (RFC 3339, UTC, milliseconds).
     pub created_at: String,
     /// The gateway that carried it.
@@ -132,11 +153,41 @@ impl ExecutionRecord {
             &self.created_at,
             &self.gateway_id,
         ];
-        always
-            .into_iter()
-            .chain(optional.into_iter().flatten())
-            .map(str::len)
-            .sum()
+        let texts = always.into_iter().chain(optional.into_iter().flatten());
+        texts.map(str::len).sum::<usize>() + self.content_bytes()
+    }
+
+    /// Bytes of its header fields and bodies, about.
+    pub fn content_bytes(&self) -> usize {
+        let fields = self.request_headers.iter().chain(&self.response_headers);
+        let fields: usize = fields.map(|(name, value)| name.len() + value.len() + 6).sum();
+        let bodies = self.request_payload.iter().chain(&self.response_body);
+        fields + bodies.map(json_bytes).sum::<usize>()
+    }
+
+    /// The record without header fields and bodies, as lists show it.
+    #[must_use]
+    pub fn without_content(self) -> Self {
+        Self {
+            request_headers: BTreeMap::new(),
+            request_payload: None,
+            response_headers: BTreeMap::new(),
+            response_body: None,
+            ..self
+        }
+    }
+}
+
+/// Bytes of a value as JSON, about: those of its texts and names, and some for each thing in it.
+fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_bytes(item) + 1).sum::<usize>(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| name.len() + 4 + json_bytes(value));
+            2 + fields.sum::<usize>()
+        }
     }
 }
 

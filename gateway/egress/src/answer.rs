@@ -20,6 +20,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The header fields as they came, those of the connection included.
     pub headers: HeaderMap,
+    /// When there was a connection for the request.
+    pub connected: Instant,
     body: Incoming,
     deadline: Deadline,
     connections: Arc<Connections>,
@@ -34,6 +36,7 @@ impl Answer {
         deadline: Deadline,
         connections: Arc<Connections>,
         link: Link,
+        connected: Instant,
     ) -> Result<Self, EgressError> {
         let (head, body) = response.into_parts();
         if head.status.is_informational() {
@@ -45,6 +48,7 @@ impl Answer {
         let mut answer = Self {
             status: head.status,
             headers: head.headers,
+            connected,
             body,
             deadline,
             connections,

@@ -26,6 +26,7 @@ use crate::connector::Connector;
 use crate::error::EgressError;
 use crate::idle::IdleLimit;
 use crate::multiplex::{self, Multiplexed};
+use crate::tls::ClientTls;
 use crate::upstream::Upstream;
 
 /// Sizes and times of a pool.
@@ -80,9 +81,10 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool; `tls` is shared by all of them ([`client_config`](crate::client_config)).
-    pub fn new(upstream: Arc<Upstream>, settings: PoolSettings, tls: Arc<rustls::ClientConfig>) -> Self {
-        Self::build(upstream, settings, tls, None)
+    /// An empty pool; `tls` is what most of them share ([`client_config`](crate::client_config)), or the partner's own
+    /// ([`Trust::with`](crate::Trust::with)).
+    pub fn new(upstream: Arc<Upstream>, settings: PoolSettings, tls: impl Into<ClientTls>) -> Self {
+        Self::build(upstream, settings, tls.into(), None)
     }
 
     /// The same, whose idle connections count towards `limit`, too.
@@ -90,9 +92,9 @@ impl Pool {
         limit: &Arc<IdleLimit>,
         upstream: Arc<Upstream>,
         settings: PoolSettings,
-        tls: Arc<rustls::ClientConfig>,
+        tls: impl Into<ClientTls>,
     ) -> Self {
-        let pool = Self::build(upstream, settings, tls, Some(Arc::clone(limit)));
+        let pool = Self::build(upstream, settings, tls.into(), Some(Arc::clone(limit)));
         limit.add(&pool.connections);
         pool
     }
@@ -100,7 +102,7 @@ impl Pool {
     fn build(
         upstream: Arc<Upstream>,
         settings: PoolSettings,
-        tls: Arc<rustls::ClientConfig>,
+        tls: ClientTls,
         limit: Option<Arc<IdleLimit>>,
     ) -> Self {
         let mut http = http1::Builder::new();
@@ -181,7 +183,8 @@ impl Pool {
         timeouts: Timeouts,
         deadline: Deadline,
     ) -> Result<Answer, Failure> {
-        let head_by = deadline.at.min(Instant::now() + timeouts.first_byte);
+        let connected = Instant::now();
+        let head_by = deadline.at.min(connected + timeouts.first_byte);
         let host = || self.connections.host();
         let answered = match &mut link {
             Link::Own(sender) => timeout_at(head_by, sender.try_send_request(request)).await,
@@ -191,7 +194,7 @@ impl Pool {
             }
         };
         match answered {
-            Ok(Ok(answer)) => Ok(Answer::new(answer, deadline, Arc::clone(&self.connections), link)?),
+            Ok(Ok(answer)) => Ok(Answer::new(answer, deadline, Arc::clone(&self.connections), link, connected)?),
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message();
                 let source = failed.into_error();

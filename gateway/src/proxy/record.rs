@@ -1,13 +1,14 @@
 //! The end of a request: its metrics, its line in the access log, and perhaps a record of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use filters::model::ExecutionRecord;
+use filters::model::{ExecutionRecord, RecordContent};
 use filters::model::record::RecordStatus;
 use filters::plan::Integration;
 use filters::target::TargetUrl;
-use http::header;
+use http::{HeaderName, header};
 use pingora::Error;
 use pingora::proxy::Session;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use super::Proxy;
 use super::call::Call;
 use super::fault::{Counted, Fault};
+use super::kept::Piece;
 use super::stream;
 use crate::access_log::{AccessRecord, RouteMode, UpstreamRecord};
 use crate::metrics::Outcome;
@@ -137,7 +139,7 @@ fn record(
         .called
         .map(|called| call.upstream.answered.unwrap_or_else(|| called.elapsed()));
     let aim = call.route.as_ref().and_then(|route| route.aim.as_ref());
-    ExecutionRecord {
+    let mut record = ExecutionRecord {
         id: Uuid::now_v7().to_string(),
         trace_id: call
             .identity
@@ -162,16 +164,49 @@ fn record(
             .fault
             .as_ref()
             .map(|fault| ExecutionRecord::cut(&fault.to_string())),
+        upstream_status: call.upstream.status.map(|status| status.as_u16()),
         attempts: call.upstream.attempts,
         request_bytes: call.request_bytes,
         response_bytes: call.response_bytes,
         duration_ms: millis(duration),
         upstream_ms: upstream.map(millis),
+        connect_ms: call.upstream.connected.map(millis),
         target_url: aim.map(|aim| origin(aim.target.upstream.target())),
         consumer: call.route.as_ref().and_then(|route| route.caller.name.clone()),
         created_at: moment(began.unwrap_or(SystemTime::UNIX_EPOCH)),
         gateway_id,
+        request_headers: BTreeMap::new(),
+        request_payload: None,
+        response_headers: BTreeMap::new(),
+        response_body: None,
+    };
+    if let Some(content) = integration.record_content {
+        show(&mut record, content, integration, session, call);
     }
+    record
+}
+
+/// Adds what a record holds of the call itself; nothing unmasked gets in.
+fn show(
+    record: &mut ExecutionRecord,
+    content: RecordContent,
+    integration: &Integration,
+    session: &Session,
+    call: &Call,
+) {
+    let redactor = &integration.redactor;
+    if content.headers {
+        let credentials: Vec<HeaderName> = integration.inbound.headers().cloned().collect();
+        record.request_headers = redactor.headers(&session.req_header().headers, &credentials);
+        let answer = session.response_written();
+        record.response_headers = answer
+            .map(|head| redactor.headers(&head.headers, &credentials))
+            .unwrap_or_default();
+    }
+    let most = content.body_bytes as usize;
+    let shown = |piece: &Piece| redactor.body(&piece.bytes, piece.content_type.as_ref(), piece.is_whole, most);
+    record.request_payload = call.kept.request().and_then(shown);
+    record.response_body = call.kept.answer().and_then(shown);
 }
 
 /// The client's path, in canonical form once it is known.

@@ -1,5 +1,8 @@
 use filters::model::record::RecordStatus;
 
+use filters::model::RecordContent;
+use filters::redaction::MOST_HEADER_BYTES;
+
 use super::*;
 
 struct Rig {
@@ -50,6 +53,12 @@ fn record(number: u64) -> ExecutionRecord {
         response_bytes: u64::MAX,
         duration_ms: number,
         upstream_ms: Some(u64::MAX),
+        upstream_status: Some(200),
+        connect_ms: Some(u64::MAX),
+        request_headers: Default::default(),
+        request_payload: None,
+        response_headers: Default::default(),
+        response_body: None,
         target_url: None,
         consumer: None,
         created_at: moment(SystemTime::UNIX_EPOCH),
@@ -117,6 +126,15 @@ fn no_batch_is_larger_than_the_control_plane_takes() {
         error_message: Some(worst),
         ..record(u64::MAX)
     };
+    let body = serde_json::Value::String("\u{1}".repeat(RecordContent::MOST_BODY_BYTES as usize));
+    let fields = [("x".to_owned(), "\"".repeat(MOST_HEADER_BYTES))];
+    rig.records.put(ExecutionRecord {
+        request_headers: fields.clone().into(),
+        request_payload: Some(body.clone()),
+        response_headers: fields.into(),
+        response_body: Some(body),
+        ..worst.clone()
+    });
     (0..2_000).for_each(|number| {
         rig.records.put(if number < 1_000 {
             worst.clone()
@@ -132,7 +150,7 @@ fn no_batch_is_larger_than_the_control_plane_takes() {
         shipped += numbers.len();
         assert!(rig.records.acknowledged(&name));
     }
-    assert_eq!((shipped, rig.counts()), (2_000, (0, 0)));
+    assert_eq!((shipped, rig.counts()), (2_001, (0, 0)));
 }
 
 #[tokio::test]

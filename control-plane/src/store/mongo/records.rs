@@ -30,6 +30,9 @@ pub(super) async fn list(store: &MongoStore, query: &RecordQuery) -> Result<Vec<
     if let Some(integration) = &query.integration {
         fitting.insert("integrationConfigId", integration);
     }
+    if let Some(category) = &query.error_category {
+        fitting.insert("errorCategory", category);
+    }
     let moments = [("$gte", query.from), ("$lt", query.before)];
     let moments: Document = moments
         .into_iter()

@@ -42,6 +42,10 @@ pub(super) fn list(connection: &Connection, query: &RecordQuery) -> Result<Vec<E
         (" AND status = ?", status),
         (" AND integration_id = ?", query.integration.clone().map(Value::from)),
         (
+            " AND body ->> '$.errorCategory' = ?",
+            query.error_category.clone().map(Value::from),
+        ),
+        (
             " AND created_at >= ?",
             query.from.map(|from| from.as_millisecond().into()),
         ),

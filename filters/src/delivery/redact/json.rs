@@ -1,11 +1,10 @@
 //! Masks in a text that looks like JSON but is cut off, or is none.
 
-use super::is_secret_name;
 use crate::model::secret::MASK;
 
-/// `text` with the mask in the place of each value that follows a quoted name with a colon, where the name says that it is
-/// a secret. It needs no well-formed JSON: a value that does not end is masked to the end.
-pub(super) fn masked(text: &str) -> String {
+/// `text` with the mask in the place of each value that follows a quoted name with a colon, where `hides` says that the
+/// name is that of a secret. It needs no well-formed JSON: a value that does not end is masked to the end.
+pub(super) fn masked(text: &str, hides: &dyn Fn(&str) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('"') {
@@ -16,7 +15,7 @@ pub(super) fn masked(text: &str) -> String {
         shown.push_str(quoted);
         rest = after;
         let Some(colon) = colon_end(rest) else { continue };
-        if !names_secret(quoted) {
+        if !names_secret(quoted, hides) {
             continue;
         }
         shown.push_str(&rest[..colon]);
@@ -33,9 +32,9 @@ pub(super) fn masked(text: &str) -> String {
     shown
 }
 
-fn names_secret(quoted: &str) -> bool {
+fn names_secret(quoted: &str, hides: &dyn Fn(&str) -> bool) -> bool {
     // Escapes may hide a name.
-    serde_json::from_str::<String>(quoted).map_or_else(|_| is_secret_name(quoted), |name| is_secret_name(&name))
+    serde_json::from_str::<String>(quoted).map_or_else(|_| hides(quoted.trim_matches('"')), |name| hides(&name))
 }
 
 /// The end of the string that `text` begins with, behind its closing quote.

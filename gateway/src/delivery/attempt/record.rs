@@ -3,13 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use filters::delivery::{curl, redact};
+use filters::delivery::curl;
 use filters::model::delivery::{
     DeadLetter, DeadLetterStatus, DeliveryLog, DeliveryStatus, ErrorCategory, ScheduledDelivery, ScheduledStatus,
 };
 use filters::model::outbound::OutboundDirection;
+use filters::redaction::Redactor;
 use filters::subscription::Subscription;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, header};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -144,7 +145,7 @@ impl Facts<'_> {
             gateway_id: std::sync::Arc::clone(self.gateway_id),
         };
         if let Some(shown) = shown {
-            add(&mut log, &shown);
+            add(&mut log, &shown, &self.subscription.subscription.redactor);
         }
         log
     }
@@ -247,13 +248,16 @@ fn payload(job: &Job) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(STANDARD.encode(bytes)))
 }
 
-fn add(log: &mut DeliveryLog, shown: &Shown) {
-    log.request_headers = redact::headers(&shown.request_headers, &shown.secret);
-    log.response_headers = redact::headers(&shown.response_headers, &[]);
+fn add(log: &mut DeliveryLog, shown: &Shown, redactor: &Redactor) {
+    log.request_headers = redactor.headers(&shown.request_headers, &shown.secret);
+    log.response_headers = redactor.headers(&shown.response_headers, &[]);
+    let body = |bytes: &[u8], headers: &HeaderMap, is_whole: bool| {
+        redactor.body(bytes, headers.get(header::CONTENT_TYPE), is_whole, MOST_SHOWN)
+    };
     let request = shown.request.as_deref();
-    log.request_payload = request.and_then(|body| redact::body(body, true, MOST_SHOWN));
+    log.request_payload = request.and_then(|bytes| body(bytes, &shown.request_headers, true));
     let response = shown.response.as_ref();
-    log.response_body = response.and_then(|(body, is_whole)| redact::body(body, *is_whole, MOST_SHOWN));
+    log.response_body = response.and_then(|(bytes, is_whole)| body(bytes, &shown.response_headers, *is_whole));
     let payload = log.request_payload.as_ref();
     log.curl_command = Some(curl::command(
         &log.http_method,
