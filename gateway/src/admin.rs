@@ -2,10 +2,12 @@
 //!
 //! It asks for no password, so it listens on this machine unless told otherwise. Secrets are shown as `***`.
 
+mod explain;
 mod fault;
 mod listener;
 mod queue;
 mod routes;
+mod upstreams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +51,9 @@ fn router(context: Context) -> Router {
         .route("/metrics", get(metrics))
         .route("/config", get(config))
         .route("/routes", get(routes::list))
+        .route("/explain", get(explain::show))
+        .route("/upstreams", get(upstreams::list))
+        .route("/upstreams/{id}/reset", post(upstreams::reset))
         .route("/queue", get(queue::show))
         .route("/queue/endpoints/{id}/pause", post(queue::pause))
         .route("/queue/endpoints/{id}/resume", post(queue::resume))

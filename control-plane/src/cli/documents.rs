@@ -9,6 +9,7 @@ use std::sync::Arc;
 use filters::model::push::{Object, ObjectId};
 use filters::model::secret::{self, MASK};
 use filters::model::{Problem, Secret, Security, Snapshot, decode};
+use filters::plan::Plan;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,6 +54,14 @@ impl Documents {
     /// Without a `security` section, what only the server's rules forbid is allowed here. Masked secrets count as good
     /// ones: whether there is a stored one to put in their place is known to the server alone.
     pub(super) fn check(&self) -> Result<(), Failure> {
+        self.compiled().map(drop)
+    }
+
+    /// Compiles the documents as [`Self::check`] does.
+    ///
+    /// # Errors
+    /// Every problem in them.
+    pub(super) fn compiled(&self) -> Result<Plan, Failure> {
         let mut snapshot = self.snapshot.clone();
         if self.security_from.is_none() {
             snapshot.security = Security {
@@ -66,10 +75,7 @@ impl Documents {
                 snapshot.put(object);
             }
         }
-        match filters::compile(&snapshot, None) {
-            Ok(_) => Ok(()),
-            Err(problems) => Err(Failure::Invalid(self.with_files(problems))),
-        }
+        filters::compile(&snapshot, None).map_err(|problems| Failure::Invalid(self.with_files(problems)))
     }
 
     /// Refuses a `security` section, for commands that send the documents to a control plane.

@@ -110,7 +110,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
 pub(super) async fn not_found(uri: Uri) -> AdminFault {
     let error = format!(
-        "there is nothing at {}; ask /healthz, /readyz, /metrics, /config, /routes or /queue",
+        "there is nothing at {}; ask /healthz, /readyz, /metrics, /config, /routes, /explain or /queue",
         uri.path()
     );
     AdminFault::new(StatusCode::NOT_FOUND, "NOT_FOUND", error)
