@@ -19,6 +19,7 @@ use crate::model::outbound::{
     Action, Breaker, DeadLetterRetry, DeliveryLimits, Enrichment, Filter, Ordering, Retry, ScheduleConfig, StatusRule,
 };
 use crate::model::outgoing::{self, OutgoingAuth};
+use crate::model::protocol::HttpsRule;
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
 use crate::model::cors::Cors;
 use crate::model::error_page::ErrorPage;
@@ -37,7 +38,7 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 60] = [
+const KINDS: [&str; 61] = [
     "integration",
     "callRetry",
     "callSchedule",
@@ -63,6 +64,7 @@ const KINDS: [&str; 60] = [
     "unit",
     "producerKey",
     "certificate",
+    "https",
     "lookup",
     "consumer",
     "eventHead",
@@ -205,6 +207,7 @@ impl Block {
             "discovery" => same::<Discovery>(&value),
             "adaptiveConcurrency" => same::<AdaptiveConcurrency>(&value),
             "fallback" => same::<Fallback>(&value),
+            "https" => same::<HttpsRule>(&value),
             "outbound" => same::<OutboundIntegration>(&value),
             "signing" => typed(&value, ["signingType", "signingConfig"], Signing::read),
             "filter" => same::<Filter>(&value),

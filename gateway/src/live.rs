@@ -197,10 +197,10 @@ impl Live {
             consumers: consumer_limiters(&plan, previous, &deps.quotas),
             runtimes: runtimes.collect(),
             subscriptions: subscriptions(&plan, previous, deps),
+            certificates: certificates(&plan, previous),
             plan,
             api_hosts: Arc::clone(&deps.api_hosts),
             redirect_port: deps.redirect_port,
-            certificates: certificates(&plan, previous),
             organizations,
         }
     }

@@ -4,7 +4,6 @@
 //! connection on: files of the settings (`files`), read again when they change, and the control plane (`index` of the
 //! live version). Connections that are open keep the one that they were made with.
 
-pub mod certificate;
 pub mod client;
 pub mod files;
 pub mod index;

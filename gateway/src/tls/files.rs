@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, Guard};
+use filters::certificate::{Certificate, CertificateError};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::TlsError;
-use super::certificate::{Certificate, CertificateError};
 use super::index::Index;
 use crate::config::CertificateFiles;
 

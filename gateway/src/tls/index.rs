@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use filters::certificate::Certificate;
 use rustls::sign::CertifiedKey;
-
-use super::certificate::Certificate;
 
 /// Certificates by the names that they answer to.
 #[derive(Debug, Default)]

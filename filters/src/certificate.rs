@@ -35,7 +35,7 @@ pub enum CertificateError {
 /// A certificate, its key, and what it answers to.
 #[derive(Debug)]
 pub struct Certificate {
-    /// As the library shows it.
+    /// As TLS shows it.
     pub key: Arc<CertifiedKey>,
     /// DNS names in lower case, some of them as `*.example.com`.
     pub names: Vec<Box<str>>,
