@@ -130,6 +130,7 @@ fn outgoing(kind: OutgoingAuthType, config: Option<&Value>) -> Option<Value> {
         Some(OutgoingAuth::Bearer(auth)) => serde_json::to_value(auth),
         Some(OutgoingAuth::Basic(auth)) => serde_json::to_value(auth),
         Some(OutgoingAuth::CustomHeaders(auth)) => serde_json::to_value(auth),
+        Some(OutgoingAuth::Oauth2(auth)) => serde_json::to_value(auth),
         None => return as_it_is(config),
     };
     let mut value = written.ok()?;

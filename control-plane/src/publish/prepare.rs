@@ -352,6 +352,12 @@ fn hash_consumer(consumer: &mut Consumer, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Finds masks anywhere in an object.
+fn find_masks_in(object: &impl Serialize, problems: &mut Vec<Problem>) {
+    let value = serde_json::to_value(object).expect("model types have text keys and serialize without fail");
+    find_masks(&value, "", problems);
+}
+
 /// A mask that no stored secret took the place of would be saved as the secret.
 fn find_masks(config: &Value, path: &str, problems: &mut Vec<Problem>) {
     match config {
