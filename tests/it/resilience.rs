@@ -204,7 +204,7 @@ async fn a_partner_that_fails_is_left_alone_and_probed_when_an_operator_says_so(
         let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=600).contains(&wait), "{wait}");
         assert_eq!(upstreams(&gateway).await[0]["circuit"], "open");
-        assert!(metric(&gateway, r#"integration_circuit_open{integration="labs"} 1"#).await);
+        assert!(metric(&gateway, r#"integration_circuit_open{direction="inbound",integration="labs"} 1"#).await);
 
         on.store(true, Ordering::SeqCst);
         let reset = gateway.admin_call(Method::POST, "/upstreams/labs/reset").await;
@@ -214,7 +214,7 @@ async fn a_partner_that_fails_is_left_alone_and_probed_when_an_operator_says_so(
             (upstreams(&gateway).await[0]["circuit"] == "closed").then_some(())
         })
         .await;
-        assert!(metric(&gateway, r#"integration_circuit_open{integration="labs"} 0"#).await);
+        assert!(metric(&gateway, r#"integration_circuit_open{direction="inbound",integration="labs"} 0"#).await);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::integration::circuit_open;
 use super::labels::{Attempted, Pause, Taken};
 use super::{by_label, registered};
 
@@ -90,11 +91,7 @@ impl EventMetrics {
                     "Dead letters of an outbound integration.",
                     "integration",
                 )?,
-                circuit_open: numbers(
-                    "integration_circuit_open",
-                    "1 while an endpoint is left alone as it fails; under `other`, how many are.",
-                    "integration",
-                )?,
+                circuit_open: registered(registry, circuit_open("outbound")?)?,
             },
             own_series,
             shown: Mutex::default(),

@@ -167,18 +167,11 @@ impl Families {
             .buckets(LATENCY_MS.to_vec()),
             &["integration"],
         )?;
-        let circuit_open = IntGaugeVec::new(
-            Opts::new(
-                "integration_circuit_open",
-                "Targets that are left alone or probed, as they failed too often.",
-            ),
-            &["integration"],
-        )?;
         Ok(Self {
             requests: registered(registry, requests)?,
             errors: registered(registry, errors)?,
             latency: registered(registry, latency)?,
-            circuit_open: registered(registry, circuit_open)?,
+            circuit_open: registered(registry, circuit_open("inbound")?)?,
         })
     }
 
@@ -203,6 +196,15 @@ impl Families {
         let _ = self.latency.remove_label_values(&[id]);
         let _ = self.circuit_open.remove_label_values(&[id]);
     }
+}
+
+/// The family of one direction: both have the same name, and differ by the label.
+pub(super) fn circuit_open(direction: &str) -> Result<IntGaugeVec, prometheus::Error> {
+    let options = Opts::new(
+        "integration_circuit_open",
+        "Targets that are left alone or probed, as they failed too often.",
+    );
+    IntGaugeVec::new(options.const_label("direction", direction), &["integration"])
 }
 
 /// Label of all integrations without series of their own.
