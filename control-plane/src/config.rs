@@ -22,6 +22,8 @@ use alerts::AlertsConfig;
 pub struct ProcessConfig {
     /// Address of the API; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// TLS on that address; without it only this machine may come for secrets, unless `stream.allowPlaintext` is set.
+    pub tls: Option<TlsConfig>,
     /// File that names the bound address once it is known: `{"api": "127.0.0.1:7070"}`.
     pub ports_file: Option<PathBuf>,
     /// Folder of everything that this process writes; made if missing, readable by its owner only.
@@ -53,6 +55,7 @@ impl Default for ProcessConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
+            tls: None,
             ports_file: None,
             data_dir: PathBuf::from("data/control-plane"),
             store: StoreConfig::default(),
@@ -67,6 +70,16 @@ impl Default for ProcessConfig {
             log: LogConfig::default(),
         }
     }
+}
+
+/// The certificate of the API, in files that are read again when they change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate and those that vouch for it (PEM), its own first.
+    pub cert_file: PathBuf,
+    /// Its private key (PEM).
+    pub key_file: PathBuf,
 }
 
 /// Where integrations and versions are kept.

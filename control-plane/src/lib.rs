@@ -20,5 +20,7 @@ mod records;
 pub mod seal;
 mod server;
 pub mod store;
+mod tls;
 
 pub use server::{ControlPlane, StartError, start};
+pub use tls::TlsError;

@@ -1,4 +1,5 @@
-//! Accepts connections and serves HTTP/1 on them, with a limit on their number and on the time of each head.
+//! Accepts connections and serves HTTP/1 on them, with TLS where it is configured, and with a limit on their number and
+//! on the time of each handshake and head.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,8 +10,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -19,11 +22,22 @@ use crate::config::Limits;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// True if the connection is one over TLS.
+    pub(crate) is_secure: bool,
+}
+
+/// Where connections come in.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
 
 /// Serves until `stop`, then finishes the requests in flight. Returns when all of them are answered, or after the
 /// shutdown timeout.
-pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+pub(crate) async fn serve(door: Door, router: Router, limits: Limits, stop: CancellationToken) {
+    let Door { listener, tls } = door;
     let places = std::sync::Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let connections = TaskTracker::new();
     loop {
@@ -37,7 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), limits.header_timeout(), stop.clone());
+                let connection = accepted_one(stream, peer, tls.clone(), router.clone(), limits, stop.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -63,12 +77,38 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, head: Duration, stop: CancellationToken) {
+async fn accepted_one(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let head = limits.header_timeout();
+    let peer = Peer {
+        address,
+        is_secure: tls.is_some(),
+    };
+    let Some(tls) = tls else {
+        return connection(stream, peer, router, head, stop).await;
+    };
+    match tokio::time::timeout(head, tls.accept(stream)).await {
+        Ok(Ok(stream)) => connection(stream, peer, router, head, stop).await,
+        Ok(Err(error)) => tracing::debug!(%address, %error, "a client got no TLS connection"),
+        Err(_) => tracing::debug!(%address, "a client did not finish its TLS handshake in time"),
+    }
+}
+
+async fn connection<S>(stream: S, peer: Peer, router: Router, head: Duration, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let router = router.map_request(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer);
         request.map(Body::new)
     });
     let connection = http1::Builder::new()
@@ -86,7 +126,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, head: D
         }
     };
     if let Err(error) = result {
-        tracing::debug!(%peer, %error, "a connection ended early");
+        tracing::debug!(peer = %peer.address, %error, "a connection ended early");
     }
 }
 

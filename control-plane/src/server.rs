@@ -19,12 +19,13 @@ use crate::commands::Commands;
 use crate::config::{ProcessConfig, RecordsConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
-use crate::listener;
+use crate::listener::{self, Door};
 use crate::metrics::Metrics;
 use crate::publish::{Publisher, Refusal};
 use crate::records;
 use crate::seal::Sealer;
 use crate::store::{Store, StoreError};
+use crate::tls::{self, TlsError};
 
 /// A running control plane.
 #[derive(Debug)]
@@ -60,6 +61,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// TLS cannot be spoken as configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The ports file cannot be written.
     #[error("cannot write {path}: {source}")]
     PortsFile {
@@ -101,6 +105,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let fleet = Arc::new(Fleet::load(Arc::clone(&store), Arc::clone(&metrics)).await?);
     let alerts = Arc::new(Alerts::default());
     let watcher = Watcher::new(&config.alerts, &alerts, &metrics)?;
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let listener = TcpListener::bind(config.listen).await;
     let failed = |source| StartError::Listen {
         address: config.listen,
@@ -138,7 +143,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     Ok(ControlPlane {
         address,
         new_operator_key,
-        serving: tokio::spawn(serve(app, config.records, watcher, listener)),
+        serving: tokio::spawn(serve(app, config.records, watcher, Door { listener, tls })),
         stop,
     })
 }
@@ -153,7 +158,7 @@ impl ControlPlane {
     }
 }
 
-async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, listener: TcpListener) {
+async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, door: Door) {
     let saved = CancellationToken::new();
     let saving = {
         let (fleet, saved) = (Arc::clone(&app.fleet), saved.clone());
@@ -163,7 +168,7 @@ async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, listener: T
     let following = tokio::spawn(follow(Arc::clone(&app)));
     let retrying = tokio::spawn(Arc::clone(&app.bulks).run(app.stop.clone()));
     let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept, app.stop.clone()));
-    listener::serve(listener, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
+    listener::serve(door, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
     app.streams.close();
     if tokio::time::timeout(app.limits.shutdown_timeout(), app.streams.wait())
         .await

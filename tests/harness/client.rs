@@ -1,18 +1,29 @@
 //! An ordinary HTTP client, for the calls that any client system could make.
 
-use reqwest::{Client, RequestBuilder, Response};
+use std::fs;
+use std::path::Path;
+
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::wait::PATIENCE;
 
 /// A client that follows no redirects, uses no proxy, and gives up after [`PATIENCE`].
 pub fn client() -> Client {
+    builder().build().unwrap()
+}
+
+/// The same, which trusts the authority in the file as well.
+pub fn client_trusting(authority: &Path) -> Client {
+    let certificate = reqwest::Certificate::from_pem(&fs::read(authority).unwrap()).unwrap();
+    builder().add_root_certificate(certificate).build().unwrap()
+}
+
+fn builder() -> ClientBuilder {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(PATIENCE)
-        .build()
-        .unwrap()
 }
 
 /// An answer that has been read to its end.

@@ -9,7 +9,8 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{Reply, client};
+use crate::authority::Authority;
+use crate::client::{Reply, client, client_trusting};
 use crate::documents::{ORG, organization};
 use crate::process::{Process, next_number};
 use crate::{Mongo, binaries, wait};
@@ -19,6 +20,8 @@ use crate::{Mongo, binaries, wait};
 pub struct Setup {
     settings: Value,
     folder: Arc<TempDir>,
+    /// Who vouches for its certificate, if it has one.
+    authority: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -43,6 +46,7 @@ impl Setup {
         Self {
             settings,
             folder: Arc::new(folder),
+            authority: None,
         }
     }
 
@@ -63,6 +67,14 @@ impl Setup {
             .fold(&mut self.settings, |place, field| &mut place[field]);
         *place = value;
         self
+    }
+
+    /// Speaks TLS, with a certificate for `localhost` that `authority` vouches for.
+    #[must_use]
+    pub fn tls(mut self, authority: &Authority) -> Self {
+        let (certificate, key) = authority.write("control-plane", &authority.vouch_for(&["localhost"]));
+        self.authority = Some(authority.file());
+        self.set("tls", json!({"certFile": certificate, "keyFile": key}))
     }
 
     /// Leaves a setting at its default.
@@ -87,11 +99,12 @@ impl Setup {
             .env_remove("RUST_LOG");
         let mut process = Process::start("control-plane", command, self.folder.path());
         let address = process.ports(&ports_file).await.address("api");
+        let client = self.authority.as_deref().map_or_else(client, client_trusting);
         let mut control_plane = ControlPlane {
             process,
             address,
             setup: self,
-            client: client(),
+            client,
         };
         control_plane.ready().await;
         control_plane
@@ -118,7 +131,10 @@ impl ControlPlane {
 
     /// Its address, as `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match (&self.setup.authority, self.address.rsplit_once(':')) {
+            (Some(_), Some((_, port))) => format!("https://localhost:{port}"),
+            _ => format!("http://{}", self.address),
+        }
     }
 
     /// How it was set up; start it again with this to have the same store.

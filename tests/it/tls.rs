@@ -6,9 +6,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use harness::answer::Gate;
 use harness::authority::{Authority, Pair};
 use harness::client::Reply;
-use harness::documents::{document, integration, with};
+use harness::documents::{ORG, document, integration, with};
 use harness::gateway::Setup;
-use harness::{Answer, Example, Gateway, H2Client, Partner, wait};
+use harness::{Answer, ControlPlane, Example, Gateway, H2Client, Partner, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -105,6 +105,74 @@ async fn a_certificate_that_is_replaced_is_shown_to_the_next_client() {
     })
     .await;
     assert_eq!(own_name(&connect().await.unwrap()), shown(&new));
+}
+
+#[tokio::test]
+async fn certificates_of_the_configuration_are_shown_and_changed() {
+    let authority = Authority::new();
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let mut document = Example::named("certificates")
+        .with("https://api.partner.example", &partner.url(""))
+        .document();
+    let name = "lakeside.gateway.example";
+    let setup = Setup::new().file(&document);
+    let gateway = secure(&authority, &["other.test"], setup).await;
+    let address = gateway.https();
+    let refused = authority.connect(&address, name, &["http/1.1"], None).await;
+    assert!(refused.is_err(), "the example's certificate vouches for itself only");
+    let pair = authority.vouch_for(&["*.gateway.example"]);
+    document["certificates"][0]["certificate"] = json!(pair.certificate);
+    document["certificates"][0]["privateKey"] = json!(pair.key);
+    gateway.swap(&document).await;
+    let mut stream = authority.connect(&address, name, &["http/1.1"], None).await.unwrap();
+    assert_eq!(own_name(&stream), shown(&pair));
+    assert!(get(&mut stream, name).await.starts_with("HTTP/1.1 200 "));
+    let stream = authority
+        .connect(&address, "other.test", &["http/1.1"], None)
+        .await
+        .unwrap();
+    assert_ne!(own_name(&stream), shown(&pair));
+    document["certificates"][0]["isActive"] = json!(false);
+    gateway.swap(&document).await;
+    let refused = authority.connect(&address, name, &["http/1.1"], None).await;
+    assert!(refused.is_err(), "the certificate is still shown");
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_control_plane_is_shown_and_its_key_to_nobody() {
+    let authority = Authority::new();
+    let control_plane = ControlPlane::start().await;
+    let partner = Partner::answering(Answer::text("ok")).await;
+    control_plane.allow_this_machine().await;
+    control_plane.save(&integration("labs", &partner.url(""))).await;
+    let setup = Setup::new().control_plane(&control_plane);
+    let gateway = secure(&authority, &["other.test"], setup).await;
+    let pair = authority.vouch_for(&["labs.test"]);
+    let body = json!({"orgId": ORG, "name": "labs", "certificate": pair.certificate, "privateKey": pair.key});
+    let created = control_plane.post("/api/v1/certificates", &body).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    assert!(!created.text().contains("PRIVATE KEY"), "{}", created.text());
+    let address = gateway.https();
+    wait::until("the pushed certificate", async || {
+        let mut stream = authority
+            .connect(&address, "labs.test", &["http/1.1"], None)
+            .await
+            .ok()?;
+        assert!(get(&mut stream, "labs.test").await.starts_with("HTTP/1.1 200 "));
+        Some(())
+    })
+    .await;
+    let mut wrong = body;
+    wrong["name"] = json!("wrong");
+    wrong["privateKey"] = json!(authority.vouch_for(&["labs.test"]).key);
+    let refused = control_plane.post("/api/v1/certificates", &wrong).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert_eq!(
+        refused.json()["problems"][0]["path"],
+        "certificate",
+        "{}",
+        refused.text()
+    );
 }
 
 #[tokio::test]
@@ -270,6 +338,140 @@ async fn events_come_when_the_partner_sends_them_over_tls() {
     gate.open();
     let second = wait::within("the second event", body.data()).await.unwrap().unwrap();
     assert_eq!(second, "data: two\n\n");
+}
+
+#[tokio::test]
+async fn gateways_are_fed_over_tls_by_a_control_plane_with_a_private_authority() {
+    let authority = Authority::new();
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let control_plane = harness::control_plane::Setup::new().tls(&authority).start().await;
+    control_plane.allow_this_machine().await;
+    control_plane.save(&integration("labs", &partner.url(""))).await;
+    let trusting = Setup::new()
+        .control_plane(&control_plane)
+        .set("config.controlPlane.caFile", json!(authority.file()));
+    let gateway = trusting.start().await;
+    assert_eq!(gateway.get("labs.test", "/").await.status, 200);
+    let stranger = Setup::new().control_plane(&control_plane).start_listening().await;
+    wait::until(
+        "the stranger to say that it does not trust the control plane",
+        async || stranger.process.output().contains("UnknownIssuer").then_some(()),
+    )
+    .await;
+    assert_eq!(stranger.get("labs.test", "/").await.status, 503);
+    let mut plain = TcpStream::connect(control_plane.url().replace("https://localhost", "127.0.0.1"))
+        .await
+        .unwrap();
+    plain
+        .write_all(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    drop(wait::within("the end of the connection", plain.read_to_end(&mut rest)).await);
+    assert!(!rest.starts_with(b"HTTP/"), "an answer in clear");
+}
+
+#[tokio::test]
+async fn large_bodies_pass_both_ways_without_taking_memory() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(large_partner(stream));
+        }
+    });
+    let limits = json!({"bodyLimits": {"requestBytes": 1 << 30}, "timeouts": {"totalMs": 120_000}});
+    let setup = Setup::new().file(&document([with(integration("files", &target), limits)]));
+    let gateway = secure(&authority, &["files.test"], setup).await;
+    let before = most_resident_kib(&gateway);
+    let stream = authority
+        .connect(&gateway.https(), "files.test", &["h2"], None)
+        .await
+        .unwrap();
+    let mut client = H2Client::over(stream).await;
+    let get = H2Client::request(Method::GET, "files.test", "/large").body(()).unwrap();
+    let (answer, _) = client.begin(get, true).await;
+    let mut body = wait::within("the head", answer).await.unwrap().into_body();
+    let mut downloaded = 0;
+    while let Some(data) = wait::within("more of the body", body.data()).await {
+        let data = data.unwrap();
+        downloaded += data.len();
+        body.flow_control().release_capacity(data.len()).unwrap();
+    }
+    assert_eq!(downloaded, LARGE);
+    let put = H2Client::request(Method::PUT, "files.test", "/large").body(()).unwrap();
+    let (answer, mut body) = client.begin(put, false).await;
+    let mut left = LARGE;
+    while left > 0 {
+        body.reserve_capacity(left.min(PIECE));
+        let room = wait::within("room for more", std::future::poll_fn(|cx| body.poll_capacity(cx))).await;
+        let piece = room.unwrap().unwrap().min(left);
+        left -= piece;
+        body.send_data(vec![b'x'; piece].into(), left == 0).unwrap();
+    }
+    let answer = harness::h2_client::read(answer).await;
+    assert_eq!((answer.status, answer.text()), (200, LARGE.to_string()));
+    let grown = most_resident_kib(&gateway) - before;
+    assert!(
+        grown < 32 * 1024,
+        "the gateway took {grown} KiB for bodies of {LARGE} bytes"
+    );
+}
+
+/// Answers a GET with [`LARGE`] bytes, and anything else with the number of bytes that it was sent in chunks.
+async fn large_partner(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    let mut held = Vec::new();
+    loop {
+        let head = loop {
+            if let Some(at) = held.windows(4).position(|end| end == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let read = stream.read(&mut buffer).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            held.extend_from_slice(&buffer[..read]);
+        };
+        if held.starts_with(b"GET ") {
+            held.drain(..head);
+            stream
+                .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes())
+                .await?;
+            for _ in 0..LARGE / PIECE {
+                stream.write_all(&[b'x'; PIECE]).await?;
+            }
+            continue;
+        }
+        // Nothing but `x` is sent, so that what is not one belongs to the chunks.
+        held.drain(..head);
+        let mut sent = 0;
+        while !held.ends_with(b"\r\n0\r\n\r\n") {
+            sent += held.iter().filter(|byte| **byte == b'x').count();
+            let kept = held.len().saturating_sub(7);
+            held.drain(..kept);
+            held.retain(|byte| *byte != b'x');
+            let read = stream.read(&mut buffer).await?;
+            held.extend_from_slice(&buffer[..read]);
+        }
+        sent += held.iter().filter(|byte| **byte == b'x').count();
+        held.clear();
+        let text = sent.to_string();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        stream.write_all(answer.as_bytes()).await?;
+    }
+}
+
+const LARGE: usize = 96 << 20;
+const PIECE: usize = 64 * 1024;
+
+/// The most memory that the gateway had resident so far.
+fn most_resident_kib(gateway: &Gateway) -> u64 {
+    let path = format!("/proc/{}/status", gateway.process.id());
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ pub(super) async fn by_address(State(app): State<Arc<App>>, request: Request, ne
     let is_counted = request.uri().path().starts_with("/api/");
     match peer
         .filter(|_| is_counted)
-        .map_or(Ok(()), |Peer(peer)| app.rates.of_address(peer.ip()))
+        .map_or(Ok(()), |peer| app.rates.of_address(peer.address.ip()))
     {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),

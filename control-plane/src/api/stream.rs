@@ -28,7 +28,7 @@ use crate::store::CommandRecord;
 /// Opens a stream for a gateway that shows a token.
 pub(super) async fn open(
     State(app): State<Arc<App>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
@@ -39,10 +39,11 @@ pub(super) async fn open(
         .access
         .gateway(token)
         .ok_or_else(|| ApiError::unauthorized("the token is not known"))?;
-    if !peer.ip().to_canonical().is_loopback() && !app.stream.allow_plaintext {
+    let is_own = peer.address.ip().to_canonical().is_loopback();
+    if !is_own && !peer.is_secure && !app.stream.allow_plaintext {
         return Err(ApiError::forbidden(
-            "this stream carries secrets and is not encrypted: connect over loopback, or through a TLS terminator with \
-             `stream.allowPlaintext` set in the control plane's settings",
+            "this stream carries secrets and is not encrypted: set `tls` in the control plane's settings, connect over \
+             loopback, or come through a TLS terminator with `stream.allowPlaintext` set",
         ));
     }
     let upgrade = upgrade
@@ -54,7 +55,7 @@ pub(super) async fn open(
     Ok(upgrade.on_upgrade(move |socket| {
         // Tracked, so that the process waits for the farewell; the upgraded connection is nobody else's to wait for.
         streams.track_future(async move {
-            let (reason, socket) = converse(&app, socket, &owner, peer).await;
+            let (reason, socket) = converse(&app, socket, &owner, peer.address).await;
             farewell(socket, &reason).await;
         })
     }))
