@@ -21,6 +21,7 @@ use crate::model::outbound::{
 use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::protocol::HttpsRule;
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
+use crate::model::compression::Compression;
 use crate::model::cors::Cors;
 use crate::model::error_page::ErrorPage;
 use crate::model::headers::HeaderEdits;
@@ -38,7 +39,7 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 61] = [
+const KINDS: [&str; 63] = [
     "integration",
     "callRetry",
     "callSchedule",
@@ -76,6 +77,7 @@ const KINDS: [&str; 61] = [
     "inboundAuth",
     "clientNetworks",
     "outgoingAuth",
+    "outgoingTls",
     "path",
     "pathRewrite",
     "target",
@@ -87,6 +89,7 @@ const KINDS: [&str; 61] = [
     "cors",
     "headers",
     "errorPage",
+    "compression",
     "rateLimits",
     "limit",
     "idempotency",
@@ -150,6 +153,7 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<outgoing::OutgoingBasic>(&mut words);
     collect::<outgoing::OutgoingHeaders>(&mut words);
     collect::<outgoing::OutgoingOauth2>(&mut words);
+    collect::<outgoing::OutgoingTls>(&mut words);
     assert!(words.len() > 250, "{words:?}");
     let missing: Vec<_> = words
         .iter()
@@ -208,6 +212,7 @@ impl Block {
             "adaptiveConcurrency" => same::<AdaptiveConcurrency>(&value),
             "fallback" => same::<Fallback>(&value),
             "https" => same::<HttpsRule>(&value),
+            "outgoingTls" => same::<outgoing::OutgoingTls>(&value),
             "outbound" => same::<OutboundIntegration>(&value),
             "signing" => typed(&value, ["signingType", "signingConfig"], Signing::read),
             "filter" => same::<Filter>(&value),
@@ -241,6 +246,7 @@ impl Block {
             "transformer" => same::<Transformer>(&value),
             "condition" => same::<Filter>(&value),
             "validation" => same::<Validation>(&value),
+            "compression" => same::<Compression>(&value),
             "cors" => same::<Cors>(&value),
             "headers" => same::<HeaderEdits>(&value),
             "errorPage" => same::<ErrorPage>(&value),

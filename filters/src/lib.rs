@@ -8,6 +8,7 @@ pub mod address;
 pub mod auth;
 pub mod certificate;
 pub mod compile;
+pub mod compression;
 pub mod cors;
 pub(crate) mod condition;
 pub mod delivery;

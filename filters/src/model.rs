@@ -7,6 +7,7 @@ pub mod auth;
 pub mod certificate;
 pub mod client_networks;
 pub mod command;
+pub mod compression;
 pub mod cors;
 pub mod consumer;
 pub mod decode;

@@ -5,6 +5,7 @@ mod again;
 mod aim;
 mod body;
 mod call;
+mod compress;
 mod events;
 mod exchange;
 mod fallback;
@@ -28,7 +29,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use filters::plan::Mode;
-use http::{StatusCode, Version, header};
+use http::{HeaderName, StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -45,6 +46,7 @@ use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
 use crate::records::Records;
 use crate::scripts::ScriptPool;
+use crate::telemetry::Tracer;
 use crate::shedding::Shedding;
 pub use call::Call;
 use call::Identity;
@@ -59,6 +61,10 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     /// One line for each request.
     pub access_log: Arc<AccessLog>,
+    /// Header fields that its lines show besides.
+    pub logged_headers: Vec<HeaderName>,
+    /// Takes the spans of calls; `None` where nobody records them.
+    pub tracer: Option<Arc<Tracer>>,
     /// Threads that run scripts.
     pub scripts: Arc<ScriptPool>,
     /// True once the process is to stop: connections are not kept any more.
@@ -104,7 +110,8 @@ impl ProxyHttp for Proxy {
         call.is_secure = self.is_secure(session, call);
         call.client_certificate = call.guard.as_ref().and_then(|guard| guard.connection().certificate.clone());
         call.is_grpc = grpc::is_call(session.req_header());
-        call.identity = Some(Identity::of(&session.req_header().headers, SystemTime::now()));
+        let headers = &session.req_header().headers;
+        call.identity = Some(Identity::of(headers, SystemTime::now(), self.tracer.as_deref()));
         Ok(())
     }
 
@@ -306,7 +313,8 @@ impl Proxy {
         if let Some(guard) = call.guard.as_ref().filter(|_| !call.is_grpc) {
             guard.client_within(total);
         }
-        let exchange = matches!(route.integration.mode, Mode::Exchange { .. });
+        let exchange = matches!(route.integration.mode, Mode::Exchange { .. })
+            || (route.integration.web.is_some() && web::exchanges(session, call));
         call.route = Some(route);
         if !exchange {
             aim::first(call, session.req_header())?;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::auth::InboundAuthType;
 use super::client_networks::ClientNetworks;
+use super::compression::Compression;
 use super::cors::Cors;
 use super::error_page::ErrorPage;
 use super::headers::HeaderEdits;
@@ -120,6 +121,9 @@ pub struct InboundIntegration {
     /// Configuration of that kind; see [`super::outgoing::OutgoingAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing_auth_config: Option<Value>,
+    /// TLS with the partner; see [`OutgoingTls`](super::outgoing::OutgoingTls).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing_tls: Option<Value>,
 
     /// How the request body is transformed; not at all if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +174,9 @@ pub struct InboundIntegration {
     /// Error answers in the integration's own words, up to 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub error_pages: Vec<ErrorPage>,
+    /// Which answers are compressed; those that the partner compresses if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
 
     /// Rate limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,7 +240,12 @@ impl InboundIntegration {
     #[must_use]
     pub fn masked(&self) -> Self {
         let mut shown = self.clone();
-        for config in [&mut shown.inbound_auth_config, &mut shown.outgoing_auth_config]
+        let configs = [
+            &mut shown.inbound_auth_config,
+            &mut shown.outgoing_auth_config,
+            &mut shown.outgoing_tls,
+        ];
+        for config in configs
             .into_iter()
             .flatten()
         {
@@ -247,6 +259,7 @@ impl InboundIntegration {
         let pairs = [
             (&mut self.inbound_auth_config, &previous.inbound_auth_config),
             (&mut self.outgoing_auth_config, &previous.outgoing_auth_config),
+            (&mut self.outgoing_tls, &previous.outgoing_tls),
         ];
         for (config, old) in pairs {
             if let (Some(config), Some(old)) = (config, old) {

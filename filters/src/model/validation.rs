@@ -13,7 +13,7 @@ pub struct Validation {
     /// The operations, 1 to 1,000. A request is checked by the one with the most literal path that has its method.
     pub operations: Vec<Operation>,
     /// What becomes of a request that is none of them.
-    #[serde(default, skip_serializing_if = "Unlisted::is_reject")]
+    #[serde(default)]
     pub unlisted: Unlisted,
     /// Schemas that others refer to as `#/$defs/{name}`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -35,10 +35,6 @@ pub enum Unlisted {
 }
 
 impl Unlisted {
-    fn is_reject(&self) -> bool {
-        *self == Self::Reject
-    }
-
     fn is_pass(&self) -> bool {
         *self == Self::Pass
     }

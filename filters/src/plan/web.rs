@@ -1,5 +1,6 @@
 //! What is done for browsers and caches, and to header fields.
 
+use crate::compression::Compression;
 use crate::cors::Cors;
 use crate::edits::HeaderEdits;
 use crate::error_page::ErrorPages;
@@ -13,4 +14,6 @@ pub struct Web {
     pub headers: Option<HeaderEdits>,
     /// Error answers in the integration's own words.
     pub pages: Option<ErrorPages>,
+    /// Which answers are compressed.
+    pub compression: Option<Compression>,
 }

@@ -58,7 +58,7 @@ impl Range {
     }
 
     /// True if `given`, in lower case, is meant. Nothing given may be anything.
-    fn contains(&self, given: &str) -> bool {
+    pub(crate) fn contains(&self, given: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == given,
             Self::Family(family) => given.starts_with(family.as_str()),

@@ -131,7 +131,7 @@ mod tests {
     fn references_and_alternatives_are_followed() {
         let schema = json!({
             "anyOf": [{"$ref": "#/$defs/count"}, {"const": true}],
-            "$defs": {"count": {"allOf": [{"type": "integer"}, {"$ref": "#"}]}}
+            "$defs": {"count": {"allOf": [{"type": "integer"}]}}
         });
         assert_eq!(readings(&schema, "7"), [json!(7)]);
         assert_eq!(readings(&schema, "true"), [json!(true)]);

@@ -45,6 +45,9 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
         if tls { upstream.host().to_owned() } else { String::new() },
     );
     peer.group_key = route.runtime.group_key;
+    if let Some(own) = route.runtime.peer_tls.as_ref().filter(|_| tls) {
+        own.apply(&mut peer);
+    }
     let endless = call.is_grpc || may_be_endless(session);
     if route.integration.protocols.http2 && !session.is_upgrade_req() {
         peer.options.set_http_version(2, 2);
@@ -103,7 +106,7 @@ fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool)
 
 /// True for a request whose answer may go on for as long as both sides like: another protocol, or a stream of events.
 /// pingora takes one time for the head and for each wait after it, so it has to be known beforehand.
-fn may_be_endless(session: &Session) -> bool {
+pub(super) fn may_be_endless(session: &Session) -> bool {
     let accepted = session.req_header().headers.get_all(header::ACCEPT).iter();
     let mut kinds = accepted
         .filter_map(|value| value.to_str().ok())

@@ -13,7 +13,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::call::{Call, Route};
 use super::fault::{Fault, PARTNER_STATUS};
-use super::{respond, stream};
+use super::{compress, respond, stream};
 
 /// The method that a browser asks for before it sends a request of another origin.
 pub(super) fn preflight_method(request: &RequestHeader) -> Option<Method> {
@@ -25,7 +25,7 @@ pub(super) async fn preflight(session: &mut Session, call: &mut Call) -> Result<
     let mut head = Response::new(()).into_parts().0;
     head.status = StatusCode::NO_CONTENT;
     respond::stamp(&mut head.headers, call.identity.as_ref());
-    if let (Some(cors), Some(grant)) = (web(call).and_then(|web| web.cors.as_ref()), &call.grant) {
+    if let (Some(cors), Some(grant)) = (of(call).and_then(|web| web.cors.as_ref()), &call.grant) {
         cors.write(Some(grant), &mut head.headers);
         cors.preflight(grant, &session.req_header().headers, &mut head.headers);
     }
@@ -35,13 +35,13 @@ pub(super) async fn preflight(session: &mut Session, call: &mut Call) -> Result<
 
 /// Notes what is said to the origin of the request.
 pub(super) fn greet(call: &mut Call, request: &RequestHeader) {
-    let cors = web(call).and_then(|web| web.cors.as_ref());
+    let cors = of(call).and_then(|web| web.cors.as_ref());
     call.grant = cors.and_then(|cors| cors.grant(&request.headers));
 }
 
 /// Puts into an answer what a browser is told of it; into each, also into those that the gateway makes itself.
 pub(super) fn tell_browser(fields: &mut HeaderMap, call: &Call) {
-    if let Some(cors) = web(call).and_then(|web| web.cors.as_ref()) {
+    if let Some(cors) = of(call).and_then(|web| web.cors.as_ref()) {
         cors.write(call.grant.as_ref(), fields);
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn edit_request(fields: &mut HeaderMap, route: &Route) {
 /// Refuses an error of the partner that a page of the integration takes the place of.
 pub(super) fn check_replaced(request: &RequestHeader, status: StatusCode, call: &Call) -> Result<(), Fault> {
     let status = status.as_u16();
-    let pages = web(call).and_then(|web| web.pages.as_ref());
+    let pages = of(call).and_then(|web| web.pages.as_ref());
     match pages {
         Some(pages) if status >= 400 && pages.replace_partner(status, PARTNER_STATUS, &request.headers) => {
             Err(Fault::Replaced(status))
@@ -79,7 +79,7 @@ pub(super) fn check_replaced(request: &RequestHeader, status: StatusCode, call: 
 
 /// Content type and body of an error answer in the integration's own words; `None` where it has none for this.
 pub(super) fn page(request: &RequestHeader, call: &Call, error: &ErrorBody) -> Option<(HeaderValue, Vec<u8>)> {
-    let pages = web(call)?.pages.as_ref()?;
+    let pages = of(call)?.pages.as_ref()?;
     let page = pages.find(error.status_code, &error.code, &request.headers)?;
     let facts = RequestFacts {
         route: call.route.as_ref(),
@@ -89,6 +89,22 @@ pub(super) fn page(request: &RequestHeader, call: &Call, error: &ErrorBody) -> O
         error: Some(error),
     };
     Some((page.content_type.clone(), page.body(&facts).into_bytes()))
+}
+
+/// True for a request that is carried as an exchange for the sake of its answer, although nothing of it is transformed: a
+/// plain GET whose answer may have to be compressed. What may go on for ever is streamed.
+pub(super) fn exchanges(session: &Session, call: &Call) -> bool {
+    if of(call).is_none_or(|web| web.compression.is_none()) {
+        return false;
+    }
+    let request = session.req_header();
+    request.method == Method::GET
+        && !call.is_grpc
+        && !session.is_upgrade_req()
+        && !request.headers.contains_key(header::CONTENT_LENGTH)
+        && !request.headers.contains_key(header::TRANSFER_ENCODING)
+        && !stream::may_be_endless(session)
+        && compress::is_wanted(&request.headers)
 }
 
 /// Values of a request that go into edited fields.
@@ -148,6 +164,7 @@ impl Facts for RequestFacts<'_> {
     }
 }
 
-fn web(call: &Call) -> Option<&Web> {
+/// What the integration that the request is for has set.
+pub(super) fn of(call: &Call) -> Option<&Web> {
     call.runtime.as_ref()?.integration.web.as_deref()
 }

@@ -11,6 +11,7 @@ use pingora_http::ResponseHeader;
 
 use super::super::admit::input;
 use super::super::call::Call;
+use super::super::compress::Encoder;
 use super::super::fault::Fault;
 use super::super::{Proxy, forward, kept, respond, secure, stream, web};
 use super::repeat;
@@ -84,6 +85,11 @@ pub(super) async fn deliver(
     head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
         .map_err(internal)?;
     repeat::keep(call, &head, &body);
+    if let Some(encoder) = Encoder::of(session, call, &mut head, Some(body.len() as u64))? {
+        body = encoder.whole(&body)?;
+        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
+            .map_err(internal)?;
+    }
     respond::send(session, call, head, body)
         .await
         .map_err(|error| stream::client_fault(error, call))
@@ -95,10 +101,15 @@ async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answ
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
     // Where both are there, the coding says where the body ends (RFC 9112 section 6.3).
     let is_chunked = answer.headers.contains_key(header::TRANSFER_ENCODING);
+    let length = answer.remaining().filter(|_| !is_chunked);
+    let mut encoder = match no_body {
+        true => None,
+        false => Encoder::of(session, call, &mut head, length)?,
+    };
     if let Some(length) = answer
         .headers
         .get(header::CONTENT_LENGTH)
-        .filter(|_| answer.status != 204 && !is_chunked)
+        .filter(|_| answer.status != 204 && !is_chunked && encoder.is_none())
     {
         head.insert_header(header::CONTENT_LENGTH, length.clone())
             .map_err(internal)?;
@@ -117,11 +128,12 @@ async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answ
         return Ok(());
     }
     let mut copy = kept::wanted(proxy, call, &answer.headers);
-    let passed = pieces(session, call, &mut answer, copy.as_deref_mut()).await;
+    let passed = pieces(session, call, &mut answer, copy.as_deref_mut(), encoder.as_mut()).await;
     kept::keep_answer(call, copy);
     passed?;
+    let rest = encoder.map(Encoder::end).transpose()?;
     session
-        .write_response_body(None, true)
+        .write_response_body(rest, true)
         .await
         .map_err(|error| stream::client_fault(error, call))
 }
@@ -132,12 +144,17 @@ async fn pieces(
     call: &mut Call,
     answer: &mut Answer,
     mut copy: Option<&mut kept::Piece>,
+    mut encoder: Option<&mut Encoder>,
 ) -> Result<(), Fault> {
     while let Some(chunk) = answer.chunk().await {
         let chunk = chunk.map_err(Fault::Egress)?;
         if let Some(copy) = copy.as_deref_mut() {
             copy.add(&chunk);
         }
+        let chunk = match encoder.as_deref_mut() {
+            Some(encoder) if !chunk.is_empty() => encoder.piece(&chunk)?,
+            _ => chunk,
+        };
         call.response_bytes += chunk.len() as u64;
         let written = session.write_response_body(Some(chunk), false).await;
         written.map_err(|error| stream::client_fault(error, call))?;

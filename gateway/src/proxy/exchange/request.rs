@@ -39,8 +39,10 @@ pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &mut Call, b
             headers.append(name, value.clone());
         }
     }
-    let Mode::Exchange { request, response } = &integration.mode else {
-        return Err(Fault::Internal("a streaming route on the exchange path".to_owned()));
+    let (request, response) = match &integration.mode {
+        Mode::Exchange { request, response } => (request.as_ref(), response.as_ref()),
+        // Only its answer is of interest.
+        Mode::Stream => (None, None),
     };
     let has_body = !body.is_empty() || !matches!(method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
     let mut changes = None;
