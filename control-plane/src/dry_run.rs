@@ -6,19 +6,23 @@ use std::cell::Cell;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use filters::script::{Runner, STACK_SIZE, Script, ScriptContext, ScriptFault, Stopped};
-use filters::transform::{Mapping, MappingFault};
+use filters::plan::{Change, Transform};
+use filters::script::{Runner, STACK_SIZE, ScriptContext, ScriptFault, Stopped};
+use filters::transform::{Mapped, MappingFault};
+use http::HeaderValue;
 use tokio::sync::oneshot;
 
 use memory::Meter;
 
-/// A transformation that was compiled.
+/// What is transformed.
 #[derive(Debug)]
-pub(crate) enum Transformation {
-    /// By a mapping table.
-    Mapping(Mapping),
-    /// By a script.
-    Script(Script),
+pub(crate) struct Sample {
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    /// The content type that it comes with.
+    pub(crate) content_type: Option<HeaderValue>,
+    /// What is around it.
+    pub(crate) context: ScriptContext,
 }
 
 /// Why a sample was not transformed.
@@ -36,10 +40,9 @@ pub(crate) struct DryRuns(SyncSender<Job>);
 
 #[derive(Debug)]
 struct Job {
-    transformation: Transformation,
-    sample: Vec<u8>,
-    context: ScriptContext,
-    answer: oneshot::Sender<Result<Vec<u8>, DryRunFault>>,
+    transform: Transform,
+    sample: Sample,
+    answer: oneshot::Sender<Result<Mapped, DryRunFault>>,
 }
 
 impl DryRuns {
@@ -56,21 +59,15 @@ impl DryRuns {
         Ok(Self(jobs))
     }
 
-    /// Transforms `sample`, a JSON text.
+    /// Transforms `sample`.
     ///
     /// # Errors
     /// What the mapping or the script does wrong; [`ScriptFault::Busy`] if too many are waiting.
-    pub(crate) async fn run(
-        &self,
-        transformation: Transformation,
-        sample: Vec<u8>,
-        context: ScriptContext,
-    ) -> Result<Vec<u8>, DryRunFault> {
+    pub(crate) async fn run(&self, transform: Transform, sample: Sample) -> Result<Mapped, DryRunFault> {
         let (answer, outcome) = oneshot::channel();
         let job = Job {
-            transformation,
+            transform,
             sample,
-            context,
             answer,
         };
         self.0.try_send(job).map_err(|_| ScriptFault::Busy)?;
@@ -87,15 +84,28 @@ fn work(jobs: &Receiver<Job>) {
         if job.answer.is_closed() {
             continue;
         }
-        let outcome = match &job.transformation {
-            Transformation::Mapping(mapping) => mapping.apply(&job.sample).map_err(DryRunFault::from),
-            Transformation::Script(script) => runner
-                .run(script, &job.sample, &job.context, stop_check())
-                .map_err(DryRunFault::from),
-        };
+        let outcome = transformed(&mut runner, &job.transform, &job.sample);
         // Refused only if the caller went away.
         let _ = job.answer.send(outcome);
     }
+}
+
+fn transformed(runner: &mut Runner, transform: &Transform, sample: &Sample) -> Result<Mapped, DryRunFault> {
+    let Sample {
+        body,
+        content_type,
+        context,
+    } = sample;
+    let Change::Script(script) = &transform.change else {
+        return Ok(transform.map(body, content_type.as_ref(), context)?);
+    };
+    let json = transform.json_of(body, content_type.as_ref());
+    let json = json.map_err(MappingFault::from)?;
+    let output = runner.run(script, json.as_deref().unwrap_or(body), context, stop_check())?;
+    Ok(Mapped {
+        body: Some(transform.written(output)?),
+        ..Mapped::default()
+    })
 }
 
 /// The check of a run that begins now. Memory is looked at for each operation, the clock, which costs more, for some.

@@ -21,7 +21,7 @@ mod protocol;
 mod redaction;
 mod resilience;
 mod roster;
-mod transformation;
+pub mod transformation;
 mod unit;
 pub(crate) mod validation;
 mod web;

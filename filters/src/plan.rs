@@ -20,11 +20,12 @@ use crate::auth::consumers::Consumers;
 use crate::auth::networks::ClientNetworks;
 use crate::certificate::Certificate;
 use crate::compile::lookup::LookupPlan;
+use crate::lookup::Tables;
 use crate::model::limits::{BodyLimits, Timeouts};
 use crate::model::protocol::OnPlain;
 use crate::model::record::RecordPolicy;
 use crate::model::{Entry, InboundIntegration, Organization, RecordContent, Security};
-use crate::outgoing::SignIn;
+use crate::outgoing::{SignIn, TlsPlan};
 use crate::redaction::Redactor;
 use crate::rewrite::Rewrite;
 use crate::route::{MethodSet, PathPattern, RouteTable};
@@ -97,6 +98,8 @@ pub struct Integration {
     pub strip_query: Vec<String>,
     /// What signs the gateway in to the partner.
     pub outgoing: SignIn,
+    /// TLS with the partner, where the usual is not enough.
+    pub tls: Option<Arc<TlsPlan>>,
     /// What requests and answers must look like; `None` where anything goes.
     pub validator: Option<Box<Validator>>,
     /// What is done for browsers and caches, and to header fields; `None` where nothing is.
@@ -179,6 +182,11 @@ impl Plan {
     /// The consumers of the organization `org_id`, if it has any.
     pub fn consumers(&self, org_id: u64) -> Option<&Consumers> {
         self.consumers.by_organization.get(&org_id)
+    }
+
+    /// The lookup tables of the organization `org_id`.
+    pub fn tables(&self, org_id: u64) -> &Tables {
+        crate::compile::lookup::tables_of(&self.lookups, org_id)
     }
 
     /// All organizations, by number.

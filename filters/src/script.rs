@@ -10,6 +10,7 @@ mod engine;
 mod fault;
 mod gate;
 mod json;
+mod library;
 mod runner;
 
 use std::collections::BTreeMap;
@@ -120,6 +121,9 @@ pub struct ScriptContext {
     /// What may be read of the environment.
     #[serde(skip)]
     pub env: Environment,
+    /// What random identifiers are made of; another one for each run.
+    #[serde(skip)]
+    pub seed: [u8; 16],
 }
 
 /// Who is calling.

@@ -4,6 +4,7 @@
 //! source once and walks that tree, writing as it goes: there is no tree of the output, and an error always names the
 //! field. The table lists what goes out; what it does not name is dropped. `docs/transforms.md` shows every setting.
 
+mod check;
 mod compose;
 mod date;
 mod edits;

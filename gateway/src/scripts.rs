@@ -18,6 +18,7 @@ use filters::variable::Environment;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use memory::Meter;
 use queue::FairQueue;
@@ -89,7 +90,8 @@ impl ScriptPool {
     ///
     /// # Errors
     /// As of [`Runner::run`]; [`ScriptFault::Busy`] if too many runs are waiting, or this one waited for a second.
-    pub async fn run(&self, script: Script, payload: Bytes, context: ScriptContext) -> Result<Vec<u8>, ScriptFault> {
+    pub async fn run(&self, script: Script, payload: Bytes, mut context: ScriptContext) -> Result<Vec<u8>, ScriptFault> {
+        context.seed = Uuid::new_v4().into_bytes();
         let (answer, outcome) = oneshot::channel();
         let job = Job {
             script,

@@ -5,23 +5,29 @@ use std::sync::Arc;
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
+use filters::compile::transformation::Transformation;
+use filters::lookup::Tables;
 use filters::model::Problem;
-use filters::model::mapping::{FieldMapping, TransformationMode};
+use filters::model::format::Format;
+use filters::model::mapping::TransformationMode;
 use filters::model::problem::join;
-use filters::script::{Script, ScriptContext, ScriptFault};
-use filters::transform::Mapping;
+use filters::plan::{Change, Transform};
+use filters::script::{ScriptContext, ScriptFault};
+use filters::transform::Edits;
+use http::HeaderValue;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::App;
 use super::error::ApiError;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Within, read};
 use super::resource::{Resource, id_of, visible};
-use crate::dry_run::{DryRunFault, Transformation};
+use crate::dry_run::{DryRunFault, Sample};
 
 mod inbound;
 mod outbound;
@@ -37,17 +43,13 @@ pub(super) trait Transforming: Resource {
 
 /// One transformation, with what it is tried on.
 pub(super) struct Trial<'a> {
-    /// How it transforms; `None` if it does not.
-    mode: Option<TransformationMode>,
-    /// The mapping table.
-    lines: &'a [FieldMapping],
-    /// The script.
-    script: &'a str,
-    /// Places of table and script.
-    places: [String; 2],
-    /// The body to transform.
+    /// The transformation, still without the lookup tables of its organization.
+    transformation: Transformation<'a>,
+    /// Where it stands.
+    place: String,
+    /// The body to transform: JSON, or a text in the format that it comes in.
     sample: Value,
-    /// What a script sees besides the body.
+    /// What is around the body.
     context: ScriptContext,
 }
 
@@ -63,18 +65,33 @@ pub(super) struct FreeSample<T: Transforming> {
 }
 
 /// What the transformation made of the sample: `output` or `fault`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Outcome {
-    /// How the side is transformed; left out if it is not, and the output is the sample.
+    /// How the side is transformed; left out if it is not. Without a change of its format the output is the sample then.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<TransformationMode>,
     /// The transformed body.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<Value>,
-    /// Why there is none.
+    /// Header fields that the mapping writes; null takes one out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    headers: Map<String, Value>,
+    /// Parameters of the query that it writes; null takes one out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    query: Map<String, Value>,
+    /// Parameters of the path that it writes, percent-encoded.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    path: Map<String, Value>,
+    /// The status that it writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// Why there is no output.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
+    /// Where the table does not fit the sample, whether it stands in the way of an output or not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
 }
 
 /// Why a sample was not transformed.
@@ -151,62 +168,138 @@ pub(super) async fn free<T: Transforming>(
 }
 
 async fn run(app: &App, trial: Trial<'_>) -> Result<Json<Outcome>, ApiError> {
-    let transformation = trial.compile().map_err(ApiError::validation)?;
-    let Trial {
-        mode, sample, context, ..
-    } = trial;
-    let Some(transformation) = transformation else {
+    let state = app.publisher.state();
+    let org_id = trial.context.org_id;
+    let transform = trial.compile(state.plan().map(|plan| plan.tables(org_id)));
+    let transform = transform.map_err(ApiError::validation)?;
+    let mode = trial.transformation.mode;
+    let Some(transform) = transform else {
         return Ok(Json(Outcome {
             mode,
-            output: Some(sample),
-            fault: None,
+            output: Some(trial.sample),
+            ..Outcome::default()
         }));
     };
-    let context = ScriptContext {
-        now: format!("{:.3}", Timestamp::now()),
-        ..context
-    };
-    let result = app
-        .dry_runs
-        .run(transformation, sample.to_string().into_bytes(), context)
-        .await;
-    let (output, fault) = match result {
-        Ok(bytes) => (
-            Some(serde_json::from_slice(&bytes).map_err(|_| ApiError::internal())?),
-            None,
-        ),
+    let problems = trial.misfits(&transform);
+    let writes_json = transform
+        .conversion
+        .as_ref()
+        .is_none_or(|conversion| conversion.writes_json());
+    let result = app.dry_runs.run(transform, trial.into_sample()).await;
+    let outcome = match result {
+        Ok(mapped) => Outcome {
+            output: mapped.body.map(|body| shown(&body, writes_json)),
+            ..edits(mapped.edits)
+        },
         Err(DryRunFault::Script(ScriptFault::Busy)) => {
             return Err(ApiError::unavailable("too many dry runs are waiting; try again"));
         }
-        Err(fault) => (None, Some(Fault::of(&fault))),
+        Err(fault) => Outcome {
+            fault: Some(Fault::of(&fault)),
+            ..Outcome::default()
+        },
     };
-    Ok(Json(Outcome { mode, output, fault }))
+    Ok(Json(Outcome {
+        mode,
+        problems,
+        ..outcome
+    }))
 }
 
-impl Trial<'_> {
-    fn compile(&self) -> Result<Option<Transformation>, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let [lines_place, script_place] = &self.places;
-        let transformation = match self.mode {
-            None => return Ok(None),
-            Some(TransformationMode::Simple) => {
-                Mapping::compile(self.lines, lines_place, &mut problems).map(Transformation::Mapping)
-            }
-            Some(TransformationMode::Script) => {
-                Script::check(self.script, script_place, &mut problems).map(Transformation::Script)
-            }
-        };
-        if problems.is_empty() {
-            Ok(transformation)
-        } else {
-            Err(problems)
-        }
+/// A body as JSON shows it: as itself, or as the text that it is.
+fn shown(body: &[u8], is_json: bool) -> Value {
+    let text = || Value::String(String::from_utf8_lossy(body).into_owned());
+    if is_json {
+        serde_json::from_slice(body).unwrap_or_else(|_| text())
+    } else {
+        text()
     }
 }
 
-/// Places of a mapping table and a script, which are fields of what is at `path`.
-fn places(path: &str, lines: &str, script: &str) -> [String; 2] {
-    [join(path, lines), join(path, script)]
+fn edits(edits: Edits) -> Outcome {
+    let headers = edits.headers.into_iter().map(|(name, value)| {
+        let value = value.map(|value| Value::from(String::from_utf8_lossy(value.as_bytes())));
+        (name.as_str().to_owned(), value.unwrap_or(Value::Null))
+    });
+    let query = edits.query.into_iter();
+    let path = edits.path.into_iter();
+    Outcome {
+        headers: headers.collect(),
+        query: query
+            .map(|(name, value)| (name.into_string(), Value::from(value)))
+            .collect(),
+        path: path
+            .map(|(name, value)| (name.into_string(), Value::from(value)))
+            .collect(),
+        status: edits.status.map(|status| status.as_u16()),
+        ..Outcome::default()
+    }
+}
+
+impl Trial<'_> {
+    fn compile(&self, tables: Option<&Tables>) -> Result<Option<Transform>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let transformation = Transformation {
+            tables: tables.unwrap_or(self.transformation.tables),
+            ..self.transformation
+        };
+        let transform = transformation.compile(&mut problems);
+        if problems.is_empty() {
+            Ok(transform)
+        } else {
+            let within = problems.into_iter().map(|problem| problem.within(&self.place));
+            Err(within.collect())
+        }
+    }
+
+    /// Where a table does not fit the sample.
+    fn misfits(&self, transform: &Transform) -> Vec<Problem> {
+        let Change::Mapping(mapping) = &transform.change else {
+            return Vec::new();
+        };
+        let table = join(&self.place, self.transformation.names.mappings);
+        match &transform.conversion {
+            None => mapping.check_sample(&self.sample, false, &table),
+            Some(conversion) => {
+                let (body, content_type) = (self.body(), self.content_type());
+                match conversion.read(&body, content_type.as_ref()) {
+                    Ok(Some(value)) => mapping.check_sample(&value, true, &table),
+                    Ok(None) => mapping.check_sample(&self.sample, true, &table),
+                    // The run says so.
+                    Err(_) => Vec::new(),
+                }
+            }
+        }
+    }
+
+    /// The bytes that the sample stands for.
+    fn body(&self) -> Vec<u8> {
+        let from = self.transformation.format.map(|format| {
+            let by_type = Format::of(self.content_type().as_ref());
+            format.from.unwrap_or(by_type)
+        });
+        match (&self.sample, from) {
+            (Value::String(text), Some(Format::Xml | Format::Form)) => text.clone().into_bytes(),
+            (sample, _) => sample.to_string().into_bytes(),
+        }
+    }
+
+    fn content_type(&self) -> Option<HeaderValue> {
+        let text = self.context.headers.get("content-type")?;
+        HeaderValue::from_str(text).ok()
+    }
+
+    fn into_sample(self) -> Sample {
+        Sample {
+            body: self.body(),
+            content_type: self.content_type(),
+            context: ScriptContext {
+                now: format!("{:.3}", Timestamp::now()),
+                seed: Uuid::new_v4().into_bytes(),
+                ..self.context
+            },
+        }
+    }
 }
 
 pub(super) fn stored_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {

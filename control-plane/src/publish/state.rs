@@ -50,6 +50,11 @@ impl State {
         Some(change)
     }
 
+    /// The plan that the objects compile to, if they do.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
     /// Digest of the content at version `number`, if that version is remembered.
     pub fn digest_at(&self, number: u64) -> Option<&str> {
         let newest_first = self.recent.iter().rev();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::partner::{self, TargetRules};
-use super::transformation::{Names, Transformation};
+use super::transformation::{OF_REQUEST, OF_RESPONSE, Transformation};
 use super::{check_identifier, check_title, credentials, idempotency, limits, organization, protocol, redaction, resilience, validation, web};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
@@ -82,6 +82,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         problems,
     );
     let targets = targets(source, &place, problems);
+    let tls = partner::tls(source.outgoing_tls.as_ref(), targets.iter().map(|target| &target.url), problems);
     let mode = mode(source, place.tables, validator.as_deref(), &inbound, problems);
     let protocols = protocol::compile(source, mode.as_ref(), problems);
     let limits = limits::compile(source.rate_limits.as_ref(), &inbound, place.organization, problems);
@@ -109,6 +110,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
             false => inbound.query_parameters().map(str::to_owned).collect(),
         },
         outgoing,
+        tls,
         mode: mode?,
         statuses: StatusMap::compile(&source.status_mapping, "statusMapping", problems),
         transforms_errors: source.transform_errors,
@@ -305,30 +307,22 @@ fn mode(
         mappings: &source.request_field_mappings,
         script: source.request_transform_script.as_deref(),
         format: source.request_format.as_ref(),
+        sample: source.request_sample.as_ref(),
         side: Side::Request,
         tables,
         most_bytes: source.body_limits.request_bytes,
-        names: Names {
-            mode: "requestTransformationMode",
-            mappings: "requestFieldMappings",
-            script: "requestTransformScript",
-            format: "requestFormat",
-        },
+        names: OF_REQUEST,
     };
     let response = Transformation {
         mode: source.response_transformation_mode,
         mappings: &source.response_field_mappings,
         script: source.response_transform_script.as_deref(),
         format: source.response_format.as_ref(),
+        sample: source.response_sample.as_ref(),
         side: Side::Response,
         tables,
         most_bytes: source.body_limits.response_bytes,
-        names: Names {
-            mode: "responseTransformationMode",
-            mappings: "responseFieldMappings",
-            script: "responseTransformScript",
-            format: "responseFormat",
-        },
+        names: OF_RESPONSE,
     };
     let reads_bodies = validator.is_some_and(Validator::reads_bodies)
         || inbound.reads_bodies()

@@ -41,7 +41,7 @@ pub(super) fn compile(snapshot: &Snapshot, previous: Option<&LookupPlan>, proble
 }
 
 /// The tables of an organization.
-pub(super) fn tables_of(plan: &LookupPlan, org_id: u64) -> &Tables {
+pub(crate) fn tables_of(plan: &LookupPlan, org_id: u64) -> &Tables {
     static NONE: Tables = Tables::new();
     plan.get(&org_id).map_or(&NONE, |tables| tables)
 }

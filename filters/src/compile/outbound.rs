@@ -265,6 +265,7 @@ fn transformation<'s>(source: &'s OutboundIntegration, tables: &'s Tables) -> Tr
         mappings: &source.field_mappings,
         script: source.transform_script.as_deref(),
         format: source.body_format.as_ref(),
+        sample: source.sample.as_ref(),
         side: Side::Event,
         tables,
         most_bytes: DEFAULT_MAX_OUTPUT as u64,

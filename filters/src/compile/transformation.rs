@@ -1,39 +1,70 @@
 //! A change of a body, compiled: by a mapping table or by a script, perhaps into another format.
 
+use serde_json::Value;
+
 use crate::format::Conversion;
 use crate::lookup::Tables;
 use crate::model::Problem;
-use crate::model::format::BodyFormat;
+use crate::model::format::{BodyFormat, Format};
 use crate::model::mapping::{FieldMapping, TransformationMode};
 use crate::plan::{Change, Transform};
 use crate::script::Script;
 use crate::transform::{Mapping, Rules, Side};
 
 /// What is configured for one body, and what its fields are called.
-pub(super) struct Transformation<'s> {
-    pub(super) mode: Option<TransformationMode>,
-    pub(super) mappings: &'s [FieldMapping],
-    pub(super) script: Option<&'s str>,
-    pub(super) format: Option<&'s BodyFormat>,
+#[derive(Clone, Copy, Debug)]
+pub struct Transformation<'s> {
+    /// By table or script; by neither if `None`.
+    pub mode: Option<TransformationMode>,
+    /// The table.
+    pub mappings: &'s [FieldMapping],
+    /// The script.
+    pub script: Option<&'s str>,
+    /// Formats that it comes in and goes out in.
+    pub format: Option<&'s BodyFormat>,
+    /// A body that the mapping table is held against.
+    pub sample: Option<&'s Value>,
     /// Which message it is for.
-    pub(super) side: Side,
+    pub side: Side,
     /// The organization's lookup tables.
-    pub(super) tables: &'s Tables,
+    pub tables: &'s Tables,
     /// The most bytes of the result.
-    pub(super) most_bytes: u64,
-    pub(super) names: Names,
+    pub most_bytes: u64,
+    /// What its fields are called.
+    pub names: Names,
 }
 
 /// The fields of a transformation in their document.
-pub(super) struct Names {
-    pub(super) mode: &'static str,
-    pub(super) mappings: &'static str,
-    pub(super) script: &'static str,
-    pub(super) format: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// Of [`Transformation::mode`].
+    pub mode: &'static str,
+    /// Of [`Transformation::mappings`].
+    pub mappings: &'static str,
+    /// Of [`Transformation::script`].
+    pub script: &'static str,
+    /// Of [`Transformation::format`].
+    pub format: &'static str,
 }
 
+/// Those of a client's request.
+pub const OF_REQUEST: Names = Names {
+    mode: "requestTransformationMode",
+    mappings: "requestFieldMappings",
+    script: "requestTransformScript",
+    format: "requestFormat",
+};
+
+/// Those of a partner's answer.
+pub const OF_RESPONSE: Names = Names {
+    mode: "responseTransformationMode",
+    mappings: "responseFieldMappings",
+    script: "responseTransformScript",
+    format: "responseFormat",
+};
+
 /// As they are called where there is one body only.
-pub(super) const PLAIN: Names = Names {
+pub const PLAIN: Names = Names {
     mode: "transformationMode",
     mappings: "fieldMappings",
     script: "transformScript",
@@ -42,7 +73,7 @@ pub(super) const PLAIN: Names = Names {
 
 impl Transformation<'_> {
     /// Compiles it, adding its problems; `None` if there is nothing to do.
-    pub(super) fn compile(&self, problems: &mut Vec<Problem>) -> Option<Transform> {
+    pub fn compile(&self, problems: &mut Vec<Problem>) -> Option<Transform> {
         let conversion = match self.format {
             Some(format) => Some(Box::new(Conversion::compile(format, self.names.format, problems)?)),
             None => None,
@@ -80,6 +111,10 @@ impl Transformation<'_> {
                     tables: self.tables,
                 };
                 let mapping = Mapping::compile_for(rules, self.mappings, mappings, problems)?;
+                if let Some(sample) = self.sample {
+                    let lenient = self.format.is_some_and(|format| format.from != Some(Format::Json));
+                    problems.extend(mapping.check_sample(sample, lenient, mappings));
+                }
                 Some(Change::Mapping(mapping.with_max_output(most)))
             }
             Some(TransformationMode::Script) => {

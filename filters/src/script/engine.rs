@@ -9,6 +9,7 @@ use rhai::{AST, Dynamic, Engine, OptimizationLevel, ParseError};
 
 use super::fault::shortened;
 use super::gate::Gate;
+use super::library::{self, Around};
 use super::{MAX_SOURCE, bounded};
 
 pub(super) const MAX_OPERATIONS: u64 = 200_000;
@@ -43,7 +44,7 @@ pub(super) fn parser() -> Engine {
 }
 
 /// An interpreter that can run scripts. It takes milliseconds to make and is kept.
-pub(super) fn runner(gate: &Rc<Gate>) -> Engine {
+pub(super) fn runner(gate: &Rc<Gate>, around: &Rc<Around>) -> Engine {
     let mut engine = parser();
     // Everything of the standard package but the clock, bit fields and blobs.
     CorePackage::new().register_into_engine(&mut engine);
@@ -53,6 +54,7 @@ pub(super) fn runner(gate: &Rc<Gate>) -> Engine {
     BasicMapPackage::new().register_into_engine(&mut engine);
     MoreStringPackage::new().register_into_engine(&mut engine);
     bounded::register(&mut engine, gate);
+    library::register(&mut engine, around, gate);
     let asked = Rc::clone(gate);
     engine.on_progress(move |_| asked.is_closed().then_some(Dynamic::UNIT));
     engine

@@ -10,6 +10,7 @@ use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Position, Scope};
 use super::fault::{Limit, MAX_MESSAGE, ScriptFault, Stopped, shortened};
 use super::gate::{Closed, Gate};
 use super::json::{self, WriteFault};
+use super::library::Around;
 use super::{MAX_BODY, Script, ScriptContext, engine};
 
 /// Bytes of stack that a thread needs to run scripts. The interpreter copies, measures and drops nested values by calling
@@ -21,16 +22,18 @@ pub struct Runner {
     engine: Engine,
     compiled: HashMap<[u8; 32], AST>,
     gate: Rc<Gate>,
+    around: Rc<Around>,
 }
 
 impl Runner {
     /// A runner. This takes some milliseconds: keep it.
     pub fn new() -> Self {
-        let gate = Rc::new(Gate::default());
+        let (gate, around) = (Rc::new(Gate::default()), Rc::new(Around::default()));
         Self {
-            engine: engine::runner(&gate),
+            engine: engine::runner(&gate, &around),
             compiled: HashMap::new(),
             gate,
+            around,
         }
     }
 
@@ -49,7 +52,9 @@ impl Runner {
         stop: impl Fn() -> Option<Stopped> + 'static,
     ) -> Result<Vec<u8>, ScriptFault> {
         self.gate.open(Box::new(stop));
+        self.around.open(context, &script.tables);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.transform(script, payload, context)));
+        self.around.close();
         match (self.gate.close(), outcome) {
             (_, Err(_panic)) => {
                 *self = Self::new();

@@ -1,3 +1,5 @@
+mod library;
+
 use std::cell::{Cell, RefCell};
 use std::thread;
 

@@ -102,7 +102,9 @@ impl<'a> Evaluation<'a> {
         match line.map(|line| (line, &line.target)) {
             Some((line, Target::Aside(aside @ Aside::PathParameter(..)))) => Err(MappingFault::Missing {
                 target: aside.text().to_owned(),
-                origin: line.driver().map_or_else(String::new, |field| field.path.text().to_owned()),
+                origin: line
+                    .driver()
+                    .map_or_else(String::new, |field| field.path.text().to_owned()),
             }),
             _ => Ok(()),
         }

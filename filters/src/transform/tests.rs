@@ -1,4 +1,5 @@
 mod around;
+mod check;
 mod composed;
 mod lists;
 mod operations;
@@ -406,10 +407,10 @@ fn every_problem_is_reported_at_once_with_its_path() {
         "lines[0].targetField: the path is empty",
         "lines[1]: exactly one of `sourceField`, `value`, `template`, `concat` and `filter` is needed",
         "lines[2]: exactly one of",
-        "lines[3].required: has no meaning beside the static `value`",
-        "lines[3].transform: has no meaning beside the static `value`",
-        "lines[3].defaultValue: has no meaning beside the static `value`",
-        "lines[3].omitWhen: has no meaning beside the static `value`",
+        "lines[3].required: has no meaning beside `value`",
+        "lines[3].transform: has no meaning beside `value`",
+        "lines[3].defaultValue: has no meaning beside `value`",
+        "lines[3].omitWhen: has no meaning beside `value`",
         "lines[4].targetField: `items[].a` is one value for each item of a list, and `e` has one place",
         "lines[5].transform[0].zone: `Mars/North` is not an IANA time zone",
         "lines[5].transform[0].format: `%!` is not a date form",

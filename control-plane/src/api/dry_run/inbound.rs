@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use filters::compile::transformation::{OF_REQUEST, OF_RESPONSE, Transformation};
 use filters::model::{InboundIntegration, Problem};
-use filters::script::ScriptContext;
+use filters::script::{CallerContext, ScriptContext};
+use filters::transform::Rules;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Transforming, Trial, places};
+use super::{Transforming, Trial};
 
 /// Which side of an exchange is transformed.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -26,14 +28,14 @@ enum Side {
 pub(in super::super) struct ExchangeSample {
     /// Which side of an exchange is transformed.
     side: Side,
-    /// The body to transform.
+    /// The body to transform: JSON, or a text where it comes in another format.
     sample: Value,
-    /// What a script sees besides the body.
+    /// What a table or script sees besides the body.
     #[serde(default)]
     context: Context,
 }
 
-/// What a script sees besides the body.
+/// What a table or script sees besides the body.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Context {
@@ -45,6 +47,9 @@ struct Context {
     params: BTreeMap<String, String>,
     /// Status of the partner's answer.
     status: Option<u16>,
+    /// Who is calling: `name`, `claims`.
+    #[schemars(with = "Value")]
+    caller: CallerContext,
 }
 
 impl Transforming for InboundIntegration {
@@ -52,33 +57,51 @@ impl Transforming for InboundIntegration {
 
     fn trial(&self, sample: ExchangeSample, path: &str) -> Result<Trial<'_>, Vec<Problem>> {
         let ExchangeSample { side, sample, context } = sample;
-        let (mode, lines, script, places) = match side {
-            Side::Request => (
-                self.request_transformation_mode,
-                &self.request_field_mappings,
-                &self.request_transform_script,
-                places(path, "requestFieldMappings", "requestTransformScript"),
-            ),
-            Side::Response => (
-                self.response_transformation_mode,
-                &self.response_field_mappings,
-                &self.response_transform_script,
-                places(path, "responseFieldMappings", "responseTransformScript"),
-            ),
+        let own = Transformation {
+            mode: None,
+            mappings: &[],
+            script: None,
+            format: None,
+            sample: None,
+            side: filters::transform::Side::Request,
+            tables: Rules::default().tables,
+            most_bytes: self.body_limits.request_bytes,
+            names: OF_REQUEST,
         };
+        let transformation = match side {
+            Side::Request => Transformation {
+                mode: self.request_transformation_mode,
+                mappings: &self.request_field_mappings,
+                script: self.request_transform_script.as_deref(),
+                format: self.request_format.as_ref(),
+                ..own
+            },
+            Side::Response => Transformation {
+                mode: self.response_transformation_mode,
+                mappings: &self.response_field_mappings,
+                script: self.response_transform_script.as_deref(),
+                format: self.response_format.as_ref(),
+                side: filters::transform::Side::Response,
+                most_bytes: self.body_limits.response_bytes,
+                names: OF_RESPONSE,
+                ..own
+            },
+        };
+        let pairs = context.query.iter();
         Ok(Trial {
-            mode,
-            lines,
-            script: script.as_deref().unwrap_or_default(),
-            places,
+            transformation,
+            place: path.to_owned(),
             sample,
             context: ScriptContext {
                 org_id: self.org_id,
+                tenant_id: self.tenant_id,
                 integration_id: self.id.clone(),
+                pairs: pairs.map(|(name, value)| (name.clone(), value.clone())).collect(),
                 headers: context.headers,
                 query: context.query,
                 params: context.params,
                 status: context.status,
+                caller: context.caller,
                 ..ScriptContext::default()
             },
         })

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use filters::compile::transformation::{PLAIN, Transformation};
 use filters::model::problem::join;
 use filters::model::{OutboundIntegration, Problem};
 use filters::script::ScriptContext;
+use filters::transform::{DEFAULT_MAX_OUTPUT, Rules, Side};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Transforming, Trial, places};
+use super::{Transforming, Trial};
 
 /// A sample event, for the transformation of one call.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -84,13 +86,22 @@ impl Transforming for OutboundIntegration {
             }
         };
         Ok(Trial {
-            mode,
-            lines,
-            script: script.as_deref().unwrap_or_default(),
-            places: places(&place, "fieldMappings", "transformScript"),
+            transformation: Transformation {
+                mode,
+                mappings: lines,
+                script: script.as_deref(),
+                format: self.body_format.as_ref(),
+                sample: None,
+                side: Side::Event,
+                tables: Rules::default().tables,
+                most_bytes: DEFAULT_MAX_OUTPUT as u64,
+                names: PLAIN,
+            },
+            place,
             sample: sample.sample,
             context: ScriptContext {
                 org_id: self.org_id,
+                tenant_id: self.tenant_id,
                 entity_rid: sample.context.entity_rid,
                 event_type: sample.context.event_type,
                 integration_id: self.id.clone(),

@@ -13,7 +13,7 @@ use crate::model::outbound::step::EnrichmentEncoding;
 use crate::model::outbound::{Action, Compensation, DeliveryMethod, Enrichment};
 use crate::model::route::HttpMethod;
 use crate::model::{OutboundIntegration, Problem};
-use crate::outgoing::SignIn;
+use crate::outgoing::{SignIn, TlsPlan};
 use crate::plan::Transform;
 use crate::subscription::{AddressTemplate, CompensationPlan, EnrichmentPlan, StepPlan};
 use crate::target::TargetUrl;
@@ -33,6 +33,7 @@ struct Shared {
     method: Method,
     transform: Option<Arc<Transform>>,
     sign_in: SignIn,
+    tls: Option<Arc<TlsPlan>>,
 }
 
 impl Caller<'_> {
@@ -54,6 +55,7 @@ impl Caller<'_> {
                     method: shared.method.clone(),
                     transform: shared.transform.clone(),
                     sign_in: shared.sign_in.clone(),
+                    tls: shared.tls.clone(),
                     delay_ms: 0,
                     compensate: None,
                 })
@@ -83,7 +85,11 @@ impl Caller<'_> {
             .target_url
             .as_deref()
             .and_then(|url| self.rules.target(url, "targetUrl", problems));
+        // With actions, it is theirs that matter.
+        let own = target.iter().filter(|_| source.actions.is_empty());
+        let tls = partner::tls(source.outgoing_tls.as_ref(), own, problems);
         Shared {
+            tls,
             target,
             method: method(source.http_method, problems),
             transform: transformation(source, self.tables).compile(problems).map(Arc::new),
@@ -125,6 +131,7 @@ impl Caller<'_> {
             }
             None => shared.sign_in.clone(),
         };
+        let tls = partner::tls(action.outgoing_tls.as_ref(), target.iter(), problems);
         if action.delay_ms > LONGEST_DELAY {
             let message = format!("{} must be at most {LONGEST_DELAY}, which is a day", action.delay_ms);
             problems.push(Problem::new("delayMs", message));
@@ -144,6 +151,7 @@ impl Caller<'_> {
             method,
             transform: own.or_else(|| shared.transform.clone()),
             sign_in,
+            tls: tls.or_else(|| shared.tls.clone()),
             delay_ms: action.delay_ms,
             compensate: compensate.flatten(),
         })
@@ -178,6 +186,8 @@ impl Caller<'_> {
             script,
             // Its problems are told where it stands.
             format: self.source.body_format.as_ref().filter(|_| mode.is_some()),
+            // Steps see the answers of those before them, which a sample has in `steps` or not at all.
+            sample: self.source.sample.as_ref().filter(|sample| sample.get("steps").is_some()),
             side: Side::Event,
             tables: self.tables,
             most_bytes: DEFAULT_MAX_OUTPUT as u64,
@@ -236,6 +246,8 @@ impl Caller<'_> {
             &self.rules.owner(self.source.org_id),
             problems,
         );
+        let addresses = address.iter().map(|(_, target)| target);
+        let tls = partner::tls(enrichment.outgoing_tls.as_ref(), addresses, problems);
         let (address, target) = address?;
         Some(EnrichmentPlan {
             name: enrichment.name.as_str().into(),
@@ -243,6 +255,7 @@ impl Caller<'_> {
             address,
             method,
             sign_in,
+            tls,
             encoding: enrichment.encoding,
             target_field,
             max_bytes,

@@ -221,13 +221,17 @@ impl FieldRef {
             let rest = &self.path.segments()[entered..];
             // The last segment leads to the value, not to a list.
             let rest = &rest[..rest.len() - 1];
-            let fitting = level
-                .lists
-                .iter()
-                .filter(|list| list.parent == slot && rest.starts_with(&list.chain));
-            if let Some(list) = fitting.max_by_key(|list| list.chain.len()) {
+            let lists = || level.lists.iter().filter(|list| list.parent == slot);
+            let whole = lists().filter(|list| rest.starts_with(&list.chain));
+            if let Some(list) = whole.max_by_key(|list| list.chain.len()) {
                 slot = list.slot;
                 entered += list.chain.len();
+            } else if !rest.is_empty()
+                && let Some(list) = lists().find(|list| list.chain.starts_with(rest))
+            {
+                // One that a list goes through: its item has a cursor of its own.
+                slot = list.slot - (list.chain.len() - rest.len());
+                entered += rest.len();
             }
         }
         (self.slot, self.entered) = (slot, entered);
