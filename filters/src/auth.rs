@@ -156,6 +156,14 @@ impl InboundCheck {
         self.ways.is_empty()
     }
 
+    /// True if every way in can be judged at once: nothing has to be fetched or remembered.
+    pub fn is_plain(&self) -> bool {
+        self.ways.iter().all(|way| match way {
+            Way::ApiKey { .. } | Way::Bearer(_) | Way::Basic(_) | Way::Certificate(_) => true,
+            Way::Jwt(_) | Way::Introspection(_) | Way::Signature(_) => false,
+        })
+    }
+
     /// The ways in, in the order to try them.
     pub fn ways(&self) -> &[Way] {
         &self.ways

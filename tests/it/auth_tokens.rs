@@ -55,7 +55,10 @@ async fn a_token_opens_by_its_claims() {
         None,
         "the token went to the partner"
     );
-    let log = gateway.process.output();
+    wait::until("a line that names the caller", async || {
+        gateway.process.output().contains("dr.ana").then_some(())
+    })
+    .await;
     assert!(log.contains("dr.ana"), "the access log does not name the caller: {log}");
 
     for (claims, status, code) in [
@@ -339,4 +342,33 @@ async fn either_of_two_kinds_opens() {
     assert_eq!(challenges.len(), 2, "{challenges:?}");
     let expired = call(&gateway, HOST, &issuer.token(json!({"exp": 1}))).await;
     assert!(expired.text().contains("expired"), "{}", expired.text());
+}
+
+#[tokio::test]
+async fn mappings_and_scripts_see_the_claims() {
+    let (issuer, partner) = (Issuer::start().await, Partner::echo().await);
+    let mapped = json!({"requestTransformationMode": "SIMPLE", "requestFieldMappings": [
+        {"sourceField": "bill", "targetField": "bill"},
+        {"sourceField": "$caller.claims.ward", "targetField": "ward"},
+        {"sourceField": "$caller.name", "targetField": "by"},
+    ]});
+    let scripted = json!({"requestTransformationMode": "SCRIPT", "requestTransformScript":
+        "fn transform(payload, context) { #{ward: context.caller.claims.ward, by: context.caller.name} }"});
+    let all = [("labs", mapped), ("book", scripted)].map(|(kind, how)| {
+        let guarded = with(integration(kind, &partner.url("")), jwt(&issuer, json!({})));
+        with(guarded, how)
+    });
+    let gateway = Gateway::serving(&document(all)).await;
+    let token = issuer.token(json!({"sub": "ana", "ward": 7}));
+    for host in ["labs.test", "book.test"] {
+        let request = gateway
+            .request(Method::POST, host, "/")
+            .bearer_auth(&token)
+            .json(&json!({"bill": 1}));
+        let reply = Reply::of(request).await;
+        assert_eq!(reply.status, 200, "{host}: {}", reply.text());
+    }
+    let [mapped, scripted] = partner.requests().try_into().unwrap();
+    assert_eq!(mapped.json(), json!({"bill": 1, "ward": 7, "by": "ana"}));
+    assert_eq!(scripted.json(), json!({"ward": 7, "by": "ana"}));
 }

@@ -68,7 +68,7 @@ impl ClaimCheck {
     /// [`AuthRefusal`] if the claims are for somebody else, or say too little.
     pub(crate) fn identity(
         &self,
-        claims: Value,
+        claims: Arc<Value>,
         issuer: Issuer,
         consumers: Option<&Consumers>,
     ) -> Result<Identity, AuthRefusal> {
@@ -90,7 +90,7 @@ impl ClaimCheck {
         if !self.rules.iter().all(|rule| rule.holds(&claims)) {
             return Err(AuthRefusal::NotAllowed);
         }
-        identity.claims = Some(Arc::new(claims));
+        identity.claims = Some(claims);
         Ok(identity)
     }
 

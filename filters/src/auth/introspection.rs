@@ -1,5 +1,7 @@
 //! Tokens that their issuer is asked about (RFC 7662): the question and what its answer means.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -27,7 +29,7 @@ pub struct IntrospectionCheck {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
     /// It is good, at most until this time (seconds since 1970) if that is said, and these are its claims.
-    Active(Value, Option<i64>),
+    Active(Arc<Value>, Option<i64>),
     /// It is not.
     Inactive,
 }
@@ -83,7 +85,7 @@ impl IntrospectionCheck {
         match standing {
             Standing::Inactive => Err(AuthRefusal::Invalid),
             Standing::Active(_, Some(until)) if *until <= now_s => Err(AuthRefusal::Expired),
-            Standing::Active(claims, _) => self.claims.identity(claims.clone(), Issuer::IfThere, consumers),
+            Standing::Active(claims, _) => self.claims.identity(Arc::clone(claims), Issuer::IfThere, consumers),
         }
     }
 }
@@ -98,7 +100,7 @@ impl Standing {
                     None | Some(Value::Null) => None,
                     Some(said) => Some(super::jwt::seconds(said)?),
                 };
-                Some(Self::Active(claims, until))
+                Some(Self::Active(Arc::new(claims), until))
             }
             Value::Bool(false) => Some(Self::Inactive),
             _ => None,
@@ -116,7 +118,10 @@ mod tests {
     fn only_a_clear_yes_is_one() {
         let read = |value: Value| Standing::read(value.to_string().as_bytes());
         let yes = json!({"active": true, "sub": "ana", "exp": 1_900_000_000});
-        assert_eq!(read(yes.clone()), Some(Standing::Active(yes, Some(1_900_000_000))));
+        assert_eq!(
+            read(yes.clone()),
+            Some(Standing::Active(Arc::new(yes), Some(1_900_000_000)))
+        );
         assert_eq!(read(json!({"active": false, "sub": "ana"})), Some(Standing::Inactive));
         for unclear in [
             json!({}),

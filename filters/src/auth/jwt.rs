@@ -1,6 +1,8 @@
 //! Signed tokens (RFC 7519), by the rules of RFC 8725: the algorithms are the integration's and not the token's, nothing
 //! of a token is believed before its signature was checked, and a claim of the wrong kind is no claim that is left out.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName};
@@ -111,7 +113,7 @@ impl JwtCheck {
         }
         let claims = token.claims()?;
         self.check_time(&claims, now_s)?;
-        Ok(self.claims.identity(claims, Issuer::Required, consumers)?)
+        Ok(self.claims.identity(Arc::new(claims), Issuer::Required, consumers)?)
     }
 
     fn check_time(&self, claims: &Value, now_s: i64) -> Result<(), AuthRefusal> {

@@ -310,3 +310,6 @@ fn parse_hash(text: &str) -> Option<[u8; 32]> {
     hex::decode_to_slice(text.strip_prefix("sha256:")?, &mut digest).ok()?;
     Some(digest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -270,3 +270,15 @@ fn what_is_no_token_is_malformed() {
     let check = check_of(&[JwtAlgorithm::EdDsa]);
     assert_eq!(refusal(&check, &list, &issuer.keys("1"), 0), AuthRefusal::Malformed);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}", header in "\\PC{0,60}", claims in "\\PC{0,60}") {
+        let encoded = |part: &str| URL_SAFE_NO_PAD.encode(part);
+        let check = check_of(&[JwtAlgorithm::EdDsa]);
+        let keys = Issuer::new().keys("1");
+        for token in [text, format!("{}.{}.AAAA", encoded(&header), encoded(&claims))] {
+            proptest::prop_assert!(verified(&check, &token, &keys, 0).is_err());
+        }
+    }
+}

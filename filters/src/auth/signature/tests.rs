@@ -205,3 +205,18 @@ fn digests_are_read_in_each_of_their_forms() {
         assert_eq!(read_digest(text), None, "{text}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_header_makes_the_check_panic(
+        signature in "[ -~]{0,80}", time in "[ -~]{0,30}", digest in "[ -~]{0,90}", key in "[ -~]{0,20}"
+    ) {
+        let fields = headers(&[
+            ("x-signature", &signature),
+            ("x-timestamp", &time),
+            ("content-digest", &digest),
+            ("x-key-id", &key),
+        ]);
+        proptest::prop_assert!(checked(&check(), Method::POST, "/", &fields).is_err());
+    }
+}

@@ -34,12 +34,20 @@ pub(super) async fn check(
         consumers: live.plan.consumers(integration.source.org_id),
         now_s,
     };
+    if inbound.is_plain() {
+        return at_once(integration, &presented, call);
+    }
+    // Boxed, so that the future of every other request stays small.
+    Box::pin(in_time(runtime, &presented, call)).await
+}
+
+/// The same where everything is at hand.
+fn at_once(integration: &Integration, presented: &Presented<'_>, call: &Call) -> Result<Caller, Fault> {
     let mut furthest = NotKnown::Refused(AuthRefusal::Missing);
-    for (index, way) in inbound.ways().iter().enumerate() {
-        let known = match inbound.check(way, &presented) {
-            Ok(Checked::Known(identity)) if identity.signed.is_none() => Ok(identity),
-            // Boxed, so that the future of every other request stays small.
-            Ok(checked) => Box::pin(runtime.memories.settle(index, way, checked, &presented)).await,
+    for way in integration.inbound.ways() {
+        let known = match integration.inbound.check(way, presented) {
+            Ok(Checked::Known(identity)) => Ok(identity),
+            Ok(Checked::Token(_) | Checked::Opaque(_)) => Err(NotKnown::Unavailable),
             Err(refusal) => Err(refusal.into()),
         };
         match known.and_then(|identity| admitted(identity, integration, call)) {
@@ -47,11 +55,33 @@ pub(super) async fn check(
             Err(not_known) => furthest = furthest.max(not_known),
         }
     }
-    Err(match furthest {
+    Err(fault(furthest, integration))
+}
+
+/// The same where keys or answers of issuers may have to be waited for.
+async fn in_time(runtime: &IntegrationRuntime, presented: &Presented<'_>, call: &Call) -> Result<Caller, Fault> {
+    let integration = &*runtime.integration;
+    let mut furthest = NotKnown::Refused(AuthRefusal::Missing);
+    for (index, way) in integration.inbound.ways().iter().enumerate() {
+        let known = match integration.inbound.check(way, presented) {
+            Ok(checked) => runtime.memories.settle(index, way, checked, presented).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        match known.and_then(|identity| admitted(identity, integration, call)) {
+            Ok(identity) => return Ok(Caller::of(identity)),
+            Err(not_known) => furthest = furthest.max(not_known),
+        }
+    }
+    Err(fault(furthest, integration))
+}
+
+/// What the client is told of the refusal that got furthest.
+fn fault(not_known: NotKnown, integration: &Integration) -> Fault {
+    match not_known {
         NotKnown::Refused(AuthRefusal::NotAllowed) => Fault::Forbidden(Forbidden::Caller),
-        NotKnown::Refused(refusal) => Fault::Unauthorized(refusal, inbound.challenges()),
+        NotKnown::Refused(refusal) => Fault::Unauthorized(refusal, integration.inbound.challenges()),
         NotKnown::Unavailable => Fault::NoIssuer,
-    })
+    }
 }
 
 /// Refuses consumers that may not call this integration, or not from there.
