@@ -111,9 +111,9 @@ impl Redactor {
         redact::body_hiding(bytes, false, max_bytes, &|name| self.hides(name))
     }
 
-    /// Masks a value that is kept as JSON already.
-    pub fn mask(&self, value: &mut Value) {
-        self.paths.iter().for_each(|path| path.mask(value));
+    /// True for a header field whose value must not be written down.
+    pub fn hides_header(&self, name: &HeaderName) -> bool {
+        redact::is_secret_header(name.as_str()) || self.headers.contains(name)
     }
 
     /// True for a name that a rule ends with; where the place of a field is not known, its name decides.

@@ -5,6 +5,7 @@
 //! counted, so that a log never slows traffic down.
 
 mod buffer;
+mod fields;
 mod json;
 mod record;
 mod sink;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use prometheus::IntCounter;
 
 use self::buffer::{Batch, Buffer};
+pub use self::fields::AccessField;
+use self::fields::Fields;
 use self::record::Scratch;
 pub use self::record::{AccessRecord, RouteMode, UpstreamRecord};
 use self::sink::Sink;
@@ -54,6 +57,7 @@ pub struct Counters {
 pub struct AccessLog {
     /// None if the log is off.
     buffer: Option<Arc<Buffer>>,
+    fields: Fields,
 }
 
 impl AccessLog {
@@ -66,7 +70,12 @@ impl AccessLog {
     /// If the file cannot be opened or the thread cannot be started.
     pub fn open(output: &AccessLogOutput, counters: Counters) -> Result<Self, AccessLogError> {
         let sink = match output {
-            AccessLogOutput::Off => return Ok(Self { buffer: None }),
+            AccessLogOutput::Off => {
+                return Ok(Self {
+                    buffer: None,
+                    fields: Fields::ALL,
+                });
+            }
             AccessLogOutput::Stdout => Sink::stdout(),
             AccessLogOutput::File(path) => {
                 Sink::file(path.clone(), FOLLOW_EVERY).map_err(|source| AccessLogError::Open {
@@ -81,14 +90,24 @@ impl AccessLog {
             .name("access-log".into())
             .spawn(move || write_out(&writing, sink, &counters))
             .map_err(AccessLogError::Thread)?;
-        Ok(Self { buffer: Some(buffer) })
+        Ok(Self {
+            buffer: Some(buffer),
+            fields: Fields::ALL,
+        })
+    }
+
+    /// The same log with these fields only; with all if there are none.
+    #[must_use]
+    pub fn with_fields(mut self, fields: &[AccessField]) -> Self {
+        self.fields = Fields::of(fields);
+        self
     }
 
     /// Appends the line of one request. Never waits for the output.
     pub fn write(&self, record: &AccessRecord<'_>) {
         if let Some(buffer) = &self.buffer {
             // The line is made before the buffer is locked, so that threads hardly ever wait for each other.
-            SCRATCH.with_borrow_mut(|scratch| buffer.append(record.line(scratch)));
+            SCRATCH.with_borrow_mut(|scratch| buffer.append(record.line(self.fields, scratch)));
         }
     }
 

@@ -7,6 +7,7 @@ mod events;
 mod layers;
 mod source;
 mod tls;
+mod traces;
 mod validate;
 
 use std::net::SocketAddr;
@@ -17,9 +18,12 @@ use filters::model::Problem;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::access_log::AccessField;
+
 pub use self::events::{Dedupe, Delivery, Ingest, Queue};
 pub use self::source::{ConfigSource, ControlPlane, FileSource};
 pub use self::tls::{CertificateFiles, ClientCertificates, ClientMode, Tls};
+pub use self::traces::Traces;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,8 @@ pub struct ProcessConfig {
     pub log: Log,
     /// Metrics.
     pub metrics: Metrics,
+    /// Spans of calls.
+    pub traces: Traces,
     /// Customers' scripts.
     pub scripts: Scripts,
     /// Answers kept by idempotency key.
@@ -266,6 +272,10 @@ pub struct Upgrade {
 pub struct AccessLog {
     /// Where the lines go.
     pub output: AccessLogOutput,
+    /// Which fields a line has; all if empty.
+    pub fields: Vec<AccessField>,
+    /// Header fields of requests that are added to a line; what is a secret is masked.
+    pub headers: Vec<String>,
 }
 
 /// Where access lines go.

@@ -23,6 +23,7 @@ pub mod server;
 pub mod shedding;
 mod sign_in;
 pub mod sync;
+pub mod telemetry;
 pub mod tls;
 pub mod tool;
 pub mod trace;

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub records_waiting: IntGauge,
     /// Records of calls that were lost, as there was no room for them.
     pub records_dropped: IntCounter,
+    /// Spans that were lost.
+    pub spans_dropped: IntCounter,
     /// The event flow.
     pub events: Arc<EventMetrics>,
     /// The queue.
@@ -131,6 +133,7 @@ impl Metrics {
                 "Records of calls on their way to the control plane.",
             )?,
             records_dropped: counter("gateway_records_dropped_total", "Records of calls lost.")?,
+            spans_dropped: counter("gateway_spans_dropped_total", "Spans of calls lost.")?,
             events: Arc::new(EventMetrics::new(&registry, own_series)?),
             queue: QueueMetrics::new(&registry)?,
             registry,

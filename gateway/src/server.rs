@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use filters::target::InvalidTarget;
 use filters::variable::Environment;
+use http::HeaderName;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
@@ -44,6 +46,7 @@ use crate::queue::QueueError;
 use crate::scripts::{ScriptLimits, ScriptPool};
 use crate::shedding::Shedding;
 use crate::sync::{self, SyncError};
+use crate::telemetry::Tracer;
 use crate::upstream;
 use crate::tls::files::Files;
 use crate::tls::{Terminator, TlsError};
@@ -59,6 +62,9 @@ pub enum ServerError {
     /// Metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// Spans cannot be sent where the settings say.
+    #[error("traces.otlp: {0}")]
+    Traces(InvalidTarget),
     /// The access log cannot be opened.
     #[error("accessLog.output: {0}")]
     AccessLog(#[from] access_log::AccessLogError),
@@ -138,6 +144,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let deps = Deps::new(&config, Arc::clone(&metrics))?;
     let scripts = Arc::new(script_pool(&config));
     let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
+    let tracer = Tracer::start(&config, &deps, &stop, &tasks).map_err(ServerError::Traces)?;
     let (quotas, kept_in) = (Arc::clone(&deps.quotas), Arc::clone(&data_dir));
     let context = sync::Context {
         shared: Arc::clone(&shared),
@@ -169,6 +176,8 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         shared,
         metrics: Arc::clone(&metrics),
         access_log: Arc::clone(&access_log),
+        logged_headers: logged_headers(&config),
+        tracer,
         scripts,
         stopping: Arc::clone(&stopping),
         keep_alive_seconds: config.edge.keep_alive_seconds,
@@ -189,6 +198,11 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     end::stop_tasks(&stop, &tasks, &access_log).await;
     info!("stopped");
     Ok(())
+}
+
+/// The names were checked when the settings were read.
+fn logged_headers(config: &ProcessConfig) -> Vec<HeaderName> {
+    config.access_log.headers.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 /// Begins to watch the memory of the process.
@@ -215,7 +229,8 @@ fn open_access_log(config: &ProcessConfig, metrics: &Metrics) -> Result<AccessLo
         dropped: metrics.access_log_dropped.clone(),
         errors: metrics.access_log_errors.clone(),
     };
-    AccessLog::open(&config.access_log.output, counters)
+    let log = AccessLog::open(&config.access_log.output, counters)?;
+    Ok(log.with_fields(&config.access_log.fields))
 }
 
 /// Opens the queue and begins to deliver, unless the gateway is only to proxy.

@@ -126,6 +126,15 @@ impl TraceContext {
         }
     }
 
+    /// The same context, recorded from here on if `takes` says so of a trace that begins here.
+    #[must_use]
+    pub fn sampled_by(mut self, takes: impl FnOnce([u8; 16]) -> bool) -> Self {
+        if self.parent.is_none() && takes(self.trace_id) {
+            self.flags |= SAMPLED;
+        }
+        self
+    }
+
     /// Identifier of the trace, the same for everyone who takes part; never zero.
     pub const fn trace_id(&self) -> [u8; 16] {
         self.trace_id

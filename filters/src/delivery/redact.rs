@@ -101,7 +101,7 @@ fn cut(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }
 
-fn is_secret_header(name: &str) -> bool {
+pub(crate) fn is_secret_header(name: &str) -> bool {
     matches!(name, "cookie" | "set-cookie")
         || is_secret_name(name)
         || name.contains("signature")

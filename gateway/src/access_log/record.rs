@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::fields::{AccessField, Fields};
 use super::json::{self, Object};
 
 /// One request, as it is logged. What is none is left out of the line.
 ///
-/// Nothing of it is a secret: no query, no header, no body. Those who fill it in keep credentials out of the texts.
+/// Nothing of it is a secret: no query, no body, and of headers what was chosen. Those who fill it in keep credentials out of the texts.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {
     /// When the request's head was complete.
@@ -46,6 +47,9 @@ pub struct AccessRecord<'a> {
     pub upstream: Option<UpstreamRecord>,
     /// What went wrong, for operators.
     pub fault_reason: Option<&'a str>,
+    /// Header fields of the request that the log is to show, each with the name of its field in the line; masked where need
+    /// be.
+    pub headers: &'a [(&'a str, &'a [u8])],
 }
 
 /// How a request is carried.
@@ -82,38 +86,73 @@ pub struct UpstreamRecord {
 }
 
 impl AccessRecord<'_> {
-    /// The line, with its end.
-    pub(super) fn line<'s>(&self, scratch: &'s mut Scratch) -> &'s [u8] {
+    /// The line with these fields, and its end.
+    pub(super) fn line<'s>(&self, fields: Fields, scratch: &'s mut Scratch) -> &'s [u8] {
+        use AccessField as Field;
         let Scratch { line: out, seconds } = scratch;
         out.clear();
         let mut line = Object::open(out);
-        line.plain("ts", |out| seconds.write(out, self.at));
-        line.string("requestId", self.request_id.as_bytes());
-        line.plain("traceId", |out| {
-            let start = out.len();
-            out.resize(start + 32, 0);
-            hex::encode_to_slice(self.trace_id, &mut out[start..]).expect("16 bytes have 32 digits");
-        });
-        if let Some(client) = self.client {
+        if fields.has(Field::Ts) {
+            line.plain("ts", |out| seconds.write(out, self.at));
+        }
+        if fields.has(Field::RequestId) {
+            line.string("requestId", self.request_id.as_bytes());
+        }
+        if fields.has(Field::TraceId) {
+            line.plain("traceId", |out| {
+                let start = out.len();
+                out.resize(start + 32, 0);
+                hex::encode_to_slice(self.trace_id, &mut out[start..]).expect("16 bytes have 32 digits");
+            });
+        }
+        if let Some(client) = self.client.filter(|_| fields.has(Field::Client)) {
             line.ip("client", client);
         }
-        line.string("method", self.method.as_bytes());
-        line.string("host", self.host);
-        line.string("path", self.path.split(|byte| *byte == b'?').next().unwrap_or_default());
-        if let Some(status) = self.status {
+        self.add_request(fields, &mut line);
+        self.add_outcome(fields, &mut line);
+        for (name, value) in self.headers {
+            line.string(name, value);
+        }
+        line.close();
+        out.push(b'\n');
+        out
+    }
+
+    fn add_request(&self, fields: Fields, line: &mut Object<'_>) {
+        use AccessField as Field;
+        if fields.has(Field::Method) {
+            line.string("method", self.method.as_bytes());
+        }
+        if fields.has(Field::Host) {
+            line.string("host", self.host);
+        }
+        if fields.has(Field::Path) {
+            line.string("path", self.path.split(|byte| *byte == b'?').next().unwrap_or_default());
+        }
+        if let Some(status) = self.status.filter(|_| fields.has(Field::Status)) {
             line.number("status", u64::from(status));
         }
-        optional(&mut line, "code", self.code);
-        optional(&mut line, "integration", self.integration);
-        if let Some(org_id) = self.org_id {
+        optional(line, "code", self.code.filter(|_| fields.has(Field::Code)));
+        optional(line, "integration", self.integration.filter(|_| fields.has(Field::Integration)));
+        if let Some(org_id) = self.org_id.filter(|_| fields.has(Field::OrgId)) {
             line.number("orgId", org_id);
         }
-        optional(&mut line, "consumer", self.consumer);
-        optional(&mut line, "mode", self.mode.map(RouteMode::label));
-        line.number("requestBytes", self.request_bytes);
-        line.number("responseBytes", self.response_bytes);
-        line.millis("durationMs", self.duration);
-        if let Some(upstream) = &self.upstream {
+        optional(line, "consumer", self.consumer.filter(|_| fields.has(Field::Consumer)));
+    }
+
+    fn add_outcome(&self, fields: Fields, line: &mut Object<'_>) {
+        use AccessField as Field;
+        optional(line, "mode", self.mode.map(RouteMode::label).filter(|_| fields.has(Field::Mode)));
+        if fields.has(Field::RequestBytes) {
+            line.number("requestBytes", self.request_bytes);
+        }
+        if fields.has(Field::ResponseBytes) {
+            line.number("responseBytes", self.response_bytes);
+        }
+        if fields.has(Field::DurationMs) {
+            line.millis("durationMs", self.duration);
+        }
+        if let Some(upstream) = self.upstream.as_ref().filter(|_| fields.has(Field::Upstream)) {
             line.object("upstream", |line| {
                 if let Some(address) = upstream.address {
                     line.socket("address", address);
@@ -122,10 +161,7 @@ impl AccessRecord<'_> {
                 line.number("attempts", u64::from(upstream.attempts));
             });
         }
-        optional(&mut line, "faultReason", self.fault_reason);
-        line.close();
-        out.push(b'\n');
-        out
+        optional(line, "faultReason", self.fault_reason.filter(|_| fields.has(Field::FaultReason)));
     }
 }
 

@@ -46,6 +46,7 @@ fn record(request_id: &str) -> AccessRecord<'_> {
         duration: Duration::from_micros(1_500),
         upstream: None,
         fault_reason: None,
+        headers: &[],
     }
 }
 
@@ -212,4 +213,31 @@ fn a_log_that_is_off_takes_everything_and_keeps_nothing() {
     });
     log.reopen();
     assert!(log.flush(Duration::ZERO));
+}
+
+#[test]
+fn a_line_has_the_fields_that_were_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = open(&path).with_fields(&[AccessField::Path, AccessField::Ts, AccessField::Upstream, AccessField::Status]);
+    log.write(&AccessRecord {
+        status: Some(200),
+        headers: &[("user-agent", b"curl \"8\"")],
+        ..record("r")
+    });
+    drop(log);
+    let line = &lines(&path)[0];
+    let names: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["ts", "path", "status", "user-agent"]);
+    assert_eq!(line["user-agent"], "curl \"8\"");
+}
+
+#[test]
+fn every_field_can_be_left_out_and_chosen() {
+    assert_eq!(Fields::of(&[]), Fields::ALL);
+    assert_eq!(Fields::of(&AccessField::ALL), Fields::ALL);
+    for field in AccessField::ALL {
+        let only = Fields::of(&[field]);
+        assert!(AccessField::ALL.iter().all(|other| only.has(*other) == (*other == field)), "{field:?}");
+    }
 }

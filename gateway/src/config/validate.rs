@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use filters::model::Problem;
+use http::HeaderName;
 use tracing_subscriber::EnvFilter;
 
-use super::{ConfigSource, ControlPlane, Edge, Egress, ProcessConfig, Scripts};
+use super::{AccessLog, ConfigSource, ControlPlane, Edge, Egress, ProcessConfig, Scripts};
 use crate::sync::endpoint::Endpoint;
 
 /// Everything that is wrong, each with the setting's name.
@@ -30,11 +31,13 @@ pub(super) fn problems(config: &ProcessConfig) -> Vec<Problem> {
             }
         }
     }
+    access_log(&config.access_log, &mut found);
     if let Err(error) = EnvFilter::try_new(&config.log.level) {
         let message = format!("is no log level ({error}); use error, warn, info, debug or trace");
         found.add("log.level", message);
     }
     found.range("metrics.integrations", config.metrics.integrations, 0..=5_000);
+    config.traces.check(&mut found);
     scripts(&config.scripts, &mut found);
     let kept = config.idempotency.max_bytes;
     found.range("idempotency.maxBytes", kept, 65_536..=1 << 36);
@@ -88,6 +91,21 @@ fn source(control_plane: &ControlPlane, found: &mut Found) {
         found.add("config.controlPlane.url", error.to_string());
     }
 }
+
+fn access_log(access_log: &AccessLog, found: &mut Found) {
+    for (index, name) in access_log.headers.iter().enumerate() {
+        if name.parse::<HeaderName>().is_err() {
+            let message = format!("{name:?} is no name of a header field; give one such as `User-Agent`");
+            found.add(&format!("accessLog.headers[{index}]"), message);
+        }
+    }
+    if access_log.headers.len() > MOST_LOGGED_HEADERS {
+        found.add("accessLog.headers", format!("holds more than {MOST_LOGGED_HEADERS} names"));
+    }
+}
+
+/// The most header fields of a line.
+const MOST_LOGGED_HEADERS: usize = 20;
 
 fn scripts(scripts: &Scripts, found: &mut Found) {
     found.range("scripts.threads", scripts.threads, 1..=256);

@@ -31,6 +31,7 @@ use crate::live::IntegrationRuntime;
 use crate::metrics::Held;
 use crate::upstream::Endpoint;
 use crate::shedding::Room;
+use crate::telemetry::Tracer;
 use crate::trace::{RequestId, TraceContext};
 
 /// One request.
@@ -89,9 +90,12 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Takes the client's identity of the request, or makes one.
-    pub(crate) fn of(headers: &HeaderMap, now: SystemTime) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, now: SystemTime, tracer: Option<&Tracer>) -> Self {
         let request_id = RequestId::of(headers, now);
-        let trace = TraceContext::of(headers);
+        let mut trace = TraceContext::of(headers);
+        if let Some(tracer) = tracer {
+            trace = trace.sampled_by(|trace_id| tracer.takes(trace_id));
+        }
         Self {
             request_id_field: request_id.value(),
             trace_field: trace.value(),

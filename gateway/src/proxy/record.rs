@@ -1,14 +1,17 @@
 //! The end of a request: its metrics, its line in the access log, and perhaps a record of it.
 
+mod span;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use filters::model::{ExecutionRecord, RecordContent};
 use filters::model::record::RecordStatus;
+use filters::model::secret::MASK;
 use filters::plan::Integration;
 use filters::target::TargetUrl;
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 use pingora::Error;
 use pingora::proxy::Session;
 use uuid::Uuid;
@@ -35,6 +38,11 @@ pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, cal
     count(proxy, call, status, duration);
     line(proxy, session, call, status, duration);
     keep(proxy, session, call, status, duration);
+    if let (Some(tracer), Some(identity)) = (&proxy.tracer, &call.identity)
+        && identity.trace.is_sampled()
+    {
+        tracer.finished(span::of(session, call, identity, status, duration));
+    }
 }
 
 fn count(proxy: &Proxy, call: &Call, status: Option<u16>, duration: Duration) {
@@ -74,6 +82,7 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
             filters::plan::Mode::Exchange { .. } => RouteMode::Exchange,
         }),
     };
+    let headers: Vec<(&str, &[u8])> = logged(proxy, &request.headers, integration);
     proxy.access_log.write(&AccessRecord {
         at: SystemTime::now()
             .checked_sub(duration)
@@ -109,7 +118,27 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
             attempts: call.upstream.attempts,
         }),
         fault_reason: reason.as_deref(),
+        headers: &headers,
     });
+}
+
+/// The header fields that a line shows; no allocation where it shows none.
+fn logged<'r>(
+    proxy: &'r Proxy,
+    headers: &'r HeaderMap,
+    integration: Option<&Arc<Integration>>,
+) -> Vec<(&'r str, &'r [u8])> {
+    let shown = proxy.logged_headers.iter().filter_map(|name| {
+        let value = headers.get(name)?;
+        let is_hidden = match integration {
+            Some(integration) => integration.redactor.hides_header(name) || integration.inbound.carries(name),
+            // Whose it is is not known, so that nobody said what may be seen.
+            None => true,
+        };
+        let value = if is_hidden { MASK.as_bytes() } else { value.as_bytes() };
+        Some((name.as_str(), value))
+    });
+    shown.collect()
 }
 
 fn keep(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, duration: Duration) {

@@ -193,6 +193,7 @@ impl RefusalSink for Reports {
             response_bytes: 0,
             duration: Duration::ZERO,
             upstream: None,
+            headers: &[],
         });
         let body = ErrorBody {
             error: text,
