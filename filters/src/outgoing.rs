@@ -1,5 +1,6 @@
 //! What the gateway adds to a request to sign in to the partner, made once at compile time.
 
+pub mod tls;
 pub mod token;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::model::route::TargetHosts;
 use crate::model::secret::Secret;
 use crate::model::{Problem, Security};
 use crate::target::TargetUrl;
+pub use tls::TlsPlan;
 pub use token::TokenPlan;
 
 /// What signs the gateway in to a partner: written on the upstream request only.

@@ -16,7 +16,7 @@ use crate::event::{Event, Payload};
 use crate::model::OutboundIntegration;
 use crate::model::limits::{RateLimit, Timeouts};
 use crate::model::outbound::{DeadLetterRetry, RecordBodies, Scope};
-use crate::outgoing::SignIn;
+use crate::outgoing::{SignIn, TlsPlan};
 use crate::plan::Transform;
 use crate::redaction::Redactor;
 use crate::target::TargetUrl;
@@ -102,6 +102,8 @@ pub struct StepPlan {
     pub transform: Option<Arc<Transform>>,
     /// What signs the gateway in.
     pub sign_in: SignIn,
+    /// TLS with the target, where the usual is not enough.
+    pub tls: Option<Arc<TlsPlan>>,
     /// Milliseconds after the step before it, or after the event was accepted.
     pub delay_ms: u64,
     /// What undoes it.

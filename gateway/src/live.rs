@@ -4,6 +4,7 @@
 //! it to its end, so that it never sees two versions. What a version leaves unchanged is carried over by reference:
 //! connections, counters of limits, metrics.
 
+mod peer_tls;
 pub mod subscription;
 
 use std::collections::BTreeMap;
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use arc_swap::ArcSwapOption;
-use egress::{IdleLimit, Pool, PoolSettings, Resolver, SetupError, TokenSource, Tokens, Upstream};
+use egress::{IdleLimit, Pool, PoolSettings, Resolver, SetupError, TokenSource, Tokens, Trust, Upstream};
 use filters::address::EgressPolicy;
 use filters::model::integration::MetricsDetail;
-use filters::outgoing::SignIn;
+use filters::outgoing::{SignIn, TlsPlan};
 use filters::plan::{Integration, Plan};
 use filters::target::TargetUrl;
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ use crate::metrics::{IntegrationMetrics, Metrics};
 use crate::quota::{QuotaKey, Quotas};
 use crate::upstream::Resilience;
 use crate::tls::index::Index;
+pub use peer_tls::PeerTls;
 use subscription::SubscriptionRuntime;
 
 /// The one place where the live version stands.
@@ -124,9 +126,9 @@ impl Deps {
     pub fn new(config: &ProcessConfig, metrics: Arc<Metrics>) -> Result<Self, SetupError> {
         let egress = &config.egress;
         let resolver = Arc::new(Resolver::from_system()?);
-        let tls = egress::client_config(egress.extra_ca_file.as_deref())?;
+        let trust = Trust::load(egress.extra_ca_file.as_deref())?;
         Ok(Self {
-            tokens: tokens(&resolver, &tls, &metrics),
+            tokens: tokens(&resolver, &trust, &metrics),
             quotas: Arc::default(),
             issuers: Arc::default(),
             api_hosts: config
@@ -144,17 +146,17 @@ impl Deps {
                     max_idle: egress.idle_per_host,
                     ..PoolSettings::default()
                 },
-                tls,
+                trust,
                 idle: IdleLimit::new(MOST_IDLE),
             }),
         })
     }
 }
 
-fn tokens(resolver: &Arc<Resolver>, tls: &Arc<rustls::ClientConfig>, metrics: &Arc<Metrics>) -> Arc<Tokens> {
+fn tokens(resolver: &Arc<Resolver>, trust: &Trust, metrics: &Arc<Metrics>) -> Arc<Tokens> {
     let metrics = Arc::clone(metrics);
     let told = move |call: egress::TokenCall| metrics.token_called(call.into());
-    Arc::new(Tokens::new(Arc::clone(resolver), Arc::clone(tls), told))
+    Arc::new(Tokens::new(Arc::clone(resolver), trust.clone(), told))
 }
 
 /// How pools connect.
@@ -162,7 +164,7 @@ pub struct Dialer {
     /// Sizes and times of each pool.
     pub settings: PoolSettings,
     /// Whom to trust.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub trust: Trust,
     /// The most idle connections of all pools together.
     pub idle: Arc<IdleLimit>,
 }
@@ -247,6 +249,8 @@ pub struct IntegrationRuntime {
     pub memories: Memories,
     /// Tokens to sign in with, where it does so by OAuth2.
     pub token: Option<Arc<TokenSource>>,
+    /// TLS with the partner for streamed requests, where the usual is not enough.
+    pub peer_tls: Option<PeerTls>,
     /// Keeps the connections of integrations apart in a shared pool, and those made under another policy.
     pub group_key: u64,
     /// What is known of its targets, where it has rules about failing ones.
@@ -279,6 +283,7 @@ impl IntegrationRuntime {
             limiters,
             metrics,
             group_key: group_key(integration),
+            peer_tls: integration.tls.as_deref().map(PeerTls::of),
             memories: Memories::of(integration, old.map(|old| &old.memories), deps),
             token: token(&integration.outgoing, &integration.egress, deps),
             integration: Arc::clone(integration),
@@ -305,12 +310,15 @@ pub struct TargetRuntime {
     pool: OnceLock<Pool>,
     dialer: Arc<Dialer>,
     http2: bool,
+    /// TLS where the usual is not enough.
+    tls: Option<Arc<TlsPlan>>,
 }
 
 impl TargetRuntime {
     /// A target of proxied requests. Exchanges with it speak HTTP/1.1, which costs less where a client waits for each.
-    fn of_partner(url: &TargetUrl, policy: &EgressPolicy, deps: &Deps) -> Self {
+    fn of_partner(url: &TargetUrl, policy: &EgressPolicy, tls: Option<&Arc<TlsPlan>>, deps: &Deps) -> Self {
         Self {
+            tls: tls.cloned(),
             upstream: Upstream::new(url.clone(), policy.clone(), Arc::clone(&deps.resolver)),
             pool: OnceLock::new(),
             dialer: Arc::clone(&deps.dialer),
@@ -319,10 +327,10 @@ impl TargetRuntime {
     }
 
     /// A target of deliveries: HTTP/2 where the endpoint has it, so that one connection carries a whole lane.
-    fn of_endpoint(url: &TargetUrl, policy: &EgressPolicy, deps: &Deps) -> Self {
+    fn of_endpoint(url: &TargetUrl, policy: &EgressPolicy, tls: Option<&Arc<TlsPlan>>, deps: &Deps) -> Self {
         Self {
             http2: true,
-            ..Self::of_partner(url, policy, deps)
+            ..Self::of_partner(url, policy, tls, deps)
         }
     }
 
@@ -333,7 +341,13 @@ impl TargetRuntime {
             pool: OnceLock::new(),
             dialer: Arc::clone(&self.dialer),
             http2: self.http2,
+            tls: self.tls.clone(),
         }
+    }
+
+    /// True if it connects with the same TLS.
+    fn has_tls(&self, tls: Option<&Arc<TlsPlan>>) -> bool {
+        self.tls.as_ref().map(|plan| plan.digest) == tls.map(|plan| plan.digest)
     }
 
     /// The connections for exchanges and deliveries; made when first asked for, as most targets are only streamed to.
@@ -344,7 +358,11 @@ impl TargetRuntime {
                 http2: self.http2,
                 ..self.dialer.settings
             };
-            Pool::within(&self.dialer.idle, upstream, settings, Arc::clone(&self.dialer.tls))
+            let tls = match &self.tls {
+                None => Arc::clone(self.dialer.trust.usual()).into(),
+                Some(plan) => self.dialer.trust.with(plan),
+            };
+            Pool::within(&self.dialer.idle, upstream, settings, tls)
         })
     }
 }
@@ -393,12 +411,15 @@ fn consumer_limiters(plan: &Plan, previous: Option<&Live>, quotas: &Quotas) -> A
 
 fn targets(integration: &Integration, old: Option<&IntegrationRuntime>, deps: &Deps) -> Vec<Arc<TargetRuntime>> {
     let known = old.map_or(&[][..], |old| &old.targets);
+    let tls = integration.tls.as_ref();
     let runtime = |url: &TargetUrl| {
         let same = |target: &&Arc<TargetRuntime>| {
-            target.upstream.target() == url && *target.upstream.policy() == integration.egress
+            target.upstream.target() == url
+                && *target.upstream.policy() == integration.egress
+                && target.has_tls(tls)
         };
         let known = known.iter().find(same).cloned();
-        known.unwrap_or_else(|| Arc::new(TargetRuntime::of_partner(url, &integration.egress, deps)))
+        known.unwrap_or_else(|| Arc::new(TargetRuntime::of_partner(url, &integration.egress, tls, deps)))
     };
     integration.targets.iter().map(|target| runtime(&target.url)).collect()
 }
@@ -411,7 +432,8 @@ fn token(sign_in: &SignIn, policy: &EgressPolicy, deps: &Deps) -> Option<Arc<Tok
 
 fn group_key(integration: &Integration) -> u64 {
     let source = &integration.source;
-    let basis = format!("{} {} {:?}", source.org_id, integration.id, integration.egress);
+    let tls = integration.tls.as_ref().map(|tls| tls.digest);
+    let basis = format!("{} {} {:?} {tls:?}", source.org_id, integration.id, integration.egress);
     let digest = Sha256::digest(basis);
     let (first, _) = digest.split_at(8);
     first.iter().fold(0, |key, byte| (key << 8) | u64::from(*byte))

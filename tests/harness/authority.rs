@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -49,6 +50,11 @@ impl Authority {
         let folder = TempDir::with_prefix("authority-").unwrap();
         fs::write(folder.path().join("authority.pem"), issuer.pem()).unwrap();
         Self { issuer, folder }
+    }
+
+    /// Its own certificate as PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     /// A file with its own certificate.
@@ -123,6 +129,26 @@ impl Pair {
         let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         (chain.collect::<Result<_, _>>().unwrap(), key)
+    }
+
+    /// The certificate as DER.
+    pub fn certificate_der(&self) -> Vec<u8> {
+        self.der().0[0].to_vec()
+    }
+
+    /// How a server that shows it accepts clients that `clients` vouches for, and nobody else.
+    pub fn server_config_for(&self, clients: &Authority) -> ServerConfig {
+        let (chain, key) = self.der();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.issuer.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(chain, key)
+            .unwrap()
     }
 
     /// How a server that shows it accepts connections.

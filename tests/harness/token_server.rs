@@ -35,14 +35,19 @@ struct Issued {
     always: Option<Answer>,
     gate: Option<Gate>,
     public_key: Vec<u8>,
+    by_certificate: bool,
 }
 
 impl TokenServer {
     /// A new one, whose tokens are good for an hour.
     pub async fn start() -> Self {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &SystemRandom::new()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            document.as_ref(),
+            &SystemRandom::new(),
+        )
+        .unwrap();
         let issued = Arc::new(Mutex::new(Issued {
             count: 0,
             good: HashSet::new(),
@@ -50,6 +55,7 @@ impl TokenServer {
             always: None,
             gate: None,
             public_key: pair.public_key().as_ref().to_vec(),
+            by_certificate: false,
         }));
         let script = Arc::clone(&issued);
         let key = STANDARD.encode(document.as_ref());
@@ -58,6 +64,11 @@ impl TokenServer {
             issued,
             key: format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"),
         }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.partner.address()
     }
 
     /// Where tokens are.
@@ -89,7 +100,9 @@ impl TokenServer {
     pub async fn partner_saying(&self, answer: Answer) -> Partner {
         let issued = Arc::clone(&self.issued);
         Partner::start(move |request| {
-            let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+            let token = request
+                .header("authorization")
+                .and_then(|value| value.strip_prefix("Bearer "));
             if token.is_some_and(|token| issued.lock().unwrap().good.contains(token)) {
                 answer.clone()
             } else {
@@ -112,6 +125,11 @@ impl TokenServer {
     /// Answers so instead of with tokens, until it is `None`.
     pub fn always(&self, answer: Option<Answer>) {
         self.issued.lock().unwrap().always = answer;
+    }
+
+    /// Knows the client by the certificate that it showed to whoever is in front.
+    pub fn know_by_certificate(&self) {
+        self.issued.lock().unwrap().by_certificate = true;
     }
 
     /// Holds answers back until the gate opens.
@@ -161,7 +179,10 @@ impl Issued {
 
     fn is_client(&self, request: &Received, form: &BTreeMap<String, String>) -> bool {
         let field = |name: &str| form.get(name).map_or("", String::as_str);
-        if let Some(pair) = request.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
+        if let Some(pair) = request
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Basic "))
+        {
             let pair = String::from_utf8(STANDARD.decode(pair).unwrap()).unwrap();
             // Both are form values (RFC 6749 section 2.3.1).
             let encoded: String = form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
@@ -171,6 +192,8 @@ impl Issued {
             return false;
         }
         match field("client_assertion") {
+            // Whoever is in front of it has looked at the certificate.
+            "" if self.by_certificate => field("client_secret").is_empty(),
             "" => field("client_secret") == CLIENT_SECRET,
             assertion => self.is_signed(assertion),
         }

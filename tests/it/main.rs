@@ -41,6 +41,7 @@ mod resilience;
 mod recovery;
 mod routing;
 mod schema;
+mod shaping;
 mod streaming;
 mod subscriptions;
 mod taint;

@@ -52,10 +52,18 @@ async fn clients_show_who_they_are_in_the_body_or_by_an_assertion() {
     let asked: Vec<_> = server.requests().iter().map(form).collect();
     assert_eq!(asked[0]["client_id"], CLIENT);
     assert_eq!(asked[0]["client_secret"], CLIENT_SECRET);
-    assert_eq!((&*asked[0]["audience"], &*asked[0]["resource"]), ("labs-api", "https://labs.example/"));
+    assert_eq!(
+        (&*asked[0]["audience"], &*asked[0]["resource"]),
+        ("labs-api", "https://labs.example/")
+    );
     assert_eq!(asked[0]["tenant"], "a b");
     assert!(asked[1].contains_key("client_assertion") && !asked[1].contains_key("client_secret"));
-    assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.header("authorization").is_none())
+    );
 }
 
 /// As many as the files that a process may have open leave room for; 10,000 wait on one token in `egress`'s own test.
@@ -71,14 +79,21 @@ async fn many_cold_requests_at_once_make_one_token_call() {
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..AT_ONCE {
         let gateway = std::sync::Arc::clone(&gateway);
-        let host = if number % 2 == 0 { "stream.test" } else { "exchange.test" };
+        let host = if number % 2 == 0 {
+            "stream.test"
+        } else {
+            "exchange.test"
+        };
         calls.spawn(async move { gateway.get(host, "/").await.status });
     }
     wait::until("all requests to wait for the token", async || {
         (gauge(&gateway, "gateway_in_flight").await >= AT_ONCE as u64).then_some(())
     })
     .await;
-    assert!(partner.requests().is_empty(), "nothing goes out before there is a token");
+    assert!(
+        partner.requests().is_empty(),
+        "nothing goes out before there is a token"
+    );
     gate.open();
     let statuses = calls.join_all().await;
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
@@ -102,7 +117,11 @@ async fn a_thousand_expiries_are_never_seen_by_a_client() {
             gateway.post("exchange.test", "/", &body),
         );
         for reply in [replies.0, replies.1, replies.2, replies.3] {
-            assert_eq!((reply.status, reply.text().as_str()), (200, "signed in"), "round {round}");
+            assert_eq!(
+                (reply.status, reply.text().as_str()),
+                (200, "signed in"),
+                "round {round}"
+            );
         }
         assert_eq!(server.tokens(), round + 2, "one renewal for all who need it");
     }
@@ -156,7 +175,8 @@ async fn a_token_endpoint_that_fails_is_a_fault_of_its_own_and_says_nothing_of_i
     let partner = server.partner().await;
     for answer in [
         Answer::text("planted-in-the-answer").with_status(500),
-        Answer::json(&json!({"error": "invalid_client", "error_description": "planted-in-the-answer"})).with_status(401),
+        Answer::json(&json!({"error": "invalid_client", "error_description": "planted-in-the-answer"}))
+            .with_status(401),
         Answer::json(&json!({"token": "planted-in-the-answer"})),
         Answer::status(302).header("location", "http://planted-in-the-answer.test/"),
     ] {
@@ -164,14 +184,26 @@ async fn a_token_endpoint_that_fails_is_a_fault_of_its_own_and_says_nothing_of_i
         let gateway = serving(&server, &partner, json!({})).await;
         for host in ["stream.test", "exchange.test"] {
             let reply = gateway.get(host, "/").await;
-            assert_eq!((reply.status, reply.code().as_str()), (502, "SIGN_IN_FAILED"), "{}", reply.text());
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (502, "SIGN_IN_FAILED"),
+                "{}",
+                reply.text()
+            );
             assert!(!reply.text().contains("planted"), "{}", reply.text());
             assert!(!reply.text().contains(&server.url()), "{}", reply.text());
         }
-        assert!(!gateway.process.output().contains("planted"), "the log holds the token endpoint's answer");
+        assert!(
+            !gateway.process.output().contains("planted"),
+            "the log holds the token endpoint's answer"
+        );
     }
     assert!(partner.requests().is_empty(), "nothing goes out without a token");
-    assert_eq!(server.requests().len(), 4, "after a failure the endpoint is left alone for a while");
+    assert_eq!(
+        server.requests().len(),
+        4,
+        "after a failure the endpoint is left alone for a while"
+    );
 }
 
 #[tokio::test]
@@ -188,7 +220,10 @@ async fn calls_go_on_when_the_token_endpoint_is_back() {
     .await;
     let text = gateway.admin_get("/metrics").await.text();
     for series in ["granted\"} 1", "refused\"} 1"] {
-        assert!(text.contains(&format!("gateway_token_calls_total{{outcome=\"{series}")), "{text}");
+        assert!(
+            text.contains(&format!("gateway_token_calls_total{{outcome=\"{series}")),
+            "{text}"
+        );
     }
 }
 
@@ -213,7 +248,10 @@ async fn who_has_the_same_credential_shares_tokens_and_nobody_else() {
     let server = TokenServer::start().await;
     let partner = server.partner().await;
     let labs = |name: &str, fields: Value| with(integration(name, &partner.url("")), server.sign_in(fields));
-    let foreign = with(labs("foreign", json!({})), json!({"orgId": 649, "hosts": ["foreign.test"]}));
+    let foreign = with(
+        labs("foreign", json!({})),
+        json!({"orgId": 649, "hosts": ["foreign.test"]}),
+    );
     let mut document = document([
         labs("one", json!({})),
         labs("two", json!({})),
@@ -223,7 +261,13 @@ async fn who_has_the_same_credential_shares_tokens_and_nobody_else() {
     let organizations = document["organizations"].as_array_mut().unwrap();
     organizations.push(json!({"orgId": 649, "allowedNetworks": ["127.0.0.0/8"]}));
     let gateway = Gateway::serving(&document).await;
-    for (host, tokens) in [("one.test", 1), ("two.test", 1), ("narrow.test", 2), ("foreign.test", 3), ("two.test", 3)] {
+    for (host, tokens) in [
+        ("one.test", 1),
+        ("two.test", 1),
+        ("narrow.test", 2),
+        ("foreign.test", 3),
+        ("two.test", 3),
+    ] {
         assert_eq!(gateway.get(host, "/").await.status, 200, "{host}");
         assert_eq!(server.tokens(), tokens, "{host}");
     }
@@ -240,7 +284,10 @@ async fn the_token_endpoint_is_bound_by_the_rules_for_addresses() {
     let server = TokenServer::start().await;
     let partner = server.partner().await;
     let name = server.url().replace("127.0.0.1", "localhost");
-    let labs = with(integration("labs", &partner.url("")), server.sign_in(json!({"tokenUrl": name})));
+    let labs = with(
+        integration("labs", &partner.url("")),
+        server.sign_in(json!({"tokenUrl": name})),
+    );
     let mut document = document([labs]);
     // The partner's address is allowed, the others that the name of the token endpoint may have are not.
     document["organizations"][0]["allowedNetworks"] = json!(["127.0.0.1/32"]);
@@ -261,7 +308,13 @@ async fn deliveries_are_signed_in_and_a_refused_token_is_renewed_at_once() {
     let endpoint = server.partner().await;
     // An hour to the next attempt: what comes sooner is the same one.
     let patient = json!({"retry": {"type": "list", "delaysMs": [3_600_000], "jitter": 0}});
-    let billing = with(with(subscription("billing", &endpoint.url("/hook")), server.sign_in(json!({}))), patient);
+    let billing = with(
+        with(
+            subscription("billing", &endpoint.url("/hook")),
+            server.sign_in(json!({})),
+        ),
+        patient,
+    );
     let gateway = Gateway::serving(&events_document([billing])).await;
     gateway.accept(&bill("B-1")).await;
     endpoint.received(1).await;
@@ -271,8 +324,14 @@ async fn deliveries_are_signed_in_and_a_refused_token_is_renewed_at_once() {
     let requests = endpoint.received(3).await;
     settled(&gateway).await;
     let sent: Vec<_> = requests.iter().map(|request| request.header("authorization")).collect();
-    assert_eq!(sent, [Some("Bearer token-1"), Some("Bearer token-1"), Some("Bearer token-2")]);
-    assert_eq!(requests[1].header("idempotency-key"), requests[2].header("idempotency-key"));
+    assert_eq!(
+        sent,
+        [Some("Bearer token-1"), Some("Bearer token-1"), Some("Bearer token-2")]
+    );
+    assert_eq!(
+        requests[1].header("idempotency-key"),
+        requests[2].header("idempotency-key")
+    );
     assert_eq!(requests[1].body, requests[2].body);
     assert_eq!(endpoint.requests().len(), 3);
 }
@@ -286,7 +345,7 @@ async fn an_endpoint_that_takes_no_token_makes_a_dead_letter_at_once() {
     let gateway = Gateway::serving(&events_document([billing])).await;
     gateway.accept(&bill("B-1")).await;
     wait::until("a dead letter", async || {
-        (gateway.admin_get("/queue").await.json()["deadLetters"] == 1).then_some(())
+        (gateway.admin_get("/queue").await.json()["dead"] == 1).then_some(())
     })
     .await;
     assert_eq!(endpoint.requests().len(), 1);
@@ -298,8 +357,11 @@ async fn deliveries_wait_for_a_token_endpoint_that_is_down() {
     let server = TokenServer::start().await;
     server.always(Some(Answer::status(500)));
     let endpoint = server.partner().await;
-    let often = json!({"retry": {"type": "list", "delaysMs": vec![200; 100], "jitter": 0}});
-    let billing = with(with(subscription("billing", &endpoint.url("/")), server.sign_in(json!({}))), often);
+    let often = json!({"retry": {"type": "list", "delaysMs": vec![500; 50], "jitter": 0}});
+    let billing = with(
+        with(subscription("billing", &endpoint.url("/")), server.sign_in(json!({}))),
+        often,
+    );
     let gateway = Gateway::serving(&events_document([billing])).await;
     gateway.accept(&bill("B-1")).await;
     wait::until("a token call", async || (!server.requests().is_empty()).then_some(())).await;
@@ -314,7 +376,10 @@ async fn each_step_and_each_enrichment_signs_in_for_itself() {
     let (server, other) = (TokenServer::start().await, TokenServer::start().await);
     let endpoint = server.partner().await;
     let source = other.partner_saying(Answer::json(&json!({"fresh": true}))).await;
-    let mut enrichment = with(other.sign_in(json!({})), json!({"name": "bill", "url": source.url("/bill")}));
+    let mut enrichment = with(
+        other.sign_in(json!({})),
+        json!({"name": "bill", "url": source.url("/bill")}),
+    );
     enrichment["targetField"] = json!("data");
     let billing = with(
         subscription("billing", &endpoint.url("/")),
@@ -332,9 +397,21 @@ async fn each_step_and_each_enrichment_signs_in_for_itself() {
     server.revoke();
     gateway.accept(&bill("B-2")).await;
     settled(&gateway).await;
-    let taken: Vec<_> = endpoint.requests().into_iter().skip(2).map(|request| request.uri.to_string()).collect();
-    assert_eq!(taken, ["/first", "/first", "/second", "/second"], "each with the old token and with a new one");
-    assert_eq!(endpoint.requests().last().unwrap().json()["data"], json!({"fresh": true}));
+    let taken: Vec<_> = endpoint
+        .requests()
+        .into_iter()
+        .skip(2)
+        .map(|request| request.uri.to_string())
+        .collect();
+    assert_eq!(
+        taken,
+        ["/first", "/first", "/second", "/second"],
+        "each with the old token and with a new one"
+    );
+    assert_eq!(
+        endpoint.requests().last().unwrap().json()["data"],
+        json!({"fresh": true})
+    );
     assert_eq!((server.tokens(), other.tokens()), (4, 2));
 }
 
@@ -359,7 +436,10 @@ async fn serving(server: &TokenServer, partner: &Partner, fields: Value) -> Gate
         "requestFieldMappings": [{"sourceField": "a", "targetField": "b"}]});
     let mut auth = server.sign_in(fields);
     if auth["outgoingAuthConfig"]["clientSecret"].is_null() {
-        auth["outgoingAuthConfig"].as_object_mut().unwrap().remove("clientSecret");
+        auth["outgoingAuthConfig"]
+            .as_object_mut()
+            .unwrap()
+            .remove("clientSecret");
     }
     let stream = with(integration("stream", &partner.url("")), auth.clone());
     let exchange = with(with(integration("exchange", &partner.url("")), auth), exchanging);
@@ -396,5 +476,8 @@ async fn the_example_with_an_assertion_signs_in() {
     // The token endpoint of the test knows another key than that of the example.
     document["integrations"][0]["outgoingAuthConfig"]["privateKey"] = json!(server.key());
     let gateway = Gateway::serving(&document).await;
-    assert_eq!(gateway.get("fhir.gateway.example", "/Patient/7").await.text(), "signed in");
+    assert_eq!(
+        gateway.get("fhir.gateway.example", "/Patient/7").await.text(),
+        "signed in"
+    );
 }

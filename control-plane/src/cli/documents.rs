@@ -265,7 +265,11 @@ fn stand_in(object: &mut Object, masks: &mut u64) -> bool {
     match object {
         Object::Integration(value) => {
             let value = Arc::make_mut(value);
-            let configs = [&mut value.inbound_auth_config, &mut value.outgoing_auth_config];
+            let configs = [
+                &mut value.inbound_auth_config,
+                &mut value.outgoing_auth_config,
+                &mut value.outgoing_tls,
+            ];
             configs.into_iter().flatten().for_each(replace);
         }
         Object::Outbound(value) => Arc::make_mut(value).for_each_config(&mut replace),

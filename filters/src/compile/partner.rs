@@ -1,5 +1,7 @@
 //! What a call of a partner is made of, whoever makes it: target, sign-in, timeouts.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::address::EgressPolicy;
@@ -7,8 +9,8 @@ use crate::model::limits::Timeouts;
 use crate::model::outgoing::OutgoingAuth;
 use crate::model::route::TargetHosts;
 use crate::model::{OutgoingAuthType, Problem, Security, secret};
-use crate::outgoing::{Owner, SignIn};
-use crate::target::{TargetUrl, check_host_pattern};
+use crate::outgoing::{Owner, SignIn, TlsPlan};
+use crate::target::{Scheme, TargetUrl, check_host_pattern};
 
 /// The longest timeout that may be set, in milliseconds.
 const LONGEST_TIMEOUT: u64 = 3_600_000;
@@ -78,6 +80,21 @@ pub(super) fn sign_in(
         Some(auth) => SignIn::compile(&auth, owner, problems),
         None => SignIn::default(),
     }
+}
+
+/// Reads `outgoingTls`, which is for `targets`, adding its problems.
+pub(super) fn tls<'a>(
+    config: Option<&Value>,
+    targets: impl Iterator<Item = &'a TargetUrl>,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<TlsPlan>> {
+    refuse_mask(config, "outgoingTls", problems);
+    let plan = TlsPlan::read(config, "outgoingTls", problems)?;
+    let mut targets = targets.peekable();
+    if targets.peek().is_some() && !targets.any(|target| target.scheme() == Scheme::Https) {
+        problems.push(Problem::new("outgoingTls", "needs an https address; the partner is spoken to without TLS"));
+    }
+    Some(plan)
 }
 
 /// Adds a mask that stands for no stored secret.

@@ -134,6 +134,10 @@ pub struct OutboundIntegration {
     /// Configuration of that kind; see [`super::outgoing::OutgoingAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing_auth_config: Option<Value>,
+    /// TLS with the endpoint, and with those of actions that say nothing themselves; see
+    /// [`OutgoingTls`](super::outgoing::OutgoingTls).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing_tls: Option<Value>,
     /// How deliveries are signed.
     #[serde(default)]
     pub signing_type: SigningType,
@@ -199,6 +203,7 @@ impl OutboundIntegration {
     /// belong together by name.
     pub fn restore_secrets(&mut self, previous: &Self) {
         restore(&mut self.outgoing_auth_config, previous.outgoing_auth_config.as_ref());
+        restore(&mut self.outgoing_tls, previous.outgoing_tls.as_ref());
         restore(&mut self.signing_config, previous.signing_config.as_ref());
         for action in &mut self.actions {
             if let Some(old) = previous.actions.iter().find(|old| old.name == action.name) {
@@ -208,20 +213,26 @@ impl OutboundIntegration {
         for enrichment in &mut self.enrichments {
             if let Some(old) = previous.enrichments.iter().find(|old| old.name == enrichment.name) {
                 restore(&mut enrichment.outgoing_auth_config, old.outgoing_auth_config.as_ref());
+                restore(&mut enrichment.outgoing_tls, old.outgoing_tls.as_ref());
             }
         }
     }
 
     /// Calls `visit` with each configuration that may hold secrets: to mask, encrypt or decrypt them in place.
     pub fn for_each_config(&mut self, visit: &mut dyn FnMut(&mut Value)) {
-        let own = [&mut self.outgoing_auth_config, &mut self.signing_config];
+        let own = [
+            &mut self.outgoing_auth_config,
+            &mut self.outgoing_tls,
+            &mut self.signing_config,
+        ];
         own.into_iter().flatten().for_each(&mut *visit);
         for action in &mut self.actions {
             action.for_each_config(visit);
         }
         let enrichments = self.enrichments.iter_mut();
         enrichments
-            .filter_map(|enrichment| enrichment.outgoing_auth_config.as_mut())
+            .flat_map(|enrichment| [&mut enrichment.outgoing_auth_config, &mut enrichment.outgoing_tls])
+            .flatten()
             .for_each(visit);
     }
 
@@ -229,22 +240,29 @@ impl OutboundIntegration {
     pub fn configs(&self) -> Vec<(String, &Value)> {
         let own = [
             ("outgoingAuthConfig", &self.outgoing_auth_config),
+            ("outgoingTls", &self.outgoing_tls),
             ("signingConfig", &self.signing_config),
         ];
         let own = own.into_iter().map(|(path, config)| (path.to_owned(), config));
         let actions = self.actions.iter().enumerate();
-        let actions = actions.map(|(index, call)| {
-            (
-                format!("actions[{index}].outgoingAuthConfig"),
-                &call.outgoing_auth_config,
-            )
+        let actions = actions.flat_map(|(index, call)| {
+            [
+                (
+                    format!("actions[{index}].outgoingAuthConfig"),
+                    &call.outgoing_auth_config,
+                ),
+                (format!("actions[{index}].outgoingTls"), &call.outgoing_tls),
+            ]
         });
         let enrichments = self.enrichments.iter().enumerate();
-        let enrichments = enrichments.map(|(index, call)| {
-            (
-                format!("enrichments[{index}].outgoingAuthConfig"),
-                &call.outgoing_auth_config,
-            )
+        let enrichments = enrichments.flat_map(|(index, call)| {
+            [
+                (
+                    format!("enrichments[{index}].outgoingAuthConfig"),
+                    &call.outgoing_auth_config,
+                ),
+                (format!("enrichments[{index}].outgoingTls"), &call.outgoing_tls),
+            ]
         });
         let all = own.chain(actions).chain(enrichments);
         all.filter_map(|(path, config)| Some((path, config.as_ref()?)))

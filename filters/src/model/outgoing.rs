@@ -4,6 +4,7 @@
 //! `"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "..."}`.
 
 mod oauth2;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use super::decode;
 use super::problem::Problem;
 use super::secret::Secret;
 pub use oauth2::{AssertionAlgorithm, ClientAuthentication, GrantType, OutgoingOauth2};
+pub use tls::OutgoingTls;
 
 /// Kinds of outgoing authentication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +65,9 @@ impl OutgoingAuth {
             OutgoingAuthType::Bearer => decode::from_value(config?, PATH, problems).map(Self::Bearer),
             OutgoingAuthType::Basic => decode::from_value(config?, PATH, problems).map(Self::Basic),
             OutgoingAuthType::CustomHeaders => decode::from_value(config?, PATH, problems).map(Self::CustomHeaders),
-            OutgoingAuthType::Oauth2 => decode::from_value(config?, PATH, problems).map(|auth| Self::Oauth2(Box::new(auth))),
+            OutgoingAuthType::Oauth2 => {
+                decode::from_value(config?, PATH, problems).map(|auth| Self::Oauth2(Box::new(auth)))
+            }
         }
     }
 }

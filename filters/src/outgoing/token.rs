@@ -4,6 +4,7 @@ mod answer;
 mod assertion;
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,11 +14,11 @@ use http::{HeaderValue, Uri};
 use ring::rand::SecureRandom;
 use sha2::{Digest as _, Sha256};
 
-use super::Owner;
+use super::{Owner, TlsPlan};
 use crate::model::Problem;
 use crate::model::outgoing::{ClientAuthentication, GrantType, OutgoingOauth2};
 use crate::model::secret::Secret;
-use crate::target::TargetUrl;
+use crate::target::{Scheme, TargetUrl};
 pub use answer::{Granted, OauthError, TokenRefusal, read};
 use assertion::Assertion;
 pub use assertion::SigningFault;
@@ -28,6 +29,8 @@ pub struct TokenPlan {
     pub endpoint: TargetUrl,
     /// Stands for the organization, its rules for addresses and the whole configuration: who has the same may share tokens.
     pub credential: [u8; 32],
+    /// TLS with the token endpoint, where the usual is not enough.
+    pub tls: Option<Arc<TlsPlan>>,
     uri: Uri,
     client: Client,
     /// Parameters that are the same in each request, encoded.
@@ -62,7 +65,9 @@ impl TokenPlan {
         }
         check(config, problems);
         let client = client(config, problems);
+        let tls = tls(config, endpoint.as_ref(), problems);
         let plan = Self {
+            tls,
             uri: origin(endpoint.as_ref()?)?,
             endpoint: endpoint?,
             credential: owner.digest(config),
@@ -167,11 +172,26 @@ fn check(config: &OutgoingOauth2, problems: &mut Vec<Problem>) {
     }
 }
 
+fn tls(config: &OutgoingOauth2, endpoint: Option<&TargetUrl>, problems: &mut Vec<Problem>) -> Option<Arc<TlsPlan>> {
+    let is_wanted = config.client_authentication == ClientAuthentication::TlsClientAuth;
+    let has_certificate = config.tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some());
+    if is_wanted && !has_certificate {
+        let message = "is needed by clientAuthentication tls_client_auth";
+        problems.push(Problem::new(at("tls.clientCertificate"), message));
+    }
+    let config = config.tls.as_ref()?;
+    if endpoint.is_some_and(|endpoint| endpoint.scheme() == Scheme::Http) {
+        problems.push(Problem::new(at("tls"), "needs an https `tokenUrl`"));
+    }
+    TlsPlan::compile(config, &at("tls"), problems)
+}
+
 fn client(config: &OutgoingOauth2, problems: &mut Vec<Problem>) -> Option<Client> {
     let kind = config.client_authentication;
     let (wants_secret, wants_key) = match kind {
         ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost => (true, false),
         ClientAuthentication::PrivateKeyJwt => (false, true),
+        ClientAuthentication::TlsClientAuth => (false, false),
     };
     let key_fields = [
         ("privateKey", config.private_key.is_some()),
@@ -189,13 +209,18 @@ fn client(config: &OutgoingOauth2, problems: &mut Vec<Problem>) -> Option<Client
             problems.push(Problem::new(at(field), message));
         }
     }
-    if wants_secret && config.client_secret.as_ref().is_none_or(|secret| secret.expose().is_empty()) {
+    if wants_secret
+        && config
+            .client_secret
+            .as_ref()
+            .is_none_or(|secret| secret.expose().is_empty())
+    {
         let message = format!("is needed by clientAuthentication {}", kind.as_str());
         problems.push(Problem::new(at("clientSecret"), message));
     }
     match kind {
         ClientAuthentication::ClientSecretBasic => basic(config),
-        ClientAuthentication::ClientSecretPost => Some(Client::Form),
+        ClientAuthentication::ClientSecretPost | ClientAuthentication::TlsClientAuth => Some(Client::Form),
         ClientAuthentication::PrivateKeyJwt => {
             let assertion = Assertion::compile(config, problems)?;
             Some(Client::Assertion(Box::new(assertion)))
@@ -228,7 +253,9 @@ fn form(config: &OutgoingOauth2) -> Secret {
             let secret = config.client_secret.as_ref().map_or("", Secret::expose);
             form.append_pair("client_secret", secret);
         }
-        ClientAuthentication::PrivateKeyJwt => drop(form.append_pair("client_id", &config.client_id)),
+        ClientAuthentication::PrivateKeyJwt | ClientAuthentication::TlsClientAuth => {
+            form.append_pair("client_id", &config.client_id);
+        }
     }
     for (name, value) in [("scope", &config.scope), ("audience", &config.audience)] {
         if let Some(value) = value {

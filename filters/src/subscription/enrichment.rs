@@ -1,6 +1,7 @@
 //! Calls before an attempt that fetch fresh data, compiled.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,7 +10,7 @@ use thiserror::Error;
 
 use crate::condition::single_field;
 use crate::model::outbound::step::EnrichmentEncoding;
-use crate::outgoing::SignIn;
+use crate::outgoing::{SignIn, TlsPlan};
 use crate::target::TargetUrl;
 use crate::transform::path::{Step, resolve};
 
@@ -25,6 +26,8 @@ pub struct EnrichmentPlan {
     pub method: Method,
     /// What signs the gateway in.
     pub sign_in: SignIn,
+    /// TLS with whom it calls, where the usual is not enough.
+    pub tls: Option<Arc<TlsPlan>>,
     /// What the answer is taken as.
     pub encoding: EnrichmentEncoding,
     /// Names that lead to the field of the payload that it is put into; `None` if it takes the place of the payload.
@@ -192,6 +195,7 @@ mod tests {
             address,
             method: Method::GET,
             sign_in: SignIn::default(),
+            tls: None,
             encoding: EnrichmentEncoding::Json,
             target_field: None,
             max_bytes: 1,

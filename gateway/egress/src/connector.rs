@@ -9,7 +9,7 @@ use std::time::Duration;
 use filters::target::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{DnsName, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::error::EgressError;
 use crate::multiplex::Multiplexed;
 use crate::pool::PoolSettings;
+use crate::tls::ClientTls;
 use crate::upstream::Upstream;
 
 /// Hands one request after the other to a connection.
@@ -36,6 +37,8 @@ pub(crate) enum Opened {
 pub(crate) struct Connector {
     upstream: Arc<Upstream>,
     tls: TlsConnector,
+    /// Name that the partner is asked for; its host if `None`.
+    server_name: Option<DnsName<'static>>,
     http: http1::Builder,
     http2: bool,
     max_head_bytes: usize,
@@ -44,13 +47,14 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) fn new(
         upstream: Arc<Upstream>,
-        tls: Arc<rustls::ClientConfig>,
+        tls: ClientTls,
         http: http1::Builder,
         settings: &PoolSettings,
     ) -> Self {
         Self {
             upstream,
-            tls: TlsConnector::from(tls),
+            tls: TlsConnector::from(tls.config),
+            server_name: tls.server_name,
             http,
             http2: settings.http2,
             max_head_bytes: settings.max_head_bytes,
@@ -109,7 +113,10 @@ impl Connector {
     }
 
     async fn secure(&self, stream: TcpStream) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let name = ServerName::try_from(self.upstream.host().to_owned()).map_err(io::Error::other)?;
+        let name = match &self.server_name {
+            Some(name) => ServerName::from(name.clone()),
+            None => ServerName::try_from(self.upstream.host().to_owned()).map_err(io::Error::other)?,
+        };
         if self.http2 {
             let offered = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
             return self.tls.with_alpn(offered).connect(name, stream).await;

@@ -32,6 +32,6 @@ pub use error::{EgressError, ResolveError, SetupError};
 pub use idle::IdleLimit;
 pub use pool::{Pool, PoolSettings, Timeouts};
 pub use resolver::{Resolved, Resolver};
-pub use tls::{client_config, trust_bundle};
+pub use tls::{ClientTls, Trust, client_config, trust_bundle};
 pub use token::{Token, TokenCall, TokenError, TokenSource, Tokens};
 pub use upstream::Upstream;

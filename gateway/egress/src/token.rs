@@ -28,6 +28,7 @@ use tokio::time::{Instant, timeout};
 use crate::error::EgressError;
 use crate::pool::{Pool, PoolSettings};
 use crate::resolver::Resolver;
+use crate::tls::Trust;
 use crate::upstream::Upstream;
 use state::{Flight, State};
 
@@ -85,21 +86,17 @@ pub struct Tokens {
 /// What all sources need.
 pub(crate) struct Shared {
     resolver: Arc<Resolver>,
-    tls: Arc<rustls::ClientConfig>,
+    trust: Trust,
     told: Box<dyn Fn(TokenCall) + Send + Sync>,
 }
 
 impl Tokens {
     /// Nothing is fetched before somebody asks. `told` hears of each request to a token endpoint.
-    pub fn new(
-        resolver: Arc<Resolver>,
-        tls: Arc<rustls::ClientConfig>,
-        told: impl Fn(TokenCall) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(resolver: Arc<Resolver>, trust: Trust, told: impl Fn(TokenCall) + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::new(Shared {
                 resolver,
-                tls,
+                trust,
                 told: Box::new(told),
             }),
             sources: Mutex::default(),
@@ -175,7 +172,9 @@ impl Token {
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
@@ -186,9 +185,13 @@ impl TokenSource {
             max_idle: 1,
             ..PoolSettings::default()
         };
+        let tls = match &plan.tls {
+            None => Arc::clone(shared.trust.usual()).into(),
+            Some(plan) => shared.trust.with(plan),
+        };
         Arc::new(Self {
             plan: Arc::clone(plan),
-            pool: Pool::new(upstream, settings, Arc::clone(&shared.tls)),
+            pool: Pool::new(upstream, settings, tls),
             current: ArcSwapOption::empty(),
             is_renewing: AtomicBool::new(false),
             state: Mutex::default(),
@@ -277,9 +280,8 @@ impl TokenSource {
     fn stand_in(&self, error: Arc<TokenError>) -> Result<Arc<Token>, Arc<TokenError>> {
         let grace = if error.is_final() { Duration::ZERO } else { GRACE };
         let last = self.current.load_full();
-        let usable = last.filter(|token| {
-            Instant::now() < token.ends + grace && !token.was_refused.load(Ordering::Relaxed)
-        });
+        let usable =
+            last.filter(|token| Instant::now() < token.ends + grace && !token.was_refused.load(Ordering::Relaxed));
         usable.ok_or(error)
     }
 

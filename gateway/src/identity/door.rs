@@ -55,7 +55,7 @@ impl Door {
             path_and_query.push_str(query);
         }
         Self {
-            pool: Pool::within(&dialer.idle, upstream, dialer.settings, Arc::clone(&dialer.tls)),
+            pool: Pool::within(&dialer.idle, upstream, dialer.settings, Arc::clone(dialer.trust.usual())),
             path_and_query,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use egress::TokenSource;
 use filters::model::integration::MetricsDetail;
-use filters::outgoing::SignIn;
+use filters::outgoing::{SignIn, TlsPlan};
 use filters::plan::Transform;
 use filters::subscription::{CompensationPlan, EnrichmentPlan, StepPlan, Subscription};
 use filters::target::TargetUrl;
@@ -91,7 +91,7 @@ impl SubscriptionRuntime {
         let enrichments = enrichments.map(|(place, plan)| EnrichmentRuntime {
             subscription: Arc::clone(subscription),
             place,
-            target: targets.target(&plan.target),
+            target: targets.target(&plan.target, plan.tls.as_ref()),
             headers: enrichment_headers(plan),
             token: token(&plan.sign_in, &subscription.egress, deps),
         });
@@ -122,7 +122,7 @@ impl SubscriptionRuntime {
 
     /// Another endpoint, under the same policy.
     pub fn endpoint(&self, url: &TargetUrl) -> TargetRuntime {
-        TargetRuntime::of_endpoint(url, &self.subscription.egress, &self.deps)
+        TargetRuntime::of_endpoint(url, &self.subscription.egress, None, &self.deps)
     }
 
     /// Metrics of the event flow.
@@ -195,7 +195,7 @@ impl Targets<'_> {
         headers.insert(CE_SPECVERSION, HeaderValue::from_static("1.0"));
         CallRuntime {
             name: step.name.clone(),
-            target: self.target(target),
+            target: self.target(target, step.tls.as_ref()),
             url: target.to_string().into(),
             uri: path_and_query(target, &step.sign_in),
             method: method.clone(),
@@ -206,7 +206,7 @@ impl Targets<'_> {
         }
     }
 
-    fn target(&mut self, url: &TargetUrl) -> Arc<TargetRuntime> {
+    fn target(&mut self, url: &TargetUrl, tls: Option<&Arc<TlsPlan>>) -> Arc<TargetRuntime> {
         let policy = &self.subscription.egress;
         let same = |target: &&Arc<TargetRuntime>| {
             let known = target.upstream.target();
@@ -214,11 +214,12 @@ impl Targets<'_> {
                 && known.host() == url.host()
                 && known.port() == url.port()
                 && target.upstream.policy() == policy
+                && target.has_tls(tls)
         };
         if let Some(known) = self.known.iter().find(same) {
             return Arc::clone(known);
         }
-        let target = Arc::new(TargetRuntime::of_endpoint(url, policy, self.deps));
+        let target = Arc::new(TargetRuntime::of_endpoint(url, policy, tls, self.deps));
         self.known.push(Arc::clone(&target));
         target
     }

@@ -15,18 +15,18 @@ impl Deps {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         let metrics = Arc::new(Metrics::new(0).unwrap());
         let resolver = Arc::new(Resolver::with_name_servers(&[nowhere]).unwrap());
-        let tls = egress::client_config(None).unwrap();
+        let trust = Trust::load(None).unwrap();
         Self {
             api_hosts: ["api.example.com".to_owned()].into(),
             redirect_port: 443,
-            tokens: tokens(&resolver, &tls, &metrics),
+            tokens: tokens(&resolver, &trust, &metrics),
             quotas: Arc::default(),
             issuers: Arc::default(),
             metrics,
             resolver,
             dialer: Arc::new(Dialer {
                 settings: PoolSettings::default(),
-                tls,
+                trust,
                 idle: IdleLimit::new(64),
             }),
         }

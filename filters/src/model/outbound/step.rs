@@ -37,6 +37,9 @@ pub struct Action {
     /// Configuration of that kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing_auth_config: Option<Value>,
+    /// TLS with its target; as for the subscription if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing_tls: Option<Value>,
     /// Milliseconds after the step before it, or after the event was accepted; at most 86,400,000 (a day).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
@@ -83,6 +86,9 @@ pub struct Enrichment {
     /// Configuration of that kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing_auth_config: Option<Value>,
+    /// TLS with whom it calls; see [`OutgoingTls`](crate::model::outgoing::OutgoingTls).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing_tls: Option<Value>,
     /// What the answer is taken as.
     #[serde(default)]
     pub encoding: EnrichmentEncoding,
@@ -109,12 +115,12 @@ pub enum EnrichmentEncoding {
 impl Action {
     pub(super) fn restore_secrets(&mut self, previous: &Self) {
         restore(&mut self.outgoing_auth_config, previous.outgoing_auth_config.as_ref());
+        restore(&mut self.outgoing_tls, previous.outgoing_tls.as_ref());
     }
 
     pub(super) fn for_each_config(&mut self, visit: &mut dyn FnMut(&mut Value)) {
-        if let Some(config) = &mut self.outgoing_auth_config {
-            visit(config);
-        }
+        let own = [&mut self.outgoing_auth_config, &mut self.outgoing_tls];
+        own.into_iter().flatten().for_each(visit);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::tls::OutgoingTls;
 use crate::model::secret::Secret;
 
 /// Outgoing `OAUTH2`. Tokens go out as `Authorization: Bearer`; integrations of an organization with the same
@@ -46,6 +47,9 @@ pub struct OutgoingOauth2 {
     /// What the token is for (RFC 8707): absolute addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource: Vec<String>,
+    /// TLS with the token endpoint, where the usual is not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<OutgoingTls>,
     /// Further parameters of the token request. All of their values are secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Secret>,
@@ -71,6 +75,8 @@ pub enum ClientAuthentication {
     ClientSecretPost,
     /// By a signed assertion (RFC 7523).
     PrivateKeyJwt,
+    /// By the certificate that it shows, as in `tls` (RFC 8705 section 2).
+    TlsClientAuth,
 }
 
 impl ClientAuthentication {
@@ -80,6 +86,7 @@ impl ClientAuthentication {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
         }
     }
 }

@@ -93,7 +93,9 @@ impl TokenRefusal {
 /// Why there is no token in it.
 pub fn read(status: StatusCode, body: &[u8]) -> Result<Granted, TokenRefusal> {
     if status != StatusCode::OK {
-        let error = serde_json::from_slice::<Refused>(body).ok().map(|refused| refused.error);
+        let error = serde_json::from_slice::<Refused>(body)
+            .ok()
+            .map(|refused| refused.error);
         return Err(TokenRefusal::Status {
             status: status.as_u16(),
             error,
@@ -108,8 +110,7 @@ pub fn read(status: StatusCode, body: &[u8]) -> Result<Granted, TokenRefusal> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(TokenRefusal::BadToken);
     }
-    let mut authorization =
-        HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| TokenRefusal::BadToken)?;
+    let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| TokenRefusal::BadToken)?;
     authorization.set_sensitive(true);
     Ok(Granted {
         authorization,

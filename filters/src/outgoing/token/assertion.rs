@@ -82,10 +82,7 @@ impl Assertion {
 
 impl Key {
     /// Reads a key, and says what it signs with: `wanted`, or what is usual for a key of its kind.
-    fn read(
-        der: &PrivateKeyDer<'_>,
-        wanted: Option<AssertionAlgorithm>,
-    ) -> Result<(Self, AssertionAlgorithm), String> {
+    fn read(der: &PrivateKeyDer<'_>, wanted: Option<AssertionAlgorithm>) -> Result<(Self, AssertionAlgorithm), String> {
         let rsa = match der {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
@@ -110,8 +107,16 @@ impl Key {
         // ring takes randomness to read such a key, which has no part in what it reads.
         let random = SystemRandom::new();
         let curves = [
-            (&ECDSA_P256_SHA256_FIXED_SIGNING, AssertionAlgorithm::Es256, "a key on P-256"),
-            (&ECDSA_P384_SHA384_FIXED_SIGNING, AssertionAlgorithm::Es384, "a key on P-384"),
+            (
+                &ECDSA_P256_SHA256_FIXED_SIGNING,
+                AssertionAlgorithm::Es256,
+                "a key on P-256",
+            ),
+            (
+                &ECDSA_P384_SHA384_FIXED_SIGNING,
+                AssertionAlgorithm::Es384,
+                "a key on P-384",
+            ),
         ];
         for (signing, own, what) in curves {
             if let Ok(pair) = EcdsaKeyPair::from_pkcs8(signing, der, &random) {

@@ -1,7 +1,8 @@
 use http::StatusCode;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, KeyPair as _, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ED25519, KeyPair as _, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -20,7 +21,8 @@ fn compiled(change: &Value) -> Result<TokenPlan, Vec<String>> {
 }
 
 fn compiled_for(org_id: u64, change: &Value) -> Result<TokenPlan, Vec<String>> {
-    let mut value = json!({"tokenUrl": "https://login.example/oauth/token?x=1", "clientId": "a b", "clientSecret": "s&t:u"});
+    let mut value =
+        json!({"tokenUrl": "https://login.example/oauth/token?x=1", "clientId": "a b", "clientSecret": "s&t:u"});
     let fields = value.as_object_mut().unwrap();
     for (name, value) in change.as_object().unwrap() {
         if value.is_null() {
@@ -59,8 +61,10 @@ fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
 
 #[test]
 fn a_secret_goes_into_the_header_as_form_values() {
-    let plan = compiled(&json!({"scope": "read write", "audience": "api", "resource": ["https://a.example/", "urn:b"],
-        "parameters": {"tenant": "x y"}}))
+    let plan = compiled(
+        &json!({"scope": "read write", "audience": "api", "resource": ["https://a.example/", "urn:b"],
+        "parameters": {"tenant": "x y"}}),
+    )
     .unwrap();
     let (header, form) = request(&plan);
     // base64 of `a+b:s%26t%3Au`
@@ -81,13 +85,19 @@ fn a_secret_goes_into_the_header_as_form_values() {
 fn a_secret_goes_into_the_body() {
     let (header, form) = request(&compiled(&json!({"clientAuthentication": "client_secret_post"})).unwrap());
     assert_eq!(header, None);
-    assert_eq!((field(&form, "client_id"), field(&form, "client_secret")), ("a b", "s&t:u"));
+    assert_eq!(
+        (field(&form, "client_id"), field(&form, "client_secret")),
+        ("a b", "s&t:u")
+    );
 }
 
 /// An assertion of `key`: its header, its claims, and whether its signature is right.
 fn asserted(change: Value, key: &str, verifies: &'static dyn VerificationAlgorithm, public: &[u8]) -> (Value, Value) {
     let mut config = json!({"clientAuthentication": "private_key_jwt", "clientSecret": null, "privateKey": key});
-    config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(change.as_object().unwrap().clone());
     let (header, form) = request(&compiled(&config).unwrap());
     assert_eq!(header, None);
     assert_eq!(field(&form, "client_id"), "a b");
@@ -144,26 +154,62 @@ fn assertions_are_signed_and_say_whom_they_are_for() {
 fn what_is_wrong_is_named_with_its_field() {
     let jwt = |more: Value| {
         let mut change = json!({"clientAuthentication": "private_key_jwt", "clientSecret": null});
-        change.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        change
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         change
     };
     for (change, expected) in [
         (json!({"tokenUrl": "login.example"}), "outgoingAuthConfig.tokenUrl: "),
-        (json!({"tokenUrl": "http://login.example/"}), "outgoingAuthConfig.tokenUrl: has no TLS"),
-        (json!({"tokenUrl": null}), "outgoingAuthConfig: missing field `tokenUrl`"),
-        (json!({"clientId": ""}), "outgoingAuthConfig.clientId: must not be empty"),
-        (json!({"clientSecret": null}), "outgoingAuthConfig.clientSecret: is needed"),
-        (json!({"clientSecret": ""}), "outgoingAuthConfig.clientSecret: is needed"),
-        (json!({"privateKey": RSA}), "outgoingAuthConfig.privateKey: does not go with"),
+        (
+            json!({"tokenUrl": "http://login.example/"}),
+            "outgoingAuthConfig.tokenUrl: has no TLS",
+        ),
+        (
+            json!({"tokenUrl": null}),
+            "outgoingAuthConfig: missing field `tokenUrl`",
+        ),
+        (
+            json!({"clientId": ""}),
+            "outgoingAuthConfig.clientId: must not be empty",
+        ),
+        (
+            json!({"clientSecret": null}),
+            "outgoingAuthConfig.clientSecret: is needed",
+        ),
+        (
+            json!({"clientSecret": ""}),
+            "outgoingAuthConfig.clientSecret: is needed",
+        ),
+        (
+            json!({"privateKey": RSA}),
+            "outgoingAuthConfig.privateKey: does not go with",
+        ),
         (json!({"keyId": "k"}), "outgoingAuthConfig.keyId: does not go with"),
         (json!({"scope": ""}), "outgoingAuthConfig.scope: must not be empty"),
-        (json!({"resource": ["x"]}), "outgoingAuthConfig.resource[0]: \"x\" must be an absolute"),
-        (json!({"parameters": {"client_id": "x"}}), "outgoingAuthConfig.parameters[\"client_id\"]: "),
-        (json!({"parameters": {"x": "y".repeat(40_000)}}), "outgoingAuthConfig: makes a token request"),
-        (json!({"clientAuthentication": "digest"}), "outgoingAuthConfig.clientAuthentication: "),
+        (
+            json!({"resource": ["x"]}),
+            "outgoingAuthConfig.resource[0]: \"x\" must be an absolute",
+        ),
+        (
+            json!({"parameters": {"client_id": "x"}}),
+            "outgoingAuthConfig.parameters[\"client_id\"]: ",
+        ),
+        (
+            json!({"parameters": {"x": "y".repeat(40_000)}}),
+            "outgoingAuthConfig: makes a token request",
+        ),
+        (
+            json!({"clientAuthentication": "digest"}),
+            "outgoingAuthConfig.clientAuthentication: ",
+        ),
         (json!({"secret": "x"}), "outgoingAuthConfig"),
         (jwt(json!({})), "outgoingAuthConfig.privateKey: is needed"),
-        (jwt(json!({"privateKey": "no pem"})), "outgoingAuthConfig.privateKey: must hold a private key in PEM"),
+        (
+            jwt(json!({"privateKey": "no pem"})),
+            "outgoingAuthConfig.privateKey: must hold a private key in PEM",
+        ),
         (
             jwt(json!({"privateKey": RSA, "algorithm": "ES256"})),
             "outgoingAuthConfig.privateKey: is an RSA key, which does not sign with ES256",
@@ -172,11 +218,22 @@ fn what_is_wrong_is_named_with_its_field() {
             jwt(json!({"privateKey": P256, "algorithm": "ES384"})),
             "outgoingAuthConfig.privateKey: is a key on P-256, which does not sign with ES384",
         ),
-        (jwt(json!({"privateKey": RSA, "clientSecret": "x"})), "outgoingAuthConfig.clientSecret: does not go with"),
+        (
+            jwt(json!({"privateKey": RSA, "clientSecret": "x"})),
+            "outgoingAuthConfig.clientSecret: does not go with",
+        ),
     ] {
         let problems = compiled(&change).expect_err(&change.to_string());
-        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{change}: {problems:?}");
-        assert!(!problems.iter().any(|problem| problem.contains("s&t:u") || problem.contains("MII")), "{problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(expected)),
+            "{change}: {problems:?}"
+        );
+        assert!(
+            !problems
+                .iter()
+                .any(|problem| problem.contains("s&t:u") || problem.contains("MII")),
+            "{problems:?}"
+        );
     }
 }
 
@@ -185,7 +242,10 @@ fn a_credential_is_that_of_one_organization() {
     let one = compiled(&json!({})).unwrap();
     assert_eq!(one.credential, compiled(&json!({})).unwrap().credential);
     assert_ne!(one.credential, compiled_for(2, &json!({})).unwrap().credential);
-    assert_ne!(one.credential, compiled(&json!({"clientSecret": "other"})).unwrap().credential);
+    assert_ne!(
+        one.credential,
+        compiled(&json!({"clientSecret": "other"})).unwrap().credential
+    );
     assert_ne!(one.credential, compiled(&json!({"scope": "x"})).unwrap().credential);
     assert!(!format!("{one:?}").contains("YStiOnMlMjZ0JTNBdQ"));
 }
@@ -194,7 +254,10 @@ fn a_credential_is_that_of_one_organization() {
 fn answers_hold_a_token_or_say_why_not() {
     let ok = |body: &str| read(StatusCode::OK, body.as_bytes());
     for (body, seconds) in [
-        (r#"{"access_token":"t","token_type":"bearer","expires_in":60}"#, Some(60)),
+        (
+            r#"{"access_token":"t","token_type":"bearer","expires_in":60}"#,
+            Some(60),
+        ),
         (r#"{"access_token":"t","expires_in":"60"}"#, Some(60)),
         (r#"{"access_token":"t","expires_in":60.9}"#, Some(60)),
         (r#"{"access_token":"t","expires_in":1e300}"#, Some(86_400)),

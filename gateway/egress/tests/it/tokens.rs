@@ -38,8 +38,8 @@ impl Rig {
         let sign_in = plan.integration("labs").expect("the integration").outgoing.clone();
         let [granted, refused] = [(); 2].map(|()| Arc::<AtomicUsize>::default());
         let counts = (Arc::clone(&granted), Arc::clone(&refused));
-        let tls = egress::client_config(None).expect("TLS settings");
-        let tokens = Tokens::new(resolver(), tls, move |call| {
+        let trust = egress::Trust::load(None).expect("TLS settings");
+        let tokens = Tokens::new(resolver(), trust, move |call| {
             let count = match call {
                 TokenCall::Granted => &counts.0,
                 TokenCall::Refused | TokenCall::Failed => &counts.1,
@@ -150,7 +150,10 @@ async fn a_failure_is_told_to_all_and_not_repeated_at_once() {
     for _ in 0..5 {
         let error = rig.source.token(PATIENT).await.expect_err("no token");
         assert!(matches!(&*error, TokenError::Refused { .. }), "{error:?}");
-        assert!(error.to_string().ends_with("answered with status 401 (invalid_client)"), "{error}");
+        assert!(
+            error.to_string().ends_with("answered with status 401 (invalid_client)"),
+            "{error}"
+        );
     }
     assert_eq!(rig.refused.load(Ordering::SeqCst), 1);
 }

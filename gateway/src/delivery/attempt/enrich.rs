@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::content::{Fetched, Spool, SpoolFault, Spooled};
 use super::fault::Fault;
 use super::request::Trace;
-use crate::sign_in::{self, CallFault};
 use crate::live::subscription::{EnrichmentRuntime, SubscriptionRuntime, path_and_query};
+use crate::sign_in::{self, CallFault};
 
 /// The payload with the data of each enrichment in it, and the large content that it has marks for.
 pub(super) async fn enriched(
