@@ -11,6 +11,7 @@ use harness::gateway::Setup;
 use harness::{Answer, ControlPlane, Example, Gateway, H2Client, Partner, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -202,6 +203,52 @@ async fn clients_without_a_good_certificate_get_no_connection_where_one_is_requi
     assert_eq!(call(None).await, None);
     assert_eq!(call(Some(&others.vouch_for(&["client.test"]))).await, None);
     assert_eq!(partner.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn integrations_know_clients_by_their_certificates() {
+    let authority = Authority::new();
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let known = authority.vouch_for(&["lab.clinic.example"]);
+    let pinned = Authority::new().vouch_for(&["pinned.clinic.example"]);
+    let fingerprint = format!("sha256:{}", hex::encode(Sha256::digest(shown(&pinned))));
+    let auth = json!({
+        "inboundAuthType": "CLIENT_CERTIFICATE",
+        "inboundAuthConfig": {"certificates": [
+            {"name": "lab", "san": "dns:lab.clinic.example"},
+            {"name": "pinned", "fingerprint": fingerprint},
+        ]},
+        "https": {"onPlain": "serve", "hsts": {"maxAgeSeconds": 60, "includeSubdomains": false}},
+        "targetProtocol": "http1",
+    });
+    let setup = Setup::new()
+        .file(&document([with(integration("labs", &partner.url("")), auth)]))
+        .set(
+            "tls.clientCertificates",
+            json!({"mode": "request", "caFile": authority.file()}),
+        );
+    let gateway = secure(&authority, &["labs.test"], setup).await;
+    let address = gateway.https();
+    let call = async |own: Option<&Pair>| {
+        let stream = authority.connect(&address, "labs.test", &["h2"], own).await.unwrap();
+        let over_h2 = H2Client::over(stream).await.get("labs.test", "/").await.status;
+        let mut stream = authority
+            .connect(&address, "labs.test", &["http/1.1"], own)
+            .await
+            .unwrap();
+        let over_h1 = get(&mut stream, "labs.test").await;
+        assert!(
+            over_h1.starts_with(&format!("HTTP/1.1 {over_h2} ")),
+            "{over_h2} over h2, but {over_h1}"
+        );
+        over_h2
+    };
+    assert_eq!(call(Some(&known)).await, 200);
+    assert_eq!(call(Some(&pinned)).await, 200);
+    assert_eq!(call(None).await, 401);
+    let impostor = Authority::new().vouch_for(&["lab.clinic.example"]);
+    assert_eq!(call(Some(&impostor)).await, 401, "anybody may vouch for a name");
+    assert_eq!(gateway.get("labs.test", "/").await.status, 401);
 }
 
 #[tokio::test]
