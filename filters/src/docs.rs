@@ -12,6 +12,7 @@ use crate::model::client_networks::ClientNetworks;
 use crate::model::command::{Command, CommandResult};
 use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
 use crate::model::idempotency::Idempotency;
+use crate::model::format::BodyFormat;
 use crate::model::limits::{BodyLimits, Limit, RateLimits, Timeouts};
 use crate::model::mapping::{FieldMapping, Transformer};
 use crate::model::outbound::signing::{HmacSigning, Signing, SigningSecrets};
@@ -21,6 +22,7 @@ use crate::model::outbound::{
 use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::protocol::HttpsRule;
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
+use crate::model::cache::Cache;
 use crate::model::compression::Compression;
 use crate::model::cors::Cors;
 use crate::model::error_page::ErrorPage;
@@ -29,6 +31,7 @@ use crate::model::validation::Validation;
 use crate::model::resilience::{
     AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fallback, HealthCheck, PassiveHealth, RetrySchedule,
 };
+use crate::model::status_mapping::StatusMapping;
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
 use crate::model::{
     Certificate, Consumer, EventHead, EventType, ExecutionRecord, InboundIntegration, Lookup, OrgUnit, Organization,
@@ -39,7 +42,7 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 63] = [
+const KINDS: [&str; 66] = [
     "integration",
     "callRetry",
     "callSchedule",
@@ -85,11 +88,14 @@ const KINDS: [&str; 63] = [
     "mapping",
     "transformer",
     "condition",
+    "bodyFormat",
+    "statusMapping",
     "validation",
     "cors",
     "headers",
     "errorPage",
     "compression",
+    "cache",
     "rateLimits",
     "limit",
     "idempotency",
@@ -245,7 +251,10 @@ impl Block {
             "mapping" => same::<FieldMapping>(&value),
             "transformer" => same::<Transformer>(&value),
             "condition" => same::<Filter>(&value),
+            "bodyFormat" => same::<BodyFormat>(&value),
+            "statusMapping" => same::<StatusMapping>(&value),
             "validation" => same::<Validation>(&value),
+            "cache" => same::<Cache>(&value),
             "compression" => same::<Compression>(&value),
             "cors" => same::<Cors>(&value),
             "headers" => same::<HeaderEdits>(&value),

@@ -6,6 +6,7 @@ mod auth_outgoing;
 mod auth_signatures;
 mod auth_tokens;
 mod back_pressure;
+mod cache;
 mod compression;
 mod config_file;
 mod consumers;

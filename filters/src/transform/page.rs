@@ -1,9 +1,15 @@
 //! `docs/transforms.md` cannot rot: each of its tables and scripts is run on each body below it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::{MAX_LINES, Mapping};
+use super::{MAX_LINES, Mapping, Rules, Side};
+use crate::format::Conversion;
+use crate::lookup::{Table, Tables};
+use crate::model::Lookup;
 use crate::model::mapping::FieldMapping;
+use crate::plan::{Change, Transform};
 use crate::script::{MAX_BODY, MAX_SOURCE, Runner, Script, ScriptContext};
 
 const PAGE: &str = include_str!("../../../docs/transforms.md");
@@ -14,12 +20,32 @@ fn every_example_does_what_the_page_says() {
     for block in blocks() {
         let at = format!("docs/transforms.md:{}", block.line);
         match block.kind {
-            "json table" => example.transform = Some(Transform::Table(table(&block.text, &at))),
-            "rhai" => example.transform = Some(Transform::Script(script(&block.text, &at))),
+            "json lookup" => {
+                let lookup: Lookup = serde_json::from_str(&block.text).unwrap();
+                let table = Table::new(Arc::new(lookup), [0; 32]);
+                example.tables.insert(table.name().into(), Arc::new(table));
+            }
+            "json table" => {
+                let table = table(&block.text, &example.tables, &at);
+                example.change = Some(Change::Mapping(table));
+                example.conversion = None;
+                example.context = ScriptContext::default();
+            }
+            "rhai" => {
+                example.change = Some(Change::Script(script(&block.text, &at)));
+                example.conversion = None;
+                example.context = ScriptContext::default();
+            }
+            "json conversion" => {
+                example.change = Some(Change::Nothing);
+                example.conversion = Some(conversion(&block.text, &at));
+            }
             "json context" => example.context = serde_json::from_str(&block.text).unwrap(),
-            "json source" => example.source = Some(block.text),
+            "json source" | "xml source" | "form source" => example.source = Some(block.text),
+            "xml result" => assert_eq!(example.run(&at), Ok(block.text), "{at}"),
             "json result" => {
                 let outcome = example.run(&at).unwrap_or_else(|fault| panic!("{at}: {fault}"));
+                let outcome: Value = serde_json::from_str(&outcome).unwrap();
                 let expected: Value = serde_json::from_str(&block.text).unwrap();
                 // As text, so that the order of fields counts.
                 assert_eq!(outcome.to_string(), expected.to_string(), "{at}");
@@ -60,6 +86,31 @@ fn every_setting_is_in_an_example() {
         "lower",
         "date",
         "default",
+        "template",
+        "concat",
+        "fields",
+        "separator",
+        "filter",
+        "sourceZone",
+        "lookup",
+        "column",
+        "reverse",
+        "fallback",
+        "onMissing",
+        "toText",
+        "toNumber",
+        "toInteger",
+        "toBoolean",
+        "replace",
+        "substring",
+        "padStart",
+        "split",
+        "join",
+        "first",
+        "last",
+        "count",
+        "sum",
+        "decimals",
     ];
     for setting in settings {
         assert!(tables.contains(&format!("\"{setting}\"")), "{setting}");
@@ -84,42 +135,61 @@ fn limits_on_the_page_are_those_of_the_code() {
 
 #[derive(Default)]
 struct Example {
-    transform: Option<Transform>,
+    tables: Tables,
+    change: Option<Change>,
+    conversion: Option<Box<Conversion>>,
     context: ScriptContext,
     source: Option<String>,
 }
 
-enum Transform {
-    Table(Mapping),
-    Script(Script),
-}
-
 impl Example {
-    fn run(&mut self, at: &str) -> Result<Value, String> {
+    fn run(&mut self, at: &str) -> Result<String, String> {
         let source = self
             .source
             .take()
             .unwrap_or_else(|| panic!("{at}: no source before it"));
-        let output = match self.transform.as_ref() {
-            Some(Transform::Table(mapping)) => mapping.apply(source.as_bytes()).map_err(|fault| fault.to_string())?,
-            Some(Transform::Script(script)) => Runner::new()
-                .run(script, source.as_bytes(), &self.context, || None)
-                .map_err(|fault| fault.to_string())?,
-            None => panic!("{at}: no table or script before it"),
+        let change = self
+            .change
+            .take()
+            .unwrap_or_else(|| panic!("{at}: no table or script before it"));
+        let transform = Transform {
+            change,
+            conversion: self.conversion.take(),
         };
-        Ok(serde_json::from_slice(&output).unwrap())
+        let output = match &transform.change {
+            Change::Script(script) => Runner::new()
+                .run(script, source.as_bytes(), &self.context, || None)
+                .map_err(|fault| fault.to_string()),
+            Change::Mapping(_) | Change::Nothing => transform
+                .map(source.as_bytes(), None, &self.context)
+                .map(|mapped| mapped.body.unwrap())
+                .map_err(|fault| fault.to_string()),
+        };
+        self.change = Some(transform.change);
+        self.conversion = transform.conversion;
+        output.map(|bytes| String::from_utf8(bytes).unwrap())
     }
 }
 
-fn table(text: &str, at: &str) -> Mapping {
+fn table(text: &str, tables: &Tables, at: &str) -> Mapping {
     let lines: Vec<FieldMapping> = serde_json::from_str(text).unwrap_or_else(|error| panic!("{at}: {error}"));
     let mut problems = Vec::new();
-    Mapping::compile(&lines, "", &mut problems).unwrap_or_else(|| panic!("{at}: {problems:?}"))
+    let rules = Rules {
+        side: Side::Any,
+        tables,
+    };
+    Mapping::compile_for(rules, &lines, "", &mut problems).unwrap_or_else(|| panic!("{at}: {problems:?}"))
 }
 
 fn script(text: &str, at: &str) -> Script {
     let mut problems = Vec::new();
     Script::check(text, "", &mut problems).unwrap_or_else(|| panic!("{at}: {problems:?}"))
+}
+
+fn conversion(text: &str, at: &str) -> Box<Conversion> {
+    let format = serde_json::from_str(text).unwrap_or_else(|error| panic!("{at}: {error}"));
+    let mut problems = Vec::new();
+    Box::new(Conversion::compile(&format, "", &mut problems).unwrap_or_else(|| panic!("{at}: {problems:?}")))
 }
 
 struct Block {
