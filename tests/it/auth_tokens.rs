@@ -59,7 +59,6 @@ async fn a_token_opens_by_its_claims() {
         gateway.process.output().contains("dr.ana").then_some(())
     })
     .await;
-    assert!(log.contains("dr.ana"), "the access log does not name the caller: {log}");
 
     for (claims, status, code) in [
         (json!({"aud": "other"}), 401, "UNAUTHORIZED"),
