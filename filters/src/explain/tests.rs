@@ -15,7 +15,7 @@ fn plan(integrations: Value) -> Plan {
 
 fn integration(id: &str, fields: Value) -> Value {
     let mut integration = json!({
-        "id": id, "name": id, "type": id, "orgId": 1, "hosts": ["a.test"], "targetUrl": "https://192.0.2.1/base?key=planted-target",
+        "id": id, "name": id, "type": id, "orgId": 1, "hosts": ["a.test"], "targetUrl": "http://192.0.2.1/base?key=planted-target",
     });
     let Value::Object(fields) = fields else { panic!() };
     integration.as_object_mut().unwrap().extend(fields);
@@ -105,7 +105,7 @@ fn the_verdict_on_a_credential_names_it_and_shows_nothing_of_it() {
 fn every_option_that_is_set_has_a_line_without_a_secret() {
     let fields = json!({
         "targetUrl": null,
-        "targets": [{"url": "https://192.0.2.1/x?key=planted-1", "weight": 3}],
+        "targets": [{"url": "http://192.0.2.1/x?key=planted-1", "weight": 3}],
         "targetHosts": {"allow": ["192.0.2.1"]},
         "outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "planted-2"},
         "requestTransformationMode": "SIMPLE",
@@ -115,7 +115,7 @@ fn every_option_that_is_set_has_a_line_without_a_secret() {
         ],
         "responseTransformationMode": "SCRIPT",
         "responseTransformScript": "fn transform(payload, context) { \"planted-5\" }",
-        "rateLimits": {"perKey": {"maxRequests": 5, "windowSeconds": 10}},
+        "rateLimits": {"maxRequests": 5, "windowSeconds": 10},
         "recordContent": {"headers": true},
         "redaction": {"jsonPaths": ["$.a"]},
     });
@@ -129,7 +129,7 @@ fn every_option_that_is_set_has_a_line_without_a_secret() {
     }
     let mapped = told.steps.iter().find(|step| step.step == "request mapping 0").unwrap();
     assert_eq!(mapped.says, "a -> b, trim, with a default");
-    assert_eq!(told.targets[0].target, "https://192.0.2.1");
+    assert_eq!(told.targets[0].target, "http://192.0.2.1");
     let address = &told.targets[0].addresses[0];
     assert!(address.allowed && address.class.contains("example"), "{address:?}");
     let text = json!(told).to_string();
