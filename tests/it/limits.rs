@@ -31,7 +31,8 @@ async fn the_request_beyond_the_limit_is_told_when_to_come_back() {
     let refused = gateway.get("labs.test", "/").await;
     assert_eq!((refused.status, refused.code().as_str()), (429, "RATE_LIMITED"));
     let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=3600).contains(&seconds), "{seconds}");
+    // A request counts for up to a sixtieth longer than its window.
+    assert!((1..=3660).contains(&seconds), "{seconds}");
     assert!(
         refused.header("ratelimit").is_some_and(|state| state.contains("r=0")),
         "{refused:?}"
