@@ -160,6 +160,8 @@ fn every_field_and_word_of_the_model_is_on_the_page() {
     collect::<outgoing::OutgoingHeaders>(&mut words);
     collect::<outgoing::OutgoingOauth2>(&mut words);
     collect::<outgoing::OutgoingTls>(&mut words);
+    collect::<outgoing::OutgoingHmac>(&mut words);
+    collect::<outgoing::OutgoingSigv4>(&mut words);
     assert!(words.len() > 250, "{words:?}");
     let missing: Vec<_> = words
         .iter()

@@ -1,5 +1,6 @@
 //! What the gateway adds to a request to sign in to the partner, made once at compile time.
 
+pub mod signature;
 pub mod tls;
 pub mod token;
 
@@ -15,6 +16,7 @@ use crate::model::route::TargetHosts;
 use crate::model::secret::Secret;
 use crate::model::{Problem, Security};
 use crate::target::TargetUrl;
+pub use signature::RequestSigner;
 pub use tls::TlsPlan;
 pub use token::TokenPlan;
 
@@ -27,6 +29,8 @@ pub struct SignIn {
     pub query: Option<Secret>,
     /// Where the token for `Authorization` comes from.
     pub token: Option<Arc<TokenPlan>>,
+    /// What signs each request.
+    pub signature: Option<Arc<RequestSigner>>,
 }
 
 /// Whose sign-in it is, and where that organization may connect to.
@@ -55,6 +59,7 @@ impl std::fmt::Debug for SignIn {
             .field("headers", &names)
             .field("query", &self.query)
             .field("token", &self.token)
+            .field("signature", &self.signature)
             .finish()
     }
 }
@@ -81,6 +86,12 @@ impl SignIn {
                 sign_in.token = TokenPlan::compile(config, owner, problems).map(Arc::new);
             }
             OutgoingAuth::CustomHeaders(custom) => sign_in.add_headers(custom, problems),
+            OutgoingAuth::Hmac(config) => {
+                sign_in.signature = RequestSigner::hmac(config, problems).map(Arc::new);
+            }
+            OutgoingAuth::AwsSigv4(config) => {
+                sign_in.signature = RequestSigner::sigv4(config, problems).map(Arc::new);
+            }
         }
         sign_in
     }

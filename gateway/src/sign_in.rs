@@ -1,10 +1,45 @@
 //! Calls that are signed in with a token: the token before the call, and another one if the partner refuses it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use egress::{Answer, Body, EgressError, Pool, Timeouts, Token, TokenError, TokenSource};
-use http::{Request, StatusCode, header};
+use filters::outgoing::RequestSigner;
+use filters::outgoing::signature::{SignatureFault, Subject};
+use http::{HeaderValue, Request, StatusCode, header};
+use uuid::Uuid;
+
+use crate::clock::now_ms;
+
+/// Signs `request`, which goes to `host`; its body is in memory.
+///
+/// # Errors
+/// What keeps it from being signed.
+pub(crate) fn sign(
+    signer: &RequestSigner,
+    request: &mut Request<impl AsRef<[u8]>>,
+    host: &HeaderValue,
+) -> Result<(), SignatureFault<Infallible>> {
+    let nonce = Uuid::new_v4().to_string();
+    let subject = Subject {
+        method: request.method(),
+        host: host.to_str().unwrap_or_default(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        headers: request.headers(),
+        now_ms: now_ms(),
+        nonce: &nonce,
+    };
+    let fields = signer.sign(&subject, |take| {
+        take(request.body().as_ref());
+        Ok(())
+    })?;
+    for (name, value) in fields {
+        request.headers_mut().insert(name, value);
+    }
+    Ok(())
+}
 
 /// Why a call that is signed in with a token has no answer.
 #[derive(Debug, thiserror::Error)]

@@ -34,6 +34,7 @@ mod limits;
 mod mongo;
 mod oauth2;
 mod observability;
+mod outgoing_signature;
 mod outgoing_tls;
 mod openapi;
 mod push_stream;

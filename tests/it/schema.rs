@@ -7,7 +7,7 @@ use filters::model::auth::{
     AnyOfAuth, ApiKeyAuth, BasicAuth, BearerAuth, CertificateAuth, HmacAuth, IntrospectionAuth, JwtAuth,
 };
 use filters::model::outbound::signing::{HmacSigning, SigningSecrets};
-use filters::model::outgoing::{OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders, OutgoingOauth2, OutgoingTls};
+use filters::model::outgoing::{OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders, OutgoingHmac, OutgoingOauth2, OutgoingSigv4, OutgoingTls};
 use filters::model::{
     EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey, Security,
 };
@@ -42,6 +42,8 @@ fn every_field_of_the_model_is_exercised_from_outside() {
         schema_for!(OutgoingHeaders),
         schema_for!(OutgoingOauth2),
         schema_for!(OutgoingTls),
+        schema_for!(OutgoingHmac),
+        schema_for!(OutgoingSigv4),
     ] {
         collect(schema.as_value(), &mut fields);
     }

@@ -10,6 +10,7 @@ use crate::auth::InboundCheck;
 use crate::auth::networks::ClientNetworks;
 use crate::lookup::Tables;
 use crate::model::auth::InboundAuth;
+use crate::model::outgoing::OutgoingAuthType;
 use crate::model::mapping::TransformationMode;
 use crate::model::route::{PathMatch, PathRewrite};
 use crate::model::{Entry, InboundAuthType, InboundIntegration, Organization, Problem, Security};
@@ -68,13 +69,14 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
     let paths = paths(source, problems);
     let shared = shared_parameters(&paths);
     let rewrite = rewrite(source, &paths, &with_mapped(source, &shared), problems);
-    let (validator, web) = (validation::of(source, &shared, problems), web::compile(source, &shared, problems));
+    let validator = validation::of(source, &shared, problems);
     let owner = Owner {
         org_id: source.org_id,
         egress: &place.egress,
         security: &place.security,
     };
     let inbound = inbound(source, &owner, problems);
+    let web = web::compile(source, &shared, &inbound, problems);
     let outgoing = partner::sign_in(
         source.outgoing_auth_type,
         source.outgoing_auth_config.as_ref(),
@@ -101,13 +103,15 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
             .client_networks
             .as_ref()
             .and_then(|lists| ClientNetworks::compile(lists, "clientNetworks", problems)),
-        strip_headers: match source.forward_credentials {
-            true => Vec::new(),
-            false => inbound.headers().cloned().collect(),
+        strip_headers: if source.forward_credentials {
+            Vec::new()
+        } else {
+            inbound.headers().cloned().collect()
         },
-        strip_query: match source.forward_credentials {
-            true => Vec::new(),
-            false => inbound.query_parameters().map(str::to_owned).collect(),
+        strip_query: if source.forward_credentials {
+            Vec::new()
+        } else {
+            inbound.query_parameters().map(str::to_owned).collect()
         },
         outgoing,
         tls,
@@ -295,6 +299,10 @@ fn with_mapped(source: &InboundIntegration, shared: &[String]) -> Vec<String> {
     names
 }
 
+fn is_signed(sign_in: OutgoingAuthType) -> bool {
+    matches!(sign_in, OutgoingAuthType::Hmac | OutgoingAuthType::AwsSigv4)
+}
+
 fn mode(
     source: &InboundIntegration,
     tables: &Tables,
@@ -326,6 +334,8 @@ fn mode(
     };
     let reads_bodies = validator.is_some_and(Validator::reads_bodies)
         || inbound.reads_bodies()
+        // The signature stands before the body, and is made of it.
+        || is_signed(source.outgoing_auth_type)
         || source.idempotency.as_ref().is_some_and(|keys| keys.enabled);
     match (request.compile(problems), response.compile(problems)) {
         (None, None) if !reads_bodies => Some(Mode::Stream),

@@ -4,6 +4,7 @@
 //! `"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "..."}`.
 
 mod oauth2;
+mod signature;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use super::decode;
 use super::problem::Problem;
 use super::secret::Secret;
 pub use oauth2::{AssertionAlgorithm, ClientAuthentication, GrantType, OutgoingOauth2};
+pub use signature::{OutgoingHmac, OutgoingSigv4, TimestampFormat};
 pub use tls::OutgoingTls;
 
 /// Kinds of outgoing authentication.
@@ -36,6 +38,10 @@ pub enum OutgoingAuthType {
     Oauth2,
     /// Any headers; see [`OutgoingHeaders`].
     CustomHeaders,
+    /// A signature by a shared secret; see [`OutgoingHmac`].
+    Hmac,
+    /// AWS Signature Version 4; see [`OutgoingSigv4`].
+    AwsSigv4,
 }
 
 /// Outgoing authentication, read.
@@ -53,6 +59,10 @@ pub enum OutgoingAuth {
     Oauth2(Box<OutgoingOauth2>),
     /// Any headers.
     CustomHeaders(OutgoingHeaders),
+    /// A signature by a shared secret.
+    Hmac(Box<OutgoingHmac>),
+    /// AWS Signature Version 4.
+    AwsSigv4(Box<OutgoingSigv4>),
 }
 
 impl OutgoingAuth {
@@ -65,6 +75,12 @@ impl OutgoingAuth {
             OutgoingAuthType::Bearer => decode::from_value(config?, PATH, problems).map(Self::Bearer),
             OutgoingAuthType::Basic => decode::from_value(config?, PATH, problems).map(Self::Basic),
             OutgoingAuthType::CustomHeaders => decode::from_value(config?, PATH, problems).map(Self::CustomHeaders),
+            OutgoingAuthType::Hmac => {
+                decode::from_value(config?, PATH, problems).map(|auth| Self::Hmac(Box::new(auth)))
+            }
+            OutgoingAuthType::AwsSigv4 => {
+                decode::from_value(config?, PATH, problems).map(|auth| Self::AwsSigv4(Box::new(auth)))
+            }
             OutgoingAuthType::Oauth2 => {
                 decode::from_value(config?, PATH, problems).map(|auth| Self::Oauth2(Box::new(auth)))
             }

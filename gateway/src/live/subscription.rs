@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use egress::TokenSource;
 use filters::model::integration::MetricsDetail;
-use filters::outgoing::{SignIn, TlsPlan};
+use filters::outgoing::{RequestSigner, SignIn, TlsPlan};
 use filters::plan::Transform;
 use filters::subscription::{CompensationPlan, EnrichmentPlan, StepPlan, Subscription};
 use filters::target::TargetUrl;
@@ -60,6 +60,8 @@ pub struct CallRuntime {
     pub sign_in: Vec<(HeaderName, HeaderValue)>,
     /// Tokens to sign in with, where it does so by OAuth2.
     pub token: Option<Arc<TokenSource>>,
+    /// What signs its requests for the sign-in.
+    pub request_signer: Option<Arc<RequestSigner>>,
     /// How the body is made; the payload itself without.
     pub transform: Option<Arc<Transform>>,
 }
@@ -202,6 +204,7 @@ impl Targets<'_> {
             headers,
             sign_in: step.sign_in.headers.clone(),
             token: token(&step.sign_in, &self.subscription.egress, self.deps),
+            request_signer: step.sign_in.signature.clone(),
             transform: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Everything that can go wrong with a request, and what its client is told: one table.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use filters::auth::AuthRefusal;
 use filters::event::EventFault;
 use filters::fault::ErrorBody;
 use filters::model::Problem;
+use filters::outgoing::signature::SignatureFault;
 use filters::path::PathRefusal;
 use filters::plan::idempotency::KeyFault;
 use filters::route::MethodSet;
@@ -83,6 +85,8 @@ pub(crate) enum Fault {
     Stream(StreamFailure),
     /// There is no token to sign in to the partner with.
     SignIn(Arc<TokenError>),
+    /// The request cannot be signed for the partner.
+    Unsigned(SignatureFault<Infallible>),
     /// The partner answered with this status, which is not passed on.
     PartnerStatus(u16),
     /// No target takes the request now.
@@ -179,7 +183,7 @@ impl Fault {
             Self::ResponseMapping(_) | Self::Script(..) | Self::AnswerEncoded | Self::AnswerInvalid(_) => 502,
             Self::Egress(error) if error.is_timeout() => 504,
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => 504,
-            Self::Egress(_) | Self::Stream(_) | Self::SignIn(_) => 502,
+            Self::Egress(_) | Self::Stream(_) | Self::SignIn(_) | Self::Unsigned(_) => 502,
             Self::NotReady | Self::NoIssuer | Self::Shed(_) | Self::Unavailable(_) => 503,
         }
     }
@@ -218,7 +222,7 @@ impl Fault {
             Self::Egress(error) if error.is_timeout() => "UPSTREAM_TIMEOUT",
             Self::Stream(StreamFailure::ConnectTimeout | StreamFailure::Timeout) => "UPSTREAM_TIMEOUT",
             Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded | Self::PartnerStatus(_) => "UPSTREAM_ERROR",
-            Self::SignIn(_) => "SIGN_IN_FAILED",
+            Self::SignIn(_) | Self::Unsigned(_) => "SIGN_IN_FAILED",
             Self::ClientGone => "CLIENT_CLOSED_REQUEST",
             Self::Internal(_) => "INTERNAL_ERROR",
         }
@@ -287,7 +291,7 @@ impl Fault {
             }
             Self::Event(fault) => fault.to_string(),
             Self::Query(problem) => format!("the query is wrong: {problem}"),
-            Self::SignIn(_) => "the gateway could not sign in to the partner".to_owned(),
+            Self::SignIn(_) | Self::Unsigned(_) => "the gateway could not sign in to the partner".to_owned(),
             Self::ClientGone => "the client went away".to_owned(),
             Self::Internal(_) => "the gateway failed; the request id names the log line".to_owned(),
         }
@@ -393,7 +397,7 @@ impl Fault {
             Self::Egress(_) | Self::Stream(_) | Self::AnswerEncoded | Self::AnswerInvalid(_) => {
                 Counted::Failed(Failure::Answer)
             }
-            Self::SignIn(_) => Counted::Failed(Failure::SignIn),
+            Self::SignIn(_) | Self::Unsigned(_) => Counted::Failed(Failure::SignIn),
             Self::ClientGone => Counted::Aborted,
             Self::Internal(_) => Counted::Failed(Failure::Internal),
         }
@@ -433,12 +437,16 @@ impl fmt::Display for Fault {
         match self {
             Self::Egress(error) => error.fmt(f),
             Self::SignIn(error) => error.fmt(f),
+            Self::Unsigned(fault) => fault.fmt(f),
             Self::Stream(failure) => failure.fmt(f),
             Self::Internal(what) => f.write_str(what),
             // Their messages quote values, and the log holds nothing of a body.
             Self::RequestMapping(MappingFault::Value { target, .. })
             | Self::ResponseMapping(MappingFault::Value { target, .. }) => {
                 write!(f, "a value does not fit the operation on {target}")
+            }
+            Self::RequestMapping(MappingFault::Format(fault)) | Self::ResponseMapping(MappingFault::Format(fault)) => {
+                write!(f, "the body does not go into or out of {}", fault.format())
             }
             Self::Script(side, ScriptFault::Runtime { line, .. }) => match line {
                 Some(line) => write!(f, "the {side} script failed at line {line}"),

@@ -87,7 +87,7 @@ async fn call(
     } else {
         serde_json::to_vec(payload).map_err(|error| broken(error.to_string()))?
     };
-    let mut request = Request::new(egress::Body::from(bytes::Bytes::from(body)));
+    let mut request = Request::new(bytes::Bytes::from(body));
     *request.method_mut() = plan.method.clone();
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
@@ -96,6 +96,12 @@ async fn call(
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     trace.add_to(headers);
+    if let Some(signer) = &plan.sign_in.signature {
+        let host = target.authority();
+        let signed = sign_in::sign(signer, &mut request, host);
+        signed.map_err(|fault| Fault::ours(ErrorCategory::Enrichment, format!("enrichment `{name}`: {fault}")))?;
+    }
+    let request = request.map(egress::Body::from);
     let pool = enrichment.target.pool();
     let answer = match &enrichment.token {
         None => pool.send(request, subscription.timeouts).await,

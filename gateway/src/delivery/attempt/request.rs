@@ -8,6 +8,8 @@ use egress::{Body, Part, READ, Token};
 use filters::delivery::Message;
 use filters::model::EventHead;
 use filters::model::delivery::ErrorCategory;
+use filters::outgoing::RequestSigner;
+use filters::outgoing::signature::Subject;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
@@ -18,6 +20,7 @@ use uuid::fmt::Hyphenated;
 use super::content::Content;
 use super::fault::Fault;
 use super::payload::Prepared;
+use crate::clock::now_ms;
 use crate::delivery::Job;
 use crate::live::subscription::{CallRuntime, SubscriptionRuntime};
 use crate::trace::TRACEPARENT;
@@ -42,7 +45,55 @@ impl Draft<'_> {
             let headers = request.headers_mut();
             headers.insert(header::AUTHORIZATION, token.authorization().clone());
         }
+        if let Some(signer) = &self.call.request_signer {
+            self.sign(&mut request, prepared, signer).await?;
+        }
         Ok(request)
+    }
+
+    /// Adds the signature of the sign-in, which covers all that goes out.
+    async fn sign(
+        &self,
+        request: &mut Request<Body>,
+        prepared: &Prepared,
+        signer: &Arc<RequestSigner>,
+    ) -> Result<(), Fault> {
+        let (parts, is_large): (Arc<[Part]>, _) = match &prepared.content {
+            Content::Whole(body) => ([Part::Bytes(body.clone())].into(), false),
+            Content::Pieces { parts, .. } => (Arc::clone(parts), true),
+        };
+        let (method, uri, headers) = (
+            request.method().clone(),
+            request.uri().clone(),
+            request.headers().clone(),
+        );
+        let host = self.call.target.upstream.target().authority().clone();
+        let signer = Arc::clone(signer);
+        let sign = move || {
+            let subject = Subject {
+                method: &method,
+                host: host.to_str().unwrap_or_default(),
+                path: uri.path(),
+                query: uri.query(),
+                headers: &headers,
+                now_ms: now_ms(),
+                nonce: &Uuid::new_v4().to_string(),
+            };
+            signer.sign(&subject, |take| {
+                parts.iter().try_for_each(|part| read(part, &mut *take))
+            })
+        };
+        let signed = if is_large {
+            let signed = spawn_blocking(sign).await;
+            signed.map_err(|gone| Fault::ours(ErrorCategory::Internal, gone.to_string()))?
+        } else {
+            sign()
+        };
+        let fields = signed.map_err(|fault| Fault::ours(ErrorCategory::SignIn, fault.to_string()))?;
+        for (name, value) in fields {
+            request.headers_mut().insert(name, value);
+        }
+        Ok(())
     }
 
     async fn without_token(&self, prepared: &Prepared) -> Result<Request<Body>, Fault> {

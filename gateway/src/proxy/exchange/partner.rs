@@ -93,9 +93,12 @@ fn request(call: &Call, prepared: &Prepared, seen: &Seen) -> Result<Request<Full
     let mut headers = prepared.headers.clone();
     let authority = aim.target.upstream.target().authority();
     forward::to_partner(&mut headers, route, authority, identity, seen);
-    let mut request = Request::new(Full::new(prepared.body.clone()));
+    let mut request = Request::new(prepared.body.clone());
     *request.method_mut() = prepared.method.clone();
     *request.uri_mut() = Uri::from(aim.path_and_query.clone());
     *request.headers_mut() = headers;
-    Ok(request)
+    if let Some(signer) = &route.integration.outgoing.signature {
+        sign_in::sign(signer, &mut request, authority).map_err(Fault::Unsigned)?;
+    }
+    Ok(request.map(Full::new))
 }
