@@ -14,7 +14,12 @@ use serde_json::{Value, json};
 async fn a_token_is_fetched_once_and_sent_on_both_paths() {
     let server = TokenServer::start().await;
     let partner = server.partner().await;
-    let gateway = serving(&server, &partner, json!({"scope": "read write"})).await;
+    let gateway = serving(
+        &server,
+        &partner,
+        json!({"grantType": "client_credentials", "scope": "read write"}),
+    )
+    .await;
     for host in ["stream.test", "exchange.test"] {
         let request = gateway
             .request(Method::POST, host, "/x")

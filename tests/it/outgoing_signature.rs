@@ -34,7 +34,9 @@ async fn the_example_of_a_signature_is_what_the_partner_expects() {
 async fn a_request_without_a_body_is_signed_with_all_that_is_asked_for() {
     let partner = Partner::answering(Answer::text("signed")).await;
     let auth = json!({"outgoingAuthType": "HMAC", "outgoingAuthConfig": {
-        "secret": SECRET, "canonical": "{method} {host} {path} {query} {nonce} {header:X-Tenant} {body}",
+        "secret": SECRET, "keyId": "k-1", "algorithm": "SHA256", "encoding": "HEX",
+        "canonical": "{method} {host} {path} {query} {nonce} {header:X-Tenant} {body}",
+        "signatureHeader": "X-Proof", "signatureFormat": "{keyId}={signature}", "timestampHeader": "X-At",
         "timestampFormat": "milliseconds", "nonceHeader": "X-Nonce", "bodyHashHeader": "X-Hash"}});
     let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), auth)).await;
     let request = gateway
@@ -44,7 +46,11 @@ async fn a_request_without_a_body_is_signed_with_all_that_is_asked_for() {
     let received = partner.only_request();
     let nonce = received.header("x-nonce").unwrap();
     let signed = format!("GET {} /x/y a=1&b {nonce} north ", partner.address());
-    assert_eq!(received.header("x-signature"), Some(mac(&signed).as_str()));
+    assert_eq!(
+        received.header("x-proof"),
+        Some(format!("k-1={}", mac(&signed)).as_str())
+    );
+    assert_eq!(received.header("x-at").map(str::len), Some(13));
     assert_eq!(received.header("x-hash"), Some(hash(b"").as_str()));
     // A header that is to be signed and is not there.
     let reply = gateway.get("labs.test", "/x").await;
@@ -85,6 +91,23 @@ async fn the_example_of_aws_is_signed() {
     );
     assert_eq!(received.header("authorization"), Some(expected.as_str()));
     assert_eq!(received.header("x-amz-security-token"), None);
+}
+
+#[tokio::test]
+async fn a_temporary_key_of_aws_is_sent_with_its_token() {
+    let partner = Partner::answering(Answer::text("signed")).await;
+    let auth = json!({"outgoingAuthType": "AWS_SIGV4", "outgoingAuthConfig": {"accessKeyId": "ASIA", "region": "r",
+        "secretAccessKey": "k", "sessionToken": "temporary", "service": "s3"}});
+    let gateway = Gateway::serving_one(with(integration("labs", &partner.url("")), auth)).await;
+    assert_eq!(gateway.get("labs.test", "/object").await.status, 200);
+    let received = partner.only_request();
+    assert_eq!(received.header("x-amz-security-token"), Some("temporary"));
+    assert_eq!(received.header("x-amz-content-sha256"), Some(hash(b"").as_str()));
+    let signed = received.header("authorization").unwrap();
+    let names = "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token";
+    assert!(signed.contains(names), "{signed}");
+    let shown = gateway.admin_get("/config").await.text();
+    assert!(!shown.contains("temporary"), "{shown}");
 }
 
 #[tokio::test]
