@@ -2,6 +2,7 @@
 
 mod certificate;
 mod consumer;
+mod cache;
 pub(crate) mod cors;
 mod credentials;
 pub(crate) mod edits;

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod auth;
 pub mod certificate;
+pub mod cache;
 pub mod compile;
 pub mod compression;
 pub mod cors;

@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod certificate;
 pub mod client_networks;
+pub mod cache;
 pub mod command;
 pub mod compression;
 pub mod cors;

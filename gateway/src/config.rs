@@ -85,6 +85,8 @@ pub struct ProcessConfig {
     pub scripts: Scripts,
     /// Answers kept by idempotency key.
     pub idempotency: Idempotency,
+    /// Answers kept for the next request.
+    pub cache: Cache,
     /// Turning requests away before memory runs out.
     pub shedding: Shedding,
     /// Connections to partners.
@@ -358,6 +360,22 @@ pub struct Idempotency {
 }
 
 impl Default for Idempotency {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Answers kept for the next request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Cache {
+    /// Bytes of all answers together; beyond it, what was not asked for the longest goes.
+    pub max_bytes: usize,
+}
+
+impl Default for Cache {
     fn default() -> Self {
         Self {
             max_bytes: 64 * 1024 * 1024,

@@ -39,6 +39,7 @@ use pingora::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::access_log::AccessLog;
+use crate::cache::Cache;
 use crate::edge::{Guard, RequestState};
 use crate::idempotency::Answers;
 use crate::ingest::Ingest;
@@ -75,6 +76,8 @@ pub struct Proxy {
     pub trusted_proxies: Vec<IpNet>,
     /// Turns requests away before memory runs out.
     pub shedding: Arc<Shedding>,
+    /// Answers that are kept for the next request.
+    pub cache: Cache,
     /// Counts requests, to spread them over targets.
     pub ticket: AtomicU64,
     /// Records of calls; `None` where no control plane takes them.

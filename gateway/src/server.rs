@@ -31,6 +31,7 @@ use tracing::{info, warn};
 
 use crate::access_log::{self, AccessLog};
 use crate::admin;
+use crate::cache::Cache;
 use crate::config::ProcessConfig;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::delivery::Attempts;
@@ -183,6 +184,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         keep_alive_seconds: config.edge.keep_alive_seconds,
         trusted_proxies: config.edge.trusted_proxies.clone(),
         shedding: shed(&config, &stop, &tasks),
+        cache: Cache::new(config.cache.max_bytes),
         ticket: AtomicU64::new(0),
         records: config_flow.records,
         answers: Arc::new(Answers::new(config.idempotency.max_bytes)),

@@ -1,6 +1,9 @@
 //! What is done for browsers and caches, and to header fields, compiled.
 
-use super::{cors, edits, error_page};
+use http::HeaderName;
+
+use super::{cache, cors, edits, error_page};
+use crate::auth::InboundCheck;
 use crate::compression::Compression;
 use crate::model::compression as model;
 use crate::model::{InboundIntegration, Problem};
@@ -8,12 +11,13 @@ use crate::plan::web::Web;
 use crate::validation::Range;
 
 /// Compiles the settings; `None` where there are none. `shared` are the parameters that every path of the integration has.
-pub(super) fn compile(source: &InboundIntegration, shared: &[String], problems: &mut Vec<Problem>) -> Option<Box<Web>> {
+pub(super) fn compile(source: &InboundIntegration, shared: &[String], inbound: &InboundCheck, problems: &mut Vec<Problem>) -> Option<Box<Web>> {
     let cors = source.cors.as_ref();
     let headers = source.headers.as_ref();
     let pages = (!source.error_pages.is_empty()).then_some(&*source.error_pages);
     let compression = source.compression.as_ref();
-    if cors.is_none() && headers.is_none() && pages.is_none() && compression.is_none() {
+    let cache = source.cache.as_ref();
+    if cors.is_none() && headers.is_none() && pages.is_none() && compression.is_none() && cache.is_none() {
         return None;
     }
     Some(Box::new(Web {
@@ -21,6 +25,13 @@ pub(super) fn compile(source: &InboundIntegration, shared: &[String], problems: 
         headers: headers.and_then(|config| edits::headers(config, shared, problems)),
         pages: pages.and_then(|pages| error_page::compile(pages, shared, problems)),
         compression: compression.and_then(|config| compressed(config, problems)),
+        cache: cache.and_then(|config| {
+            let stripped: Vec<HeaderName> = match source.forward_credentials {
+                true => Vec::new(),
+                false => inbound.headers().cloned().collect(),
+            };
+            cache::compile(config, inbound, stripped, problems)
+        }),
     }))
 }
 

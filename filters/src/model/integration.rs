@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::auth::InboundAuthType;
 use super::client_networks::ClientNetworks;
+use super::cache::Cache;
 use super::compression::Compression;
 use super::cors::Cors;
 use super::error_page::ErrorPage;
@@ -177,6 +178,9 @@ pub struct InboundIntegration {
     /// Which answers are compressed; those that the partner compresses if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// Which answers are kept for the next request; none if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
 
     /// Rate limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

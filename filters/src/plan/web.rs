@@ -1,5 +1,6 @@
 //! What is done for browsers and caches, and to header fields.
 
+use crate::cache::Cache;
 use crate::compression::Compression;
 use crate::cors::Cors;
 use crate::edits::HeaderEdits;
@@ -16,4 +17,6 @@ pub struct Web {
     pub pages: Option<ErrorPages>,
     /// Which answers are compressed.
     pub compression: Option<Compression>,
+    /// Which answers are kept for the next request.
+    pub cache: Option<Cache>,
 }

@@ -41,6 +41,7 @@ pub(super) fn problems(config: &ProcessConfig) -> Vec<Problem> {
     scripts(&config.scripts, &mut found);
     let kept = config.idempotency.max_bytes;
     found.range("idempotency.maxBytes", kept, 65_536..=1 << 36);
+    found.range("cache.maxBytes", config.cache.max_bytes, 65_536..=1 << 36);
     egress(&config.egress, &mut found);
     config.ingest.check(&mut found);
     config.queue.check(&mut found);

@@ -24,6 +24,7 @@ use super::fault::Fault;
 use super::kept::Kept;
 use super::signed::SignedIn;
 use super::web::FieldValues;
+use crate::cache::Filling;
 use crate::edge::RequestState;
 use crate::idempotency::Turn;
 use crate::limiter::Places;
@@ -56,6 +57,8 @@ pub struct Call {
     pub(crate) route: Option<Route>,
     /// What is said to the origin that a browser names.
     pub(crate) grant: Option<Grant>,
+    /// The duty to hand the answer over to the cache.
+    pub(crate) filling: Option<Filling>,
     pub(crate) fault: Option<Fault>,
     /// The attempt that follows the one that failed.
     pub(crate) next: Option<Next>,
@@ -213,6 +216,7 @@ impl Call {
             events: None,
             route: None,
             grant: None,
+            filling: None,
             fault: None,
             next: None,
             places: Places::default(),

@@ -1,6 +1,7 @@
 //! The exchange path: read the whole request, transform it, call the partner, transform the answer, send it.
 
 mod answer;
+mod cached;
 mod partner;
 mod repeat;
 mod request;
@@ -25,6 +26,9 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
     let most = route.integration.body_limits.request_bytes;
+    if route.integration.web.is_some() && cached::answered(proxy, session, call).await? {
+        return Ok(());
+    }
     let mut room = proxy.shedding.room();
     let mut held = 0;
     let body = body::read(session, call, most, |bytes| {
@@ -42,6 +46,9 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
         return Ok(());
     }
     let prepared = request::prepare(proxy, session, call, body).await?;
-    let answer = partner::call(proxy, session, call, &prepared, seen).await?;
-    answer::deliver(proxy, session, call, answer).await
+    let outcome = partner::call(proxy, session, call, &prepared, seen).await;
+    if call.filling.is_some() && cached::stands_in(proxy, session, call, &outcome).await? {
+        return Ok(());
+    }
+    answer::deliver(proxy, session, call, outcome?).await
 }

@@ -92,13 +92,17 @@ pub(super) fn page(request: &RequestHeader, call: &Call, error: &ErrorBody) -> O
 }
 
 /// True for a request that is carried as an exchange for the sake of its answer, although nothing of it is transformed: a
-/// plain GET whose answer may have to be compressed. What may go on for ever is streamed.
+/// plain GET whose answer may have to be compressed or kept. What may go on for ever is streamed.
 pub(super) fn exchanges(session: &Session, call: &Call) -> bool {
-    if of(call).is_none_or(|web| web.compression.is_none()) {
-        return false;
-    }
+    let Some(web) = of(call) else { return false };
     let request = session.req_header();
-    request.method == Method::GET
+    let is_kept = web
+        .cache
+        .as_ref()
+        .is_some_and(|cache| cache.is_for(&request.method, &request.headers));
+    let is_compressed = web.compression.is_some() && compress::is_wanted(&request.headers);
+    (is_kept || is_compressed)
+        && request.method == Method::GET
         && !call.is_grpc
         && !session.is_upgrade_req()
         && !request.headers.contains_key(header::CONTENT_LENGTH)

@@ -5,7 +5,7 @@ use egress::Answer;
 use filters::plan::Mode;
 use filters::transform::Edits;
 use http::response;
-use http::{HeaderValue, Method, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Response, Version, header};
 use pingora::proxy::Session;
 use pingora_http::ResponseHeader;
 
@@ -14,6 +14,7 @@ use super::super::call::Call;
 use super::super::compress::Encoder;
 use super::super::fault::Fault;
 use super::super::{Proxy, forward, kept, respond, secure, stream, web};
+use super::cached::Saving;
 use super::repeat;
 use super::side::{self, Side, is_encoded};
 
@@ -24,15 +25,16 @@ pub(super) async fn deliver(
     call: &mut Call,
     mut answer: Answer,
 ) -> Result<(), Fault> {
+    let own_status = answer.status;
+    if let Some(statuses) = call.route.as_ref().and_then(|route| route.integration.statuses.as_ref()) {
+        answer.status = statuses.of(own_status);
+    }
+    web::check_replaced(session.req_header(), answer.status, call)?;
+    let mut saving = Saving::of(call, &answer);
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
     let integration = &*route.integration;
-    let own_status = answer.status;
-    if let Some(statuses) = &integration.statuses {
-        answer.status = statuses.of(own_status);
-    }
-    web::check_replaced(session.req_header(), answer.status, call)?;
     let transform = match &integration.mode {
         Mode::Exchange {
             response: Some(transform),
@@ -42,8 +44,9 @@ pub(super) async fn deliver(
     };
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
     let is_checked = !no_body && input::check_answer_head(route, own_status, &answer.headers)?;
-    if transform.is_none() && !is_checked && call.turn.is_none() {
-        return pass_on(proxy, session, call, answer).await;
+    let is_whole = transform.is_some() || is_checked || call.turn.is_some();
+    if !is_whole {
+        return pass_on(proxy, session, call, answer, saving).await;
     }
     proxy.close_if_stopping(session);
     let mut head = answer_head(&answer, call);
@@ -75,27 +78,46 @@ pub(super) async fn deliver(
         match side.changed(proxy, body.clone()).await {
             Ok(changed) => {
                 body = changed.body;
-                head = rewritten(head, changed.content_type, &changed.edits);
+                let rewritten = |head| rewritten(head, changed.content_type.clone(), &changed.edits);
+                head = rewritten(head);
+                saving = saving.map(|saving| saving.with_head(rewritten));
             }
             // Errors come in whatever form their maker has for them.
             Err(fault) if !is_success && side::is_unreadable(&fault) => {}
             Err(fault) => return Err(fault),
         }
     }
-    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
-        .map_err(internal)?;
     repeat::keep(call, &head, &body);
+    if let Some(saving) = saving.and_then(|saving| saving.add(&body)) {
+        saving.finish();
+    }
+    send_whole(session, call, head, body).await
+}
+
+/// Sends an answer whose body is known.
+pub(super) async fn send_whole(
+    session: &mut Session,
+    call: &mut Call,
+    mut head: ResponseHeader,
+    mut body: Bytes,
+) -> Result<(), Fault> {
     if let Some(encoder) = Encoder::of(session, call, &mut head, Some(body.len() as u64))? {
         body = encoder.whole(&body)?;
-        head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
-            .map_err(internal)?;
     }
+    head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))
+        .map_err(internal)?;
     respond::send(session, call, head, body)
         .await
         .map_err(|error| stream::client_fault(error, call))
 }
 
-async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answer: Answer) -> Result<(), Fault> {
+async fn pass_on(
+    proxy: &Proxy,
+    session: &mut Session,
+    call: &mut Call,
+    mut answer: Answer,
+    saving: Option<Saving>,
+) -> Result<(), Fault> {
     proxy.close_if_stopping(session);
     let mut head = answer_head(&answer, call);
     let no_body = session.req_header().method == Method::HEAD || respond::has_no_body(answer.status);
@@ -128,9 +150,11 @@ async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answ
         return Ok(());
     }
     let mut copy = kept::wanted(proxy, call, &answer.headers);
-    let passed = pieces(session, call, &mut answer, copy.as_deref_mut(), encoder.as_mut()).await;
+    let passed = pieces(session, call, &mut answer, (copy.as_deref_mut(), saving), encoder.as_mut()).await;
     kept::keep_answer(call, copy);
-    passed?;
+    if let Some(saving) = passed? {
+        saving.finish();
+    }
     let rest = encoder.map(Encoder::end).transpose()?;
     session
         .write_response_body(rest, true)
@@ -138,19 +162,20 @@ async fn pass_on(proxy: &Proxy, session: &mut Session, call: &mut Call, mut answ
         .map_err(|error| stream::client_fault(error, call))
 }
 
-/// Passes the pieces of a body on, and adds them to `copy`.
+/// Passes the pieces of a body on, and adds them to what is kept of it.
 async fn pieces(
     session: &mut Session,
     call: &mut Call,
     answer: &mut Answer,
-    mut copy: Option<&mut kept::Piece>,
+    (mut copy, mut saving): (Option<&mut kept::Piece>, Option<Saving>),
     mut encoder: Option<&mut Encoder>,
-) -> Result<(), Fault> {
+) -> Result<Option<Saving>, Fault> {
     while let Some(chunk) = answer.chunk().await {
         let chunk = chunk.map_err(Fault::Egress)?;
         if let Some(copy) = copy.as_deref_mut() {
             copy.add(&chunk);
         }
+        saving = saving.and_then(|saving| saving.add(&chunk));
         let chunk = match encoder.as_deref_mut() {
             Some(encoder) if !chunk.is_empty() => encoder.piece(&chunk)?,
             _ => chunk,
@@ -159,7 +184,7 @@ async fn pieces(
         let written = session.write_response_body(Some(chunk), false).await;
         written.map_err(|error| stream::client_fault(error, call))?;
     }
-    Ok(())
+    Ok(saving)
 }
 
 /// The head of an answer whose body was transformed.
@@ -181,8 +206,15 @@ fn internal(error: Box<pingora::Error>) -> Fault {
     Fault::Internal(error.to_string())
 }
 
-/// The head of the client's answer: the partner's fields without those of its connection.
+/// The head of the client's answer: the partner's fields, and what the gateway says of the request.
 fn answer_head(answer: &Answer, call: &Call) -> ResponseHeader {
+    let mut parts = response::Parts::from(plain_head(answer));
+    own_fields(&mut parts.headers, call);
+    ResponseHeader::from(parts)
+}
+
+/// The partner's fields without those of its connection.
+pub(super) fn plain_head(answer: &Answer) -> ResponseHeader {
     let mut head = Response::new(()).into_parts().0;
     head.status = answer.status;
     head.headers.reserve(answer.headers.len() + 6);
@@ -192,10 +224,14 @@ fn answer_head(answer: &Answer, call: &Call) -> ResponseHeader {
             head.headers.append(name, value.clone());
         }
     }
-    respond::stamp(&mut head.headers, call.identity.as_ref());
-    stream::add_limits(&mut head.headers, call);
-    secure::tell(&mut head.headers, call);
-    web::edit_answer(&mut head.headers, call);
-    web::tell_browser(&mut head.headers, call);
     ResponseHeader::from(head)
+}
+
+/// Adds what the gateway says of the request, and edits the fields.
+pub(super) fn own_fields(fields: &mut HeaderMap, call: &Call) {
+    respond::stamp(fields, call.identity.as_ref());
+    stream::add_limits(fields, call);
+    secure::tell(fields, call);
+    web::edit_answer(fields, call);
+    web::tell_browser(fields, call);
 }

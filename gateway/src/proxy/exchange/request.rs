@@ -66,9 +66,15 @@ pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &mut Call, b
         }
         _ => body,
     };
-    if response.is_some() || input::looks_at_answers(route) {
+    if response.is_some() || input::looks_at_answers(route) || call.filling.is_some() {
         // The answer has to be read here.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if call.filling.is_some() {
+        // A whole answer is to be kept, whatever this client has already.
+        for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
+            headers.remove(&name);
+        }
     }
     route.edits = changes;
     Ok(Prepared { method, headers, body })
