@@ -1,7 +1,7 @@
 //! The circuit breaker of one target, with its state in the metrics and in the log.
 
-use filters::delivery::breaker::{Admission, Breaker, BreakerRules, Pass, State};
 use filters::delivery::Health;
+use filters::delivery::breaker::{Admission, Breaker, BreakerRules, Pass, State};
 use prometheus::IntGauge;
 
 use super::Unavailable;
@@ -60,12 +60,16 @@ impl Circuit {
         let state = self.breaker.state();
         match (state, &self.open) {
             (State::Closed, Some(_)) => {
-                tracing::info!(target = self.name, "the circuit is closed: the target works again");
+                tracing::info!(partner = self.name, "the circuit is closed: the target works again");
                 self.open = None;
             }
             (State::Open | State::Deactivated, None) => {
                 let is_final = state == State::Deactivated;
-                tracing::warn!(target = self.name, is_final, "the circuit is open: the target failed too often");
+                tracing::warn!(
+                    partner = self.name,
+                    is_final,
+                    "the circuit is open: the target failed too often"
+                );
                 self.open = Some(Held::new(&self.gauge));
             }
             _ => {}

@@ -141,18 +141,19 @@ impl Endpoint {
     /// Takes the check that is due at `now_ms`; nobody else makes it then until it was recorded.
     pub(super) fn take_check(&self, now_ms: i64) -> bool {
         let due_ms = self.check_due_ms.load(Ordering::Relaxed);
-        let taken = self
-            .check_due_ms
-            .compare_exchange(due_ms, i64::MAX, Ordering::Relaxed, Ordering::Relaxed);
-        due_ms <= now_ms && taken.is_ok()
+        let take = || {
+            self.check_due_ms
+                .compare_exchange(due_ms, i64::MAX, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        due_ms <= now_ms && take().is_ok()
     }
 
     /// Takes in a check, and makes the next one due.
     pub(super) fn checked(&self, now_ms: i64, good: bool, rules: &HealthRules) {
         if self.checks.lock().record(good, rules) {
-            let target = self.target.upstream.target();
+            let partner = self.target.upstream.target();
             let integration = &*self.integration;
-            tracing::warn!(integration, %target, address = ?self.address(), good, "the health checks of a target changed");
+            tracing::warn!(integration, %partner, address = ?self.address(), good, "the health checks of a target changed");
         }
         self.check_due_ms
             .store(now_ms.saturating_add(rules.interval_ms), Ordering::Relaxed);
@@ -175,11 +176,7 @@ impl Endpoint {
 ///
 /// # Errors
 /// Why it takes none at the moment.
-pub(super) fn enter(
-    endpoint: &Arc<Endpoint>,
-    owner: &Arc<Resilience>,
-    now_ms: i64,
-) -> Result<Attempt, Unavailable> {
+pub(super) fn enter(endpoint: &Arc<Endpoint>, owner: &Arc<Resilience>, now_ms: i64) -> Result<Attempt, Unavailable> {
     // From here on it is counted; the attempt that is dropped early takes it back.
     let in_flight = endpoint.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
     let mut attempt = Attempt {
@@ -249,9 +246,9 @@ impl Attempt {
         };
         let may_go = health == Health::Bad && may_go();
         if ejection.lock().record(now_ms, health, || may_go) {
-            let target = self.endpoint.target.upstream.target();
+            let partner = self.endpoint.target.upstream.target();
             let integration = &*self.endpoint.integration;
-            tracing::warn!(integration, %target, address = ?self.endpoint.address(), "a target is passed over for a while");
+            tracing::warn!(integration, %partner, address = ?self.endpoint.address(), "a target is passed over for a while");
         }
     }
 }

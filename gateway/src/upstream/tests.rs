@@ -28,7 +28,7 @@ impl Rig {
     fn serve(&mut self, weights: &[u32], options: Value) -> Arc<Resilience> {
         let targets: Vec<_> = (0..)
             .zip(weights)
-            .map(|(port, weight)| json!({"url": format!("http://192.0.2.1:{}", 8000 + port), "weight": weight}))
+            .map(|(port, weight)| json!({"url": format!("http://partner.example:{}", 8000 + port), "weight": weight}))
             .collect();
         let mut integration = json!({"name": "a", "type": "a", "orgId": 1, "targets": targets});
         for (field, value) in options.as_object().unwrap() {
@@ -150,7 +150,9 @@ async fn requests_are_spread_as_the_integration_says() {
         let resilience = rig.serve(weights, json!({"balance": balance}));
         let mut counts = BTreeMap::new();
         for ticket in 0..400 {
-            *counts.entry(port(&resilience.choose(wanted(ticket)).unwrap())).or_insert(0) += 1;
+            *counts
+                .entry(port(&resilience.choose(wanted(ticket)).unwrap()))
+                .or_insert(0) += 1;
         }
         counts
     };
@@ -201,7 +203,11 @@ async fn a_target_that_fails_in_a_row_is_passed_over_but_never_the_last_one() {
     let bad = port(&resilience.choose(wanted(0)).unwrap());
     for ticket in 0..100 {
         let mut attempt = resilience.choose(wanted(ticket)).unwrap();
-        let health = if port(&attempt) == bad { Health::Bad } else { Health::Good };
+        let health = if port(&attempt) == bad {
+            Health::Bad
+        } else {
+            Health::Good
+        };
         attempt.settle(health);
     }
     let now_ms = clock::now_ms();
@@ -217,7 +223,9 @@ async fn a_target_that_fails_in_a_row_is_passed_over_but_never_the_last_one() {
 async fn no_more_than_the_limit_goes_to_a_target() {
     let options = json!({"adaptiveConcurrency": {"minLimit": 2, "initialLimit": 2, "maxLimit": 2}});
     let resilience = Rig::new().serve(&[1, 1], options);
-    let held: Vec<_> = (0..4).map(|ticket| resilience.choose(wanted(ticket)).unwrap()).collect();
+    let held: Vec<_> = (0..4)
+        .map(|ticket| resilience.choose(wanted(ticket)).unwrap())
+        .collect();
     assert_eq!(resilience.choose(wanted(0)).unwrap_err(), Unavailable::Busy);
     drop(held);
     assert!(resilience.choose(wanted(0)).is_ok());
