@@ -93,7 +93,12 @@ impl Shedding {
         if is_above != was_above {
             self.is_above.store(is_above, Ordering::Relaxed);
             let watermark = self.watermark;
-            tracing::warn!(used, watermark, is_above, "memory crossed its mark: requests are turned away above it");
+            tracing::warn!(
+                used,
+                watermark,
+                is_above,
+                "memory crossed its mark: requests are turned away above it"
+            );
         }
     }
 }
@@ -136,7 +141,10 @@ fn resident_bytes() -> Option<u64> {
 
 /// Memory that the process may have: what its control group is limited to, else that of the machine.
 fn available_bytes() -> Option<u64> {
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let group = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
     let limited = group
         .iter()
         .find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());

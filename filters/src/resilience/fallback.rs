@@ -37,10 +37,16 @@ impl Fallback {
             other => ("application/json", Bytes::from(other.to_string())),
         };
         if body.len() > MOST_BYTES {
-            problem("body", format!("has {} bytes; at most {MOST_BYTES} are possible", body.len()));
+            problem(
+                "body",
+                format!("has {} bytes; at most {MOST_BYTES} are possible", body.len()),
+            );
         }
         if !body.is_empty() && [204, 304].contains(&fallback.status) {
-            problem("body", format!("a status {} has no body; leave it out", fallback.status));
+            problem(
+                "body",
+                format!("a status {} has no body; leave it out", fallback.status),
+            );
         }
         let content_type = fallback.content_type.as_deref().unwrap_or(usual);
         let content_type = HeaderValue::from_str(content_type)
@@ -77,17 +83,31 @@ mod tests {
     #[test]
     fn a_text_stands_as_it_is_and_anything_else_is_json() {
         let text = compiled(json!({"body": "closed"})).unwrap();
-        assert_eq!((&*text.body, text.content_type.as_bytes()), (&b"closed"[..], &b"text/plain; charset=utf-8"[..]));
+        assert_eq!(
+            (&*text.body, text.content_type.as_bytes()),
+            (&b"closed"[..], &b"text/plain; charset=utf-8"[..])
+        );
         let json = compiled(json!({"status": 503, "body": {"slots": []}, "statuses": ["5xx"]})).unwrap();
-        assert_eq!((&*json.body, json.content_type.as_bytes()), (&br#"{"slots":[]}"#[..], &b"application/json"[..]));
+        assert_eq!(
+            (&*json.body, json.content_type.as_bytes()),
+            (&br#"{"slots":[]}"#[..], &b"application/json"[..])
+        );
         assert!(json.replaces(502) && !json.replaces(404));
     }
 
     #[test]
     fn problems_name_the_field() {
         let wrong = json!({"status": 199, "contentType": "a\nb", "body": "x".repeat(65_537), "statuses": ["x"]});
-        let expected = ["fallback.statuses[0]", "fallback.status", "fallback.body", "fallback.contentType"];
+        let expected = [
+            "fallback.statuses[0]",
+            "fallback.status",
+            "fallback.body",
+            "fallback.contentType",
+        ];
         assert_eq!(compiled(wrong).unwrap_err(), expected);
-        assert_eq!(compiled(json!({"status": 204, "body": "x"})).unwrap_err(), ["fallback.body"]);
+        assert_eq!(
+            compiled(json!({"status": 204, "body": "x"})).unwrap_err(),
+            ["fallback.body"]
+        );
     }
 }

@@ -113,7 +113,10 @@ pub(crate) fn check(rules: AdaptiveConcurrency, problems: &mut Vec<Problem>) {
         problem("minLimit", "0 would let nothing through; give at least 1".to_owned());
     }
     if max_limit < min_limit || max_limit > MOST {
-        problem("maxLimit", format!("{max_limit} is not between `minLimit` ({min_limit}) and {MOST}"));
+        problem(
+            "maxLimit",
+            format!("{max_limit} is not between `minLimit` ({min_limit}) and {MOST}"),
+        );
     }
     if !(min_limit..=max_limit.max(min_limit)).contains(&initial_limit) {
         let message = format!("{initial_limit} is not between `minLimit` ({min_limit}) and `maxLimit` ({max_limit})");

@@ -144,7 +144,11 @@ impl Streak {
             return false;
         }
         self.against += 1;
-        let needed = if good { rules.healthy_after } else { rules.unhealthy_after };
+        let needed = if good {
+            rules.healthy_after
+        } else {
+            rules.unhealthy_after
+        };
         let changes = self.against >= needed;
         if changes {
             *self = Self {

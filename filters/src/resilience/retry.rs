@@ -197,10 +197,7 @@ mod tests {
         };
         assert_eq!(rules.judge(Failure::Unanswered, once, 0.0), Verdict::NotRepeatable);
         assert_eq!(rules.judge(status(503, None), once, 0.0), Verdict::NotRepeatable);
-        assert!(matches!(
-            rules.judge(Failure::Unsent, once, 0.0),
-            Verdict::Again { .. }
-        ));
+        assert!(matches!(rules.judge(Failure::Unsent, once, 0.0), Verdict::Again { .. }));
         let gone = Subject {
             is_whole: false,
             ..SUBJECT

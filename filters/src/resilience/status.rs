@@ -70,6 +70,9 @@ mod tests {
     #[test]
     fn what_is_no_status_is_named() {
         let (_, problems) = set(&["200", "fast", "99", "6xx"]);
-        assert_eq!(problems, ["retry.statuses[1]", "retry.statuses[2]", "retry.statuses[3]"]);
+        assert_eq!(
+            problems,
+            ["retry.statuses[1]", "retry.statuses[2]", "retry.statuses[3]"]
+        );
     }
 }

@@ -70,7 +70,9 @@ pub(super) async fn list(
         .flat_map(|runtime| targets_of(runtime))
         .filter(|target| !query.troubled || target.is_troubled())
         .collect();
-    targets.sort_by(|one, two| (&one.integration, &one.target, one.address).cmp(&(&two.integration, &two.target, two.address)));
+    targets.sort_by(|one, two| {
+        (&one.integration, &one.target, one.address).cmp(&(&two.integration, &two.target, two.address))
+    });
     Ok(Json(Upstreams { targets }))
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egress::{Answer, EgressError};
-use filters::delivery::classify::retry_after_ms;
 use filters::delivery::Health;
+use filters::delivery::classify::retry_after_ms;
 use filters::resilience::{Failure, Subject, Verdict, health_of};
 use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
@@ -175,7 +175,10 @@ pub(super) fn on_answer(
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<bool, Fault> {
-    let has_rules = call.route.as_ref().is_some_and(|route| route.runtime.resilience.is_some());
+    let has_rules = call
+        .route
+        .as_ref()
+        .is_some_and(|route| route.runtime.resilience.is_some());
     let is_final = !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS;
     if !has_rules || !is_final {
         return Ok(false);
@@ -212,7 +215,11 @@ pub(super) fn on_exchanged(
     call: &mut Call,
     outcome: Result<Answer, Fault>,
 ) -> Option<Result<Answer, Fault>> {
-    if call.route.as_ref().is_none_or(|route| route.runtime.resilience.is_none()) {
+    if call
+        .route
+        .as_ref()
+        .is_none_or(|route| route.runtime.resilience.is_none())
+    {
         return Some(outcome);
     }
     let failure = match &outcome {

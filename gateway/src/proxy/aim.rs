@@ -138,7 +138,8 @@ fn own_query<'q>(route: &Route, query: &'q str) -> Cow<'q, str> {
 }
 
 fn strip_credential<'q>(integration: &Integration, query: Cow<'q, str>) -> Cow<'q, str> {
-    integration.strip_query.iter().fold(query, |query, name| {
-        Cow::Owned(without_parameter(&query, name))
-    })
+    integration
+        .strip_query
+        .iter()
+        .fold(query, |query, name| Cow::Owned(without_parameter(&query, name)))
 }
