@@ -44,6 +44,15 @@ pub enum FormatFault {
     },
 }
 
+impl FormatFault {
+    /// The format that does not fit.
+    pub fn format(&self) -> &'static str {
+        match self {
+            Self::Unreadable { format, .. } | Self::Unwritable { format, .. } => format,
+        }
+    }
+}
+
 impl Conversion {
     /// Checks the settings at `path`, adding their problems.
     pub(crate) fn compile(format: &BodyFormat, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {

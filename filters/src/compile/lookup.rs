@@ -65,3 +65,6 @@ fn is_same(before: &Tables, now: &Tables) -> bool {
 
 /// The most rows of one table.
 const MOST_ROWS: usize = 500_000;
+
+#[cfg(test)]
+mod tests;
