@@ -289,4 +289,6 @@ fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
