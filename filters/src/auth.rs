@@ -6,7 +6,7 @@
 pub mod certificate;
 pub mod claims;
 pub mod consumers;
-pub mod credentials;
+mod credentials;
 pub mod introspection;
 pub mod jwk;
 pub mod jwt;

@@ -131,6 +131,8 @@ fn outgoing(kind: OutgoingAuthType, config: Option<&Value>) -> Option<Value> {
         Some(OutgoingAuth::Basic(auth)) => serde_json::to_value(auth),
         Some(OutgoingAuth::CustomHeaders(auth)) => serde_json::to_value(auth),
         Some(OutgoingAuth::Oauth2(auth)) => serde_json::to_value(auth),
+        Some(OutgoingAuth::Hmac(auth)) => serde_json::to_value(auth),
+        Some(OutgoingAuth::AwsSigv4(auth)) => serde_json::to_value(auth),
         None => return as_it_is(config),
     };
     let mut value = written.ok()?;

@@ -88,13 +88,17 @@ fn add_credential(
             hash, value, is_active, ..
         } => {
             let digest = digest(hash.as_ref(), value.as_ref(), path, problems);
-            digest.filter(|_| counts(is_active)).is_none_or(|digest| put(&mut book.api_keys, digest, owner))
+            digest
+                .filter(|_| counts(is_active))
+                .is_none_or(|digest| put(&mut book.api_keys, digest, owner))
         }
         ConsumerCredential::Bearer {
             hash, value, is_active, ..
         } => {
             let digest = digest(hash.as_ref(), value.as_ref(), path, problems);
-            digest.filter(|_| counts(is_active)).is_none_or(|digest| put(&mut book.tokens, digest, owner))
+            digest
+                .filter(|_| counts(is_active))
+                .is_none_or(|digest| put(&mut book.tokens, digest, owner))
         }
         ConsumerCredential::Basic {
             username,
@@ -134,7 +138,8 @@ fn add_credential(
             ..
         } => {
             let mark = mark(fingerprint.as_deref(), san.as_deref(), path, problems);
-            mark.filter(|_| counts(is_active)).is_none_or(|mark| book.certificates.add(mark, owner))
+            mark.filter(|_| counts(is_active))
+                .is_none_or(|mark| book.certificates.add(mark, owner))
         }
     }
 }
