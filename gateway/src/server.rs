@@ -4,6 +4,7 @@ mod end;
 mod front;
 mod h2;
 mod listener;
+mod serving;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,16 +16,7 @@ use std::time::Duration;
 use filters::target::InvalidTarget;
 use filters::variable::Environment;
 use http::HeaderName;
-use parking_lot::Mutex;
-use pingora::apps::HttpServerOptions;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::proxy::HttpProxy;
-use pingora::server::Fds;
-use pingora::server::configuration::ServerConf;
-use pingora::services::Service as _;
-use pingora::services::listening::Service;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -35,24 +27,22 @@ use crate::cache::Cache;
 use crate::config::ProcessConfig;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::delivery::Attempts;
-use crate::edge::EdgeLimits;
-use crate::edge::head::{HeadLimits, MOST_HEADERS};
 use crate::events::EventFlow;
 use crate::idempotency::Answers;
 use crate::live::{Deps, Shared};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
-use crate::quota;
 use crate::queue::QueueError;
+use crate::quota;
 use crate::scripts::{ScriptLimits, ScriptPool};
 use crate::shedding::Shedding;
 use crate::sync::{self, SyncError};
 use crate::telemetry::Tracer;
-use crate::upstream;
 use crate::tls::files::Files;
 use crate::tls::{Terminator, TlsError};
-use front::{Entrance, Front, Hall, Reports};
-use listener::{Listener, Refused, Speech};
+use crate::upstream;
+use listener::{Listener, Refused};
+use serving::Serving;
 
 /// Why the gateway cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -115,12 +105,6 @@ pub enum ServerError {
     Signals(io::Error),
 }
 
-/// Bytes of a connection's read and write buffers. An answer that fits into the second leaves in one system call.
-const READ_BUFFER: usize = 4 * 1024;
-const WRITE_BUFFER: usize = 8 * 1024;
-/// Attempts that pingora makes at most: the first, those of the longest schedule, one for a connection that the partner
-/// closed while it was idle, and one for a credential that had to be renewed.
-const MOST_ATTEMPTS: usize = filters::resilience::retry::MOST_RETRIES as usize + 3;
 /// How long a new process waits for its configuration before it takes the listeners over.
 const PLAN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -134,10 +118,8 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let stopping = Arc::new(AtomicBool::new(false));
-    let data_dir = Arc::new(DataDir::open(
-        &config.data_dir.0,
-        take_over.then_some(config.shutdown.grace() * 2),
-    )?);
+    let patience = take_over.then_some(config.shutdown.grace() * 2);
+    let data_dir = Arc::new(DataDir::open(&config.data_dir.0, patience)?);
     let metrics = Arc::new(Metrics::new(config.metrics.integrations)?);
     let access_log = Arc::new(open_access_log(&config, &metrics)?);
     let shared = Arc::new(Shared::default());
@@ -146,14 +128,17 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let scripts = Arc::new(script_pool(&config));
     let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
     let tracer = Tracer::start(&config, &deps, &stop, &tasks).map_err(ServerError::Traces)?;
-    let (quotas, kept_in) = (Arc::clone(&deps.quotas), Arc::clone(&data_dir));
+    tasks.spawn(quota::keep(
+        Arc::clone(&deps.quotas),
+        Arc::clone(&data_dir),
+        stop.clone(),
+    ));
     let context = sync::Context {
         shared: Arc::clone(&shared),
         deps,
         data_dir,
         events: events.clone(),
     };
-    tasks.spawn(quota::keep(quotas, kept_in, stop.clone()));
     let config_flow = sync::start(&config, context, &stop, &tasks)?;
     let admin = admin::Context {
         shared: Arc::clone(&shared),
@@ -164,14 +149,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     };
     tasks.spawn(upstream::health::run(Arc::clone(&shared), stop.clone()));
     tasks.spawn(admin::serve(admin_listener, admin, stop.clone()));
-    let certificates = Arc::new(Files::open(config.tls.certificates.clone())?);
-    tasks.spawn(Arc::clone(&certificates).follow(stop.clone()));
-    let terminator = Terminator::new(
-        &config.tls.client_certificates,
-        certificates,
-        Arc::clone(&shared),
-        config.edge.head_timeout(),
-    )?;
+    let terminator = terminator(&config, &shared, &stop, &tasks)?;
     let listeners = listen(&config, &shared, take_over).await?;
     let proxy = Proxy {
         shared,
@@ -190,8 +168,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         answers: Arc::new(Answers::new(config.idempotency.max_bytes)),
         ingest: events.as_ref().map(|events| events.ingest()),
     };
-    let trusted = trusted_file(&config)?;
-    let mut service = Serving::start(&config, proxy, &listeners, Arc::new(terminator), trusted, &tasks);
+    let mut service = Serving::start(&config, proxy, &listeners, terminator, trusted_file(&config)?, &tasks);
     report(&config, &listeners, admin_address)?;
     let end = end::wait(&config, &listeners, &access_log, &mut service).await?;
     stopping.store(true, Ordering::Relaxed);
@@ -204,7 +181,12 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
 
 /// The names were checked when the settings were read.
 fn logged_headers(config: &ProcessConfig) -> Vec<HeaderName> {
-    config.access_log.headers.iter().filter_map(|name| name.parse().ok()).collect()
+    config
+        .access_log
+        .headers
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect()
 }
 
 /// Begins to watch the memory of the process.
@@ -212,6 +194,20 @@ fn shed(config: &ProcessConfig, stop: &CancellationToken, tasks: &TaskTracker) -
     let shedding = Shedding::new(&config.shedding);
     tasks.spawn(Arc::clone(&shedding).watch(stop.clone()));
     shedding
+}
+
+/// What speaks TLS with clients; the certificates in files are followed until `stop`.
+fn terminator(
+    config: &ProcessConfig,
+    shared: &Arc<Shared>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Arc<Terminator>, TlsError> {
+    let certificates = Arc::new(Files::open(config.tls.certificates.clone())?);
+    tasks.spawn(Arc::clone(&certificates).follow(stop.clone()));
+    let clients = &config.tls.client_certificates;
+    let limit = config.edge.head_timeout();
+    Terminator::new(clients, certificates, Arc::clone(shared), limit).map(Arc::new)
 }
 
 fn bind_admin(config: &ProcessConfig) -> Result<(TcpListener, SocketAddr), ServerError> {
@@ -296,89 +292,6 @@ async fn listen(config: &ProcessConfig, shared: &Shared, take_over: bool) -> Res
     })
 }
 
-/// The listening services, which can be closed.
-struct Serving {
-    shutdown: watch::Sender<bool>,
-    linger: watch::Sender<Duration>,
-}
-
-impl Serving {
-    fn start(
-        config: &ProcessConfig,
-        proxy: Proxy,
-        listeners: &[Listener],
-        terminator: Arc<Terminator>,
-        trusted: Option<String>,
-        tasks: &TaskTracker,
-    ) -> Self {
-        let (shutdown, closing) = watch::channel(false);
-        let (linger, lingering) = watch::channel(Duration::ZERO);
-        let hall = Arc::new(hall(config, proxy, trusted, lingering));
-        for listener in listeners {
-            let front = Front {
-                hall: Arc::clone(&hall),
-                entrance: match listener.speech {
-                    Speech::Http => Entrance::Plain,
-                    Speech::Https => Entrance::Tls(Arc::clone(&terminator)),
-                    Speech::H2c => Entrance::H2c,
-                },
-            };
-            let address = listener.address.to_string();
-            let mut sockets = Fds::new();
-            sockets.add(address.clone(), listener.socket);
-            let mut service = Service::new(listener.speech.name().to_owned(), front);
-            let buffers = L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER);
-            service.add_listener(ListenerConfig::tcp(&address).l4_buffer(buffers));
-            let closing = closing.clone();
-            tasks.spawn(async move {
-                service
-                    .start_service(Some(Arc::new(Mutex::new(sockets))), closing, 1)
-                    .await;
-            });
-        }
-        Self { shutdown, linger }
-    }
-
-    /// Stops accepting. Idle connections end; those with a request in flight end with it.
-    fn close(&self) {
-        self.shutdown.send_replace(true);
-    }
-}
-
-fn hall(config: &ProcessConfig, proxy: Proxy, trusted: Option<String>, linger: watch::Receiver<Duration>) -> Hall {
-    let metrics = Arc::clone(&proxy.metrics);
-    let sink = Arc::new(Reports {
-        metrics: Arc::clone(&metrics),
-        access_log: Arc::clone(&proxy.access_log),
-    });
-    let settings = ServerConf {
-        threads: config.worker_threads(),
-        upstream_keepalive_pool_size: config.egress.upstream_pool,
-        // Whether there is another attempt is decided for each; this is only a bound.
-        max_retries: MOST_ATTEMPTS,
-        ca_file: trusted,
-        ..ServerConf::default()
-    };
-    let mut http = HttpProxy::new(proxy, Arc::new(settings));
-    let mut options = HttpServerOptions::default();
-    // pingora counts the requests after the first.
-    options.keepalive_request_limit = Some(config.edge.requests_per_connection.saturating_sub(1));
-    http.server_options = Some(options);
-    http.handle_init_modules();
-    Hall {
-        proxy: Arc::new(http),
-        metrics,
-        limits: edge_limits(config),
-        sink,
-        max_connections: config.edge.max_connections,
-        linger,
-        keep_alive: Duration::from_secs(config.edge.keep_alive_seconds),
-        requests: config.edge.requests_per_connection,
-        streams: config.edge.h2_streams,
-        end_idle: watch::Sender::new(false),
-    }
-}
-
 /// The file of certificates to trust on the streaming path; the machine's own if `None`. pingora takes one file in the
 /// place of the machine's store, so both are written into one.
 fn trusted_file(config: &ProcessConfig) -> Result<Option<String>, ServerError> {
@@ -389,17 +302,6 @@ fn trusted_file(config: &ProcessConfig) -> Result<Option<String>, ServerError> {
     let bundle = egress::trust_bundle(extra).map_err(ServerError::Trust)?;
     write_whole(&path, &bundle).map_err(ServerError::Trust)?;
     Ok(Some(path.to_string_lossy().into_owned()))
-}
-
-fn edge_limits(config: &ProcessConfig) -> EdgeLimits {
-    EdgeLimits {
-        head: HeadLimits {
-            bytes: config.edge.head_bytes,
-            headers: config.edge.headers.min(MOST_HEADERS),
-            target_bytes: config.edge.uri_bytes,
-        },
-        head_timeout: config.edge.head_timeout(),
-    }
 }
 
 /// Says where the gateway listens: in the log, and in the ports file.

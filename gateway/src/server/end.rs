@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use super::ServerError;
 use super::listener::{self, Listener};
-use super::{ServerError, Serving};
+use super::serving::Serving;
 use crate::access_log::AccessLog;
 use crate::config::ProcessConfig;
 use crate::events::EventFlow;
