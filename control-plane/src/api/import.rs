@@ -79,28 +79,38 @@ pub(super) async fn import(
     let id = ObjectId::Integration(id);
     let mode = if request.dry_run { Mode::DryRun } else { Mode::Commit };
     let by = caller.author("imported an OpenAPI document".to_owned());
-    let edit = {
-        let (id, imported) = (id.clone(), imported.clone());
-        move |state: &Configuration| {
+    let (operations, notes) = (imported.validation.operations.len(), imported.notes.clone());
+    let becomes = {
+        let id = id.clone();
+        Arc::new(move |state: &Configuration| {
             if InboundIntegration::entry(&state.snapshot, &id).is_none() {
                 let new = new.as_ref().map_err(|problems| Refusal::Problems(problems.clone()))?;
                 caller.may(new.org_id)?;
-                return Ok(Edit::of_one(Object::Integration(Arc::new(new.clone()))));
+                return Ok(new.clone());
             }
             let entry = visible::<InboundIntegration>(state, &id, &caller, within.org_id)?;
             caller.may(entry.value.org_id)?;
-            let changed = changed(&entry.value, &fields, &imported).map_err(Refusal::Problems)?;
-            Ok(Edit::of_one(Object::Integration(Arc::new(changed))))
-        }
+            changed(&entry.value, &fields, &imported).map_err(Refusal::Problems)
+        })
+    };
+    let edit = {
+        let becomes = Arc::clone(&becomes);
+        move |state: &Configuration| Ok(Edit::of_one(Object::Integration(Arc::new(becomes(state)?))))
     };
     let Published { state, outcomes } = app.publisher.publish(by, mode, edit).await?;
-    let entry = InboundIntegration::entry(&state.snapshot, &id).ok_or_else(ApiError::internal)?;
+    let integration = match mode {
+        Mode::Commit => {
+            let entry = InboundIntegration::entry(&state.snapshot, &id).ok_or_else(ApiError::internal)?;
+            entry.value.shown()
+        }
+        Mode::DryRun => becomes(&state)?.shown(),
+    };
     Ok(Json(Outcome {
         created: outcomes.iter().any(|outcome| outcome.action == Action::Created),
         dry_run: mode == Mode::DryRun,
-        operations: imported.validation.operations.len(),
-        integration: entry.value.shown(),
-        notes: imported.notes,
+        operations,
+        integration,
+        notes,
     }))
 }
 
