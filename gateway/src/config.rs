@@ -387,7 +387,7 @@ impl Default for Cache {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Shedding {
-    /// The most bytes that the bodies of all exchanges hold together.
+    /// The most bytes that the request bodies of all exchanges hold together.
     pub buffered_bytes: u64,
     /// Bytes of resident memory from which on requests are turned away; nine tenths of what the control group or the machine
     /// has if left out.

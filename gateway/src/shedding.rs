@@ -1,4 +1,4 @@
-//! Turns requests away before memory runs out: a cap on what bodies hold together, and a watermark of the process.
+//! Turns requests away before memory runs out: a cap on what request bodies hold together, and a watermark of the process.
 
 use std::fs;
 use std::sync::Arc;
