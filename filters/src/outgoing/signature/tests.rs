@@ -250,6 +250,10 @@ fn what_is_wrong_is_named_with_its_field() {
             "{problems:?}"
         );
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_key_of_aws_is_named_with_its_field() {
     for (change, expected) in [
         (json!({"region": "eu central"}), "outgoingAuthConfig.region: "),
         (json!({"accessKeyId": ""}), "outgoingAuthConfig.accessKeyId: "),

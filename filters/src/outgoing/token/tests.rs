@@ -150,17 +150,20 @@ fn assertions_are_signed_and_say_whom_they_are_for() {
     assert_eq!(header["alg"], "EdDSA");
 }
 
+/// The changes, each with how one of its problems begins.
+fn assert_problems(cases: &[(Value, &str)]) {
+    for (change, expected) in cases {
+        let problems = compiled(change).expect_err(&change.to_string());
+        let told = problems.iter().any(|problem| problem.starts_with(expected));
+        assert!(told, "{change}: {problems:?}");
+        let secret = |problem: &String| problem.contains("s&t:u") || problem.contains("MII");
+        assert!(!problems.iter().any(secret), "{problems:?}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_named_with_its_field() {
-    let jwt = |more: Value| {
-        let mut change = json!({"clientAuthentication": "private_key_jwt", "clientSecret": null});
-        change
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        change
-    };
-    for (change, expected) in [
+    assert_problems(&[
         (json!({"tokenUrl": "login.example"}), "outgoingAuthConfig.tokenUrl: "),
         (
             json!({"tokenUrl": "http://login.example/"}),
@@ -205,6 +208,22 @@ fn what_is_wrong_is_named_with_its_field() {
             "outgoingAuthConfig.clientAuthentication: ",
         ),
         (json!({"secret": "x"}), "outgoingAuthConfig"),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_a_key_or_a_certificate_is_named_with_its_field() {
+    let by = |kind: &str, more: Value| {
+        let mut change = json!({"clientAuthentication": kind, "clientSecret": null});
+        change
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        change
+    };
+    let jwt = |more| by("private_key_jwt", more);
+    let tls = |more| by("tls_client_auth", more);
+    assert_problems(&[
         (jwt(json!({})), "outgoingAuthConfig.privateKey: is needed"),
         (
             jwt(json!({"privateKey": "no pem"})),
@@ -222,19 +241,13 @@ fn what_is_wrong_is_named_with_its_field() {
             jwt(json!({"privateKey": RSA, "clientSecret": "x"})),
             "outgoingAuthConfig.clientSecret: does not go with",
         ),
-    ] {
-        let problems = compiled(&change).expect_err(&change.to_string());
-        assert!(
-            problems.iter().any(|problem| problem.starts_with(expected)),
-            "{change}: {problems:?}"
-        );
-        assert!(
-            !problems
-                .iter()
-                .any(|problem| problem.contains("s&t:u") || problem.contains("MII")),
-            "{problems:?}"
-        );
-    }
+        (tls(json!({})), "outgoingAuthConfig.tls.clientCertificate: is needed"),
+        (
+            tls(json!({"clientSecret": "x"})),
+            "outgoingAuthConfig.clientSecret: does not go with",
+        ),
+        (tls(json!({"tls": {}})), "outgoingAuthConfig.tls: is empty"),
+    ]);
 }
 
 #[test]
