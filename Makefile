@@ -16,7 +16,7 @@ MONGO_BIN := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
 # No server of our own where another one is named or the tests are left out.
 MONGO_NEEDED := $(if $(or $(MONGODB_URI),$(MONGO_TEST_BIN),$(filter off,$(MONGO_TESTS))),,$(MONGO_MARK))
 
-.PHONY: help setup build test soak mongo demo lint docs deny bench-proxy bench-config bench-queue bench-memory bench-limits
+.PHONY: help setup build test soak mongo demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ bench-config: setup ## Time from a PUT to the live route at 10,000 routes; write
 bench-memory: ## Memory over config swaps and a churn of HTTP/2; ARGS='--swaps 10000 --churn-seconds 600' for the long run.
 	$(CARGO) build --release --package gateway --bins
 	$(CARGO) run --release --package benches --bin memory -- $(ARGS)
+
+bench-transform: ## What mapping tables, lookups and scripts cost on one thread; prints its figures.
+	$(CARGO) run --release --package benches --bin transform
 
 bench-queue: setup ## The event flow: durable 202s, deliveries, latency, restart, bad neighbours; writes target/bench/queue.json.
 	$(CARGO) build --release --workspace --bins

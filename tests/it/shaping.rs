@@ -54,7 +54,7 @@ async fn mapping_lists() {
 
 #[tokio::test]
 async fn mapping_around() {
-    let partner = Partner::start(|request| match request.uri.as_str() {
+    let partner = Partner::start(|request| match request.uri.to_string().as_str() {
         uri if uri.starts_with("/icu/patients/404") => Answer::json(&json!({})).with_status(404),
         uri if uri.starts_with("/icu/patients/500") => Answer::text("<html>").with_status(500),
         uri if uri.starts_with("/icu/patients/bad") => Answer::json(&json!({"error": "no"})),
@@ -119,7 +119,7 @@ async fn a_request_without_a_body_is_edited_and_stays_without() {
     assert_eq!(Reply::of(request).await.status, 200);
     let sent = partner.only_request();
     assert_eq!(
-        (sent.uri.as_str(), sent.header("x-mrn")),
+        (sent.uri.to_string().as_str(), sent.header("x-mrn")),
         ("/list?mrn=7&page=2", Some("7"))
     );
     assert!(sent.body.is_empty());
@@ -128,7 +128,7 @@ async fn a_request_without_a_body_is_edited_and_stays_without() {
 
 #[tokio::test]
 async fn statuses_are_mapped_where_bodies_are_streamed() {
-    let partner = Partner::start(|request| match request.uri.as_str() {
+    let partner = Partner::start(|request| match request.uri.to_string().as_str() {
         "/gone" => Answer::text("nothing").with_status(410),
         "/empty" => Answer::status(204),
         _ => Answer::text("fine"),
@@ -173,11 +173,11 @@ async fn lookups() {
 
 #[tokio::test]
 async fn body_formats() {
-    let xml = Answer::text("<r:Result xmlns:r=\"urn:r\"><Number>7</Number><Slot at=\"09:30\"/></r:Result>")
-        .header("content-type", "text/xml");
-    let legacy = Partner::answering(xml).await;
+    let in_xml = |text: &'static str| Answer::status(200).header("content-type", "text/xml").body(text);
+    let slots = "<r:Result xmlns:r=\"urn:r\"><Number>7</Number><Slot at=\"09:30\"/></r:Result>";
+    let legacy = Partner::answering(in_xml(slots)).await;
     let echo = Partner::answering(Answer::json(&json!({"ok": true}))).await;
-    let paid = Answer::text("<p:Paid xmlns:p=\"urn:p\">1</p:Paid>").header("content-type", "application/xml");
+    let paid = in_xml("<p:Paid xmlns:p=\"urn:p\">1</p:Paid>");
     let payments = Partner::answering(paid).await;
     let example = Example::named("body-formats")
         .with("https://api.legacy.example", &legacy.url(""))
@@ -298,7 +298,6 @@ async fn outbound_format() {
     }
     let gateway = Gateway::serving(&document).await;
     let mut event = bill("e-1");
-    event["orgId"] = json!(100);
     event["payload"] = json!({"bill": {"id": "B-1", "amount": 12.5}});
     gateway.accept(&event).await;
     let sent = receiver.received(1).await.remove(0);
@@ -370,4 +369,98 @@ async fn a_lookup_table_that_changes_is_live_and_one_in_use_cannot_go() {
     let refused = Reply::of(request.timeout(Duration::from_secs(30))).await;
     assert!((400..500).contains(&refused.status), "{}", refused.text());
     assert!(refused.text().contains("codes"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_body_what_is_around_it_and_what_does_not_fit() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.allow_this_machine().await;
+    let lookup = json!({"orgId": 648, "name": "wards", "entries": {"ICU": {"label": "Intensive care"}}});
+    let saved = control_plane.post("/api/v1/lookups", &lookup).await;
+    assert!(saved.status < 300, "{}", saved.text());
+    let mappings = json!([
+        {"targetField": "name", "concat": {"fields": ["first", "last"], "separator": " "}},
+        {"sourceField": "at", "targetField": "at", "transform": [{"type": "date", "sourceZone": "Asia/Kolkata", "zone": "UTC"}]},
+        {"sourceField": "ward", "targetField": "ward",
+         "transform": [{"type": "lookup", "table": "wards", "column": "label", "reverse": true, "onMissing": "keep"}]},
+        {"sourceField": "price", "targetField": "price", "transform": [{"type": "toText", "decimals": 2}]},
+        {"sourceField": "code", "targetField": "code", "transform": [
+            {"type": "replace", "find": "_", "with": "-"}, {"type": "substring", "start": 1, "length": 3}
+        ]},
+        {"sourceField": "mrn", "targetField": "$header.X-Mrn"},
+        {"targetField": "$status", "value": 201},
+        {"sourceField": "gone", "targetField": "gone"}
+    ]);
+    let tried = json!({
+        "side": "response",
+        "sample": {"first": "Asha", "last": "Rao", "at": "2026-03-02T15:00:00", "ward": "Intensive care", "price": 12.5,
+            "code": "LAB_1", "mrn": 7},
+        "integration": with(integration("book", "http://127.0.0.1:9/"), json!({
+            "responseTransformationMode": "SIMPLE", "responseFieldMappings": mappings, "transformErrors": true
+        })),
+    });
+    let reply = control_plane.post("/api/v1/inbound-integrations/test", &tried).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let outcome = reply.json();
+    assert_eq!(
+        outcome["output"],
+        json!({"name": "Asha Rao", "at": "2026-03-02T09:30:00Z", "ward": "ICU", "price": "12.50", "code": "AB-"})
+    );
+    assert_eq!(
+        (&outcome["headers"], &outcome["status"]),
+        (&json!({"x-mrn": "7"}), &json!(201))
+    );
+    let problems = outcome["problems"].to_string();
+    assert!(
+        problems.contains("integration.responseFieldMappings[7].sourceField"),
+        "{problems}"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_reads_and_writes_other_formats() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.allow_this_machine().await;
+    let xml = json!({
+        "responseFormat": {"from": "xml", "keepPrefixes": true}, "responseTransformationMode": "SIMPLE",
+        "responseFieldMappings": [{"sourceField": "s:Slot.s:At[].#text", "targetField": "at[]"}, {"sourceField": "s:Slot.@id", "targetField": "id"}],
+    });
+    let tried = json!({
+        "side": "response", "sample": "<s:Slot xmlns:s=\"urn:s\" id=\"1\"><s:At x=\"1\">09:30</s:At></s:Slot>",
+        "integration": with(integration("book", "http://127.0.0.1:9/"), xml),
+    });
+    let reply = control_plane.post("/api/v1/inbound-integrations/test", &tried).await;
+    assert_eq!(
+        reply.json()["output"],
+        json!({"at": ["09:30"], "id": "1"}),
+        "{}",
+        reply.text()
+    );
+
+    let bills = with(
+        subscription("bills", "http://127.0.0.1:9/"),
+        json!({"bodyFormat": {"to": "xml", "root": "Bill"}, "transformationMode": "SIMPLE",
+            "fieldMappings": [{"sourceField": "bill.id", "targetField": "Number"}]}),
+    );
+    let tried = json!({"sample": {"bill": {"id": "B-1"}}, "integration": bills});
+    let reply = control_plane.post("/api/v1/outbound-integrations/test", &tried).await;
+    let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Bill><Number>B-1</Number></Bill>";
+    assert_eq!(reply.json()["output"], json!(text), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn answers_are_held_against_their_own_sample() {
+    let gateway = Setup::new()
+        .file(&document([with(
+            integration("book", "http://127.0.0.1:9/"),
+            json!({"responseTransformationMode": "SIMPLE", "responseSample": {"a": 1},
+                "responseFieldMappings": [{"sourceField": "b", "targetField": "c"}]}),
+        )]))
+        .start_listening()
+        .await;
+    wait::until("the refusal", async || {
+        let error = gateway.admin_get("/config").await.json()["lastError"].to_string();
+        error.contains("responseFieldMappings[0].sourceField").then_some(())
+    })
+    .await;
 }

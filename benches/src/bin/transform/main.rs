@@ -1,13 +1,17 @@
 //! `make bench-transform`: what a mapping table and a script cost, on one thread, without any network around them.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
+use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use filters::lookup::{Table, Tables};
 use filters::model::mapping::FieldMapping;
-use filters::transform::Mapping;
-use serde_json::{Value, json};
+use filters::script::{Runner, Script, ScriptContext};
+use filters::transform::{Mapping, Rules, Side};
+use serde_json::{Map, Value, json};
 
 fn main() -> anyhow::Result<()> {
     let small = order(10);
@@ -15,7 +19,25 @@ fn main() -> anyhow::Result<()> {
     let plain = mapping(&plain_table())?;
     report("plain table, 20 lines, 1 KB", &small, |body| Ok(plain.apply(body)?))?;
     report("plain table, 20 lines, 100 KB", &large, |body| Ok(plain.apply(body)?))?;
-    Ok(())
+    let flat = mapping(&flat_table())?;
+    report("flattened, filtered, summed, 1 KB", &orders(10), |body| {
+        Ok(flat.apply(body)?)
+    })?;
+    report("flattened, filtered, summed, 100 KB", &orders(1_000), |body| {
+        Ok(flat.apply(body)?)
+    })?;
+    let tables = tables()?;
+    let coded = coded(&tables)?;
+    report("plain table with a lookup, 100,000 rows", &small, |body| {
+        Ok(coded.apply(body)?)
+    })?;
+    let script = script(&tables)?;
+    let runner = RefCell::new(Runner::new());
+    report("script with its library", &small, |body| {
+        Ok(runner
+            .borrow_mut()
+            .run(&script, body, &ScriptContext::default(), || None)?)
+    })
 }
 
 /// A body of `items` ordered tests, some 100 bytes each.
@@ -30,6 +52,71 @@ fn order(items: usize) -> Vec<u8> {
         "note": "", "priority": null, "items": items,
     });
     body.to_string().into_bytes()
+}
+
+/// A body with `items` items in orders of five.
+fn orders(items: usize) -> Vec<u8> {
+    let orders: Vec<Value> = (0..items / 5)
+        .map(|order| {
+            let items: Vec<Value> = (0..5)
+                .map(|item| json!({"code": format!("lab-{order:05}-{item}"), "kind": if item == 0 { "XRAY" } else { "LAB" }, "price": 12.5}))
+                .collect();
+            json!({"number": order, "items": items})
+        })
+        .collect();
+    json!({"patient": {"id": "P-000123"}, "orders": orders})
+        .to_string()
+        .into_bytes()
+}
+
+fn flat_table() -> Value {
+    json!([
+        {"sourceField": "orders[].items[].code", "targetField": "lines[].sku"},
+        {"sourceField": "orders[].number", "targetField": "lines[].order"},
+        {"sourceField": "patient.id", "targetField": "lines[].patient"},
+        {"targetField": "lines[]", "filter": {"field": "orders[].items[].kind", "equals": "LAB"}},
+        {"sourceField": "orders[].items[].price", "targetField": "total", "transform": [{"type": "sum"}]},
+    ])
+}
+
+/// A table of 100,000 codes.
+fn tables() -> anyhow::Result<Tables> {
+    let rows: Map<String, Value> = (0..100_000)
+        .map(|row| (format!("lab-{row:05}"), Value::from(format!("Test number {row}"))))
+        .collect();
+    let lookup = serde_json::from_value(json!({"id": "c", "orgId": 1, "name": "codes", "entries": rows}))?;
+    let table = Arc::new(Table::new(Arc::new(lookup), [0; 32]));
+    Ok(Tables::from([(table.name().into(), table)]))
+}
+
+fn coded(tables: &Tables) -> anyhow::Result<Mapping> {
+    let mut table = plain_table();
+    table[15]["transform"] = json!([{"type": "lookup", "table": "codes"}]);
+    let lines: Vec<FieldMapping> = serde_json::from_value(table)?;
+    let mut problems = Vec::new();
+    let rules = Rules {
+        side: Side::Any,
+        tables,
+    };
+    match Mapping::compile_for(rules, &lines, "table", &mut problems) {
+        Some(mapping) => Ok(mapping),
+        None => bail!("the table does not compile: {problems:?}"),
+    }
+}
+
+fn script(tables: &Tables) -> anyhow::Result<Script> {
+    let source = r#"fn transform(payload, context) {
+        let lines = [];
+        for item in payload.items {
+            lines.push(#{ sku: lookup("codes", item.code), quantity: item.quantity });
+        }
+        #{ lines: lines, born: format_date(parse_date(payload.patient.born, "%d/%m/%Y")), checksum: sha256(payload.patient.id) }
+    }"#;
+    let mut problems = Vec::new();
+    match Script::check(source, "script", &mut problems) {
+        Some(script) => Ok(script.with_tables(tables)),
+        None => bail!("the script does not compile: {problems:?}"),
+    }
 }
 
 fn plain_table() -> Value {
@@ -85,7 +172,11 @@ fn report(what: &str, body: &[u8], run: impl Fn(&[u8]) -> anyhow::Result<Vec<u8>
         least = least.min(started.elapsed() / runs);
     }
     let microseconds = least.as_secs_f64() * 1e6;
-    println!("{what:<40} {:>9} B in {:>9} B out {microseconds:>10.2} us", body.len(), output.len());
+    println!(
+        "{what:<40} {:>9} B in {:>9} B out {microseconds:>10.2} us",
+        body.len(),
+        output.len()
+    );
     Ok(())
 }
 
