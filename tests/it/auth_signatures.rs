@@ -180,7 +180,7 @@ async fn other_schemes_can_be_said() {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     let config = json!({"inboundAuthType": "HMAC", "inboundAuthConfig": {"signaturePrefix": "v1=", "algorithm": "SHA512",
-        "encoding": "BASE64", "digestHeader": "X-Body-Hash", "components": ["method", "host", "path", "header:x-ward", "timestamp"],
+        "encoding": "BASE64", "digestHeader": "X-Body-Hash", "keyIdHeader": "X-Clinic", "clockSkewSeconds": 60, "components": ["method", "host", "path", "header:x-ward", "timestamp"],
         "keys": [{"name": "clinic", "value": SECRET}]}});
     let partner = Partner::answering(Answer::text("ok")).await;
     let gateway = Gateway::serving(&document([with(integration("labs", &partner.url("")), config)])).await;
@@ -189,7 +189,7 @@ async fn other_schemes_can_be_said() {
     let tag = hmac::sign(&key, format!("POST\nlabs.test\n/book\n7\n{time}").as_bytes());
     let request = gateway
         .request(Method::POST, "labs.test", "/book")
-        .header("x-key-id", "clinic")
+        .header("x-clinic", "clinic")
         .header("x-timestamp", time)
         .header("x-ward", 7)
         .header("x-signature", format!("v1={}", STANDARD.encode(tag)))

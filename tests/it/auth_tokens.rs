@@ -194,7 +194,8 @@ async fn keys_secrets_and_headers_of_tokens_can_be_given() {
         .await
         .unwrap();
     let own = json!({"inboundAuthType": "JWT", "inboundAuthConfig": {"issuer": ISSUER, "anyAudience": true,
-        "algorithms": ["EdDSA"], "jwks": set, "headerName": "X-Assertion"}});
+        "algorithms": ["EdDSA"], "jwks": set, "headerName": "X-Assertion", "nameClaim": "aud",
+        "requiredClaims": [{"claim": "aud", "oneOf": ["whoever", "nobody"]}, {"claim": "iss", "equals": ISSUER}]}});
     let (partner, gateway) = guarded(own).await;
     let token = issuer.token(json!({"aud": "whoever"}));
     let request = gateway

@@ -67,6 +67,7 @@ async fn tokens_and_signatures_name_consumers_too() {
     let hmac = json!({"inboundAuthType": "HMAC", "inboundAuthConfig": {"consumers": true, "components": ["method", "path",
         "timestamp"]}});
     let bearer = json!({"inboundAuthType": "BEARER", "inboundAuthConfig": {"consumers": true}});
+    let bearer = json!({"inboundAuthType": "ANY_OF", "inboundAuthConfig": {"anyOf": [hmac, bearer]}});
     let mut all = document([
         with(integration("labs", &partner.url("")), jwt),
         with(integration("book", &partner.url("")), hmac),
