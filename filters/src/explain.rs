@@ -170,7 +170,10 @@ pub fn explain(plan: &Plan, api_hosts: &[String], question: &Question) -> Explan
         options: Vec::new(),
     };
     let Some(host) = host else {
-        return explanation.refused(404, "the request has no usable Host field, so that no integration answers");
+        return explanation.refused(
+            404,
+            "the request has no usable Host field, so that no integration answers",
+        );
     };
     let path = match canonical {
         Ok(path) => path,
@@ -264,7 +267,10 @@ fn runtime_address(plan: &Plan, path: &str, question: &Question) -> Result<Arc<I
     if integration.methods.contains(&question.method) {
         Ok(Arc::clone(integration))
     } else {
-        Err((405, format!("the integration answers to {} only", integration.methods.allow())))
+        Err((
+            405,
+            format!("the integration answers to {} only", integration.methods.allow()),
+        ))
     }
 }
 

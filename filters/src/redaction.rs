@@ -25,7 +25,10 @@ impl Redactor {
     #[must_use]
     pub fn with(mut self, redaction: Option<&Redaction>, at: &str, problems: &mut Vec<Problem>) -> Self {
         let Some(redaction) = redaction else { return self };
-        for (field, count) in [("headers", redaction.headers.len()), ("jsonPaths", redaction.json_paths.len())] {
+        for (field, count) in [
+            ("headers", redaction.headers.len()),
+            ("jsonPaths", redaction.json_paths.len()),
+        ] {
             if count > MOST_RULES {
                 let message = format!("holds {count} entries; at most {MOST_RULES} are allowed");
                 problems.push(Problem::new(format!("{at}.{field}"), message));

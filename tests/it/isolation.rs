@@ -50,7 +50,9 @@ async fn a_tenant_that_does_its_worst_costs_its_neighbour_not_one_error() {
     assert!(errors.is_empty(), "{errors:?}");
     assert!(refused.load(Ordering::Relaxed) > 100, "the attack was none");
     let metrics = gateway.admin_get("/metrics").await.text();
-    let failed = metrics.lines().find(|line| line.starts_with("integration_errors_total") && line.contains("good"));
+    let failed = metrics
+        .lines()
+        .find(|line| line.starts_with("integration_errors_total") && line.contains("good"));
     assert!(failed.is_none_or(|line| line.ends_with(" 0")), "{failed:?}");
     drop::<Arc<Gateway>>(gateway);
 }
@@ -78,10 +80,7 @@ fn two_tenants(target: &str) -> Value {
     let mut document = document([
         bad("looping", script("fn transform(payload, context) { loop { } }")),
         bad("slow", mapping.clone()),
-        bad(
-            "flood",
-            json!({"rateLimits": {"maxRequests": 20, "windowSeconds": 1}}),
-        ),
+        bad("flood", json!({"rateLimits": {"maxRequests": 20, "windowSeconds": 1}})),
         integration("good", target),
         with(
             integration("good-script", target),

@@ -193,7 +193,9 @@ async fn a_record_shows_what_was_said_but_no_secret() {
         "id": "referrals", "orgId": ORG,
         "inboundAuthType": "API_KEY", "inboundAuthConfig": {"headerName": "X-Desk", "keys": [{"name": "desk", "value": "key-of-the-desk"}]},
     });
-    control_plane.save(&with(document["integrations"][0].clone(), auth)).await;
+    control_plane
+        .save(&with(document["integrations"][0].clone(), auth))
+        .await;
     let gateway = Gateway::fed_by(&control_plane).await;
     let body = json!({
         "patient": {"ssn": "123-45-6789", "name": "Ann", "birthDate": "1980-01-01"},
@@ -221,7 +223,10 @@ async fn a_record_shows_what_was_said_but_no_secret() {
             "password": "***",
         })
     );
-    assert_eq!(record["responseBody"], json!({"id": 7, "birthDate": "***", "token": "***"}));
+    assert_eq!(
+        record["responseBody"],
+        json!({"id": 7, "birthDate": "***", "token": "***"})
+    );
     for (place, name, value) in [
         ("requestHeaders", "x-patient-id", "***"),
         ("requestHeaders", "x-desk", "***"),
@@ -234,18 +239,41 @@ async fn a_record_shows_what_was_said_but_no_secret() {
     assert_eq!(record["upstreamStatus"], 200);
     assert!(record["connectMs"].is_u64(), "{record}");
     let all = json!(found).to_string();
-    for secret in ["123-45", "4711", "private matter", "1980", "1990", "hunter2", "partner-", "key-of", "query-secret"] {
+    for secret in [
+        "123-45",
+        "4711",
+        "private matter",
+        "1980",
+        "1990",
+        "hunter2",
+        "partner-",
+        "key-of",
+        "query-secret",
+    ] {
         assert!(!all.contains(secret), "{secret} is in {all}");
     }
 
     let brief = until_recorded(&control_plane, &format!("?orgId={ORG}&status=SUCCESS"), 1).await;
-    assert!(brief[0]["requestPayload"].is_null(), "a list shows no bodies: {}", brief[0]);
-    let logs = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&status=SUCCESS")).await.json();
+    assert!(
+        brief[0]["requestPayload"].is_null(),
+        "a list shows no bodies: {}",
+        brief[0]
+    );
+    let logs = control_plane
+        .get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&status=SUCCESS"))
+        .await
+        .json();
     assert_eq!(logs["logs"][0]["traceId"], TRACE, "{logs}");
-    let none = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&errorCategory=UPSTREAM_ERROR")).await;
+    let none = control_plane
+        .get(&format!(
+            "/api/v1/logs?orgId={ORG}&direction=INBOUND&errorCategory=UPSTREAM_ERROR"
+        ))
+        .await;
     assert_eq!(none.json()["logs"], json!([]));
     for wrong in ["eventType=a.b", "status=RETRYING", "cursor=1.a"] {
-        let refused = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&{wrong}")).await;
+        let refused = control_plane
+            .get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND&{wrong}"))
+            .await;
         assert_eq!(refused.status, 400, "{wrong}: {}", refused.text());
     }
 }

@@ -37,11 +37,18 @@ async fn no_secret_is_written_down() {
     .await;
     let mut statuses = Vec::new();
     for kind in ["map", "script", "stream"] {
-        for (path, key) in [("/", "planted-key"), ("/odd", "planted-key"), ("/", "planted-wrong-key")] {
+        for (path, key) in [
+            ("/", "planted-key"),
+            ("/odd", "planted-key"),
+            ("/", "planted-wrong-key"),
+        ] {
             statuses.push(call(&gateway, kind, path, key).await);
         }
     }
-    assert!([200, 401, 502].iter().all(|status| statuses.contains(status)), "{statuses:?}");
+    assert!(
+        [200, 401, 502].iter().all(|status| statuses.contains(status)),
+        "{statuses:?}"
+    );
 
     let logs = wait::until("the records", async || {
         let path = format!("/api/v1/execution-logs?orgId={ORG}&limit=200");
@@ -50,13 +57,24 @@ async fn no_secret_is_written_down() {
     })
     .await;
     let mut seen = vec![("records", logs)];
-    let trace = control_plane.get(&format!("/api/v1/execution-logs/{TRACE}?orgId={ORG}")).await.text();
-    assert!(trace.contains("requestPayload") && trace.contains("x-request-id"), "{trace}");
+    let trace = control_plane
+        .get(&format!("/api/v1/execution-logs/{TRACE}?orgId={ORG}"))
+        .await
+        .text();
+    assert!(
+        trace.contains("requestPayload") && trace.contains("x-request-id"),
+        "{trace}"
+    );
     seen.push(("trace", trace));
-    let inbound = control_plane.get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND")).await;
+    let inbound = control_plane
+        .get(&format!("/api/v1/logs?orgId={ORG}&direction=INBOUND"))
+        .await;
     seen.push(("logs", inbound.text()));
     seen.push(("metrics of the gateway", gateway.admin_get("/metrics").await.text()));
-    seen.push(("metrics of the control plane", control_plane.get("/metrics").await.text()));
+    seen.push((
+        "metrics of the control plane",
+        control_plane.get("/metrics").await.text(),
+    ));
     for host in ["map", "script", "stream"] {
         let query = format!(
             "line=POST%20/?token=planted-in-query&header=Host:%20{host}.test&header=X-Desk:%20planted-key\
@@ -68,15 +86,23 @@ async fn no_secret_is_written_down() {
     wait::until("the spans", async || (!collector.requests().is_empty()).then_some(())).await;
     gateway.terminate();
     gateway.process.ended().await;
-    let spans: Vec<String> = collector.requests().iter().map(|request| request.json().to_string()).collect();
+    let spans: Vec<String> = collector
+        .requests()
+        .iter()
+        .map(|request| request.json().to_string())
+        .collect();
     seen.push(("spans", spans.join("\n")));
     let output = gateway.process.output();
-    assert!(output.contains("\"authorization\":\"***\"") && output.contains("\"accept\":\"*/*\""), "{output}");
+    assert!(
+        output.contains("\"authorization\":\"***\"") && output.contains("\"accept\":\"*/*\""),
+        "{output}"
+    );
     seen.push(("output of the gateway", output));
     seen.push(("output of the control plane", control_plane.process.output()));
     for (place, text) in seen {
         let found = text.find("planted");
-        let around = found.map(|at| &text[text.floor_char_boundary(at.saturating_sub(100))..text.ceil_char_boundary(at + 60)]);
+        let around =
+            found.map(|at| &text[text.floor_char_boundary(at.saturating_sub(100))..text.ceil_char_boundary(at + 60)]);
         assert_eq!(around, None, "a secret stands in the {place}");
     }
 }

@@ -23,14 +23,26 @@ async fn a_call_is_a_span_of_its_trace() {
     let spans = spans(&collector, 2).await;
     let call = spans.iter().find(|span| span["kind"] == 2).unwrap();
     let below = spans.iter().find(|span| span["kind"] == 3).unwrap();
-    assert_eq!((&call["traceId"], &call["parentSpanId"]), (&json!(TRACE), &json!("00f067aa0ba902b7")));
-    assert_eq!((&call["name"], &call["status"]["code"]), (&json!("GET labs"), &json!(2)));
+    assert_eq!(
+        (&call["traceId"], &call["parentSpanId"]),
+        (&json!(TRACE), &json!("00f067aa0ba902b7"))
+    );
+    assert_eq!(
+        (&call["name"], &call["status"]["code"]),
+        (&json!("GET labs"), &json!(2))
+    );
     assert_eq!(below["parentSpanId"], call["spanId"]);
     let passed = partner.requests()[0].header("traceparent").unwrap().to_owned();
     assert_eq!(passed, format!("00-{TRACE}-{}-01", call["spanId"].as_str().unwrap()));
     let text = json!(spans).to_string();
-    assert!(text.contains("/broken") && text.contains("gateway.integration"), "{text}");
-    assert!(!text.contains("secret-in-query") && !text.contains("unrecorded"), "{text}");
+    assert!(
+        text.contains("/broken") && text.contains("gateway.integration"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("secret-in-query") && !text.contains("unrecorded"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -55,7 +67,9 @@ async fn a_collector_that_is_away_holds_nothing_up() {
     }
     wait::until("the spans to be counted as lost", async || {
         let metrics = gateway.admin_get("/metrics").await.text();
-        let lost = metrics.lines().find_map(|line| line.strip_prefix("gateway_spans_dropped_total "))?;
+        let lost = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("gateway_spans_dropped_total "))?;
         (lost == "20").then_some(())
     })
     .await;
@@ -64,7 +78,10 @@ async fn a_collector_that_is_away_holds_nothing_up() {
 async fn traced(partner: &Partner, collector: &Partner, ratio: Value) -> Gateway {
     Setup::new()
         .file(&document([integration("labs", &partner.url(""))]))
-        .set("traces", json!({"otlp": collector.url("/v1/traces"), "sampleRatio": ratio, "serviceName": "tests"}))
+        .set(
+            "traces",
+            json!({"otlp": collector.url("/v1/traces"), "sampleRatio": ratio, "serviceName": "tests"}),
+        )
         .start()
         .await
 }
@@ -74,7 +91,12 @@ async fn spans(collector: &Partner, count: usize) -> Vec<Value> {
     wait::until("the spans", async || {
         let bodies = collector.requests().into_iter().map(|request| request.json());
         let spans: Vec<Value> = bodies
-            .flat_map(|body| body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().cloned().unwrap_or_default())
+            .flat_map(|body| {
+                body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default()
+            })
             .collect();
         (spans.len() >= count).then_some(spans)
     })

@@ -189,7 +189,11 @@ fn within_an_answer(records: Vec<ExecutionRecord>) -> Vec<ExecutionRecord> {
     let mut bytes = 0;
     let shown = records.into_iter().map(|record| {
         bytes += record.content_bytes();
-        if bytes <= MOST_CONTENT_BYTES { record } else { record.without_content() }
+        if bytes <= MOST_CONTENT_BYTES {
+            record
+        } else {
+            record.without_content()
+        }
     });
     shown.collect()
 }

@@ -45,7 +45,10 @@ impl Explain {
 fn write(told: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", printable(&told.verdict))?;
     if let Some(integration) = &told.integration {
-        let name = format!("integration {} ({}), organization {}", integration.id, integration.name, integration.org_id);
+        let name = format!(
+            "integration {} ({}), organization {}",
+            integration.id, integration.name, integration.org_id
+        );
         writeln!(out, "{}", printable(&name))?;
     }
     if !told.routes.is_empty() {

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::OptionLine;
-use crate::model::secret::{self, MASK};
 use crate::model::InboundIntegration;
+use crate::model::secret::{self, MASK};
 
 /// A line for each field of the document, so that no option can be forgotten here.
 pub(super) fn of(source: &InboundIntegration) -> Vec<OptionLine> {
@@ -18,12 +18,16 @@ pub(super) fn of(source: &InboundIntegration) -> Vec<OptionLine> {
     // What is no secret by the model may hold one: fixed values of mappings, header fields that are set.
     secret::mask(&mut document);
     shorten(&mut document);
-    let Value::Object(fields) = document else { return Vec::new() };
+    let Value::Object(fields) = document else {
+        return Vec::new();
+    };
     lines(fields)
 }
 
 fn lines(fields: Map<String, Value>) -> Vec<OptionLine> {
-    let lines = fields.into_iter().map(|(option, configured)| OptionLine { option, configured });
+    let lines = fields
+        .into_iter()
+        .map(|(option, configured)| OptionLine { option, configured });
     lines.collect()
 }
 

@@ -25,7 +25,11 @@ pub(super) fn considered(
         .max_by_key(|pattern| rank(pattern));
     let mut lines = Vec::new();
     for integration in plan.integrations() {
-        for pattern in integration.hosts.iter().filter(|pattern| matches_host_pattern(host, pattern)) {
+        for pattern in integration
+            .hosts
+            .iter()
+            .filter(|pattern| matches_host_pattern(host, pattern))
+        {
             for rule in &integration.paths {
                 let is_winner = winner.is_some_and(|winner| winner.slot == integration.slot);
                 let seen = Seen {
@@ -35,14 +39,18 @@ pub(super) fn considered(
                     has_method: integration.methods.contains(method),
                 };
                 let why = seen.why(best.map(|best| &**best), is_winner);
-                lines.push((rank(pattern), rule, Considered {
-                    integration: integration.id.to_string(),
-                    host: pattern.to_string(),
-                    path: rule.to_string(),
-                    methods: methods(integration.methods),
-                    matches: is_winner && why.is_none(),
-                    why: why.unwrap_or_else(|| "host, path and method match".to_owned()),
-                }));
+                lines.push((
+                    rank(pattern),
+                    rule,
+                    Considered {
+                        integration: integration.id.to_string(),
+                        host: pattern.to_string(),
+                        path: rule.to_string(),
+                        methods: methods(integration.methods),
+                        matches: is_winner && why.is_none(),
+                        why: why.unwrap_or_else(|| "host, path and method match".to_owned()),
+                    },
+                ));
             }
         }
     }
@@ -89,7 +97,9 @@ impl Seen {
         }
         if !self.has_best_host {
             let best = best.unwrap_or_default();
-            return Some(format!("the host matches {best} more closely, and only its rules count then"));
+            return Some(format!(
+                "the host matches {best} more closely, and only its rules count then"
+            ));
         }
         if !self.has_path {
             return Some("the path does not match".to_owned());
@@ -116,7 +126,11 @@ fn has_path(rule: &PathPattern, path: &str) -> bool {
 }
 
 fn methods(methods: MethodSet) -> String {
-    if methods == MethodSet::ALL { "*".to_owned() } else { methods.allow() }
+    if methods == MethodSet::ALL {
+        "*".to_owned()
+    } else {
+        methods.allow()
+    }
 }
 
 const LESS_LITERAL: &str = "another rule matches more of the path literally";

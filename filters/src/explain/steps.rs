@@ -57,7 +57,11 @@ fn networks(integration: &Integration, question: &Question, steps: &mut Vec<Step
         return Ok(());
     };
     match question.client {
-        None => say(steps, "clientNetworks", "the client's address is checked; none was given here"),
+        None => say(
+            steps,
+            "clientNetworks",
+            "the client's address is checked; none was given here",
+        ),
         Some(client) if networks.admits(Some(client)) => say(steps, "clientNetworks", format!("{client} may call")),
         Some(client) => {
             say(steps, "clientNetworks", format!("{client} may not call"));
@@ -91,7 +95,11 @@ fn auth(plan: &Plan, integration: &Integration, question: &Question, steps: &mut
                 let name = identity.name.as_deref().unwrap_or("somebody");
                 let consumer = identity.consumer.as_ref();
                 if consumer.is_some_and(|consumer| !consumer.may_call(&integration.id, question.client)) {
-                    say(steps, "auth", format!("{kind}: {name} is known and may not call this integration"));
+                    say(
+                        steps,
+                        "auth",
+                        format!("{kind}: {name} is known and may not call this integration"),
+                    );
                     furthest = AuthRefusal::NotAllowed;
                     continue;
                 }
@@ -104,11 +112,19 @@ fn auth(plan: &Plan, integration: &Integration, question: &Question, steps: &mut
                 return Ok(true);
             }
             Ok(Checked::Token(_)) => {
-                say(steps, "auth", format!("{kind}: the token reads well; its signature is not checked here"));
+                say(
+                    steps,
+                    "auth",
+                    format!("{kind}: the token reads well; its signature is not checked here"),
+                );
                 is_open_question = true;
             }
             Ok(Checked::Opaque(_)) => {
-                say(steps, "auth", format!("{kind}: its issuer is asked about the token, which is not done here"));
+                say(
+                    steps,
+                    "auth",
+                    format!("{kind}: its issuer is asked about the token, which is not done here"),
+                );
                 is_open_question = true;
             }
             Err(refusal) => {
@@ -177,11 +193,19 @@ fn validation(
         Found::Operation(index, _) => {
             let name = validator.operation(index).and_then(|operation| operation.name());
             let name = name.map_or_else(|| format!("number {index}"), |name| format!("{name:?}"));
-            say(steps, "validation", format!("the request and its answer are checked by operation {name}"));
+            say(
+                steps,
+                "validation",
+                format!("the request and its answer are checked by operation {name}"),
+            );
             Ok(())
         }
         Found::Unchecked => {
-            say(steps, "validation", "no operation has the path, and others are let through unchecked");
+            say(
+                steps,
+                "validation",
+                "no operation has the path, and others are let through unchecked",
+            );
             Ok(())
         }
         Found::NoPath => Err((404, "no operation of the integration has this path".to_owned())),
@@ -197,8 +221,16 @@ fn bodies(integration: &Integration, steps: &mut Vec<Step>) {
     say(steps, "mode", says);
     let source = &*integration.source;
     let sides = [
-        ("request", source.request_transformation_mode, &source.request_field_mappings),
-        ("response", source.response_transformation_mode, &source.response_field_mappings),
+        (
+            "request",
+            source.request_transformation_mode,
+            &source.request_field_mappings,
+        ),
+        (
+            "response",
+            source.response_transformation_mode,
+            &source.response_field_mappings,
+        ),
     ];
     for (side, mode, lines) in sides {
         match mode {
@@ -224,7 +256,10 @@ fn mapping(line: &FieldMapping) -> String {
     let mut says = format!("{source} -> {}", line.target_field);
     for transformer in &line.transform {
         let kind = serde_json::to_value(transformer).ok();
-        let kind = kind.as_ref().and_then(|value| value["type"].as_str()).unwrap_or("change");
+        let kind = kind
+            .as_ref()
+            .and_then(|value| value["type"].as_str())
+            .unwrap_or("change");
         says.push_str(", ");
         says.push_str(kind);
     }
@@ -244,7 +279,11 @@ fn partner(integration: &Integration, question: &Question, steps: &mut Vec<Step>
     let method = integration.target_method.as_ref().unwrap_or(&question.method);
     let stripped = integration.strip_headers.len() + integration.strip_query.len();
     if stripped > 0 {
-        say(steps, "forwardCredentials", "the client's credential is taken out of the request");
+        say(
+            steps,
+            "forwardCredentials",
+            "the client's credential is taken out of the request",
+        );
     }
     let source = &*integration.source;
     let signs = serde_json::to_value(source.outgoing_auth_type).ok();
@@ -253,7 +292,11 @@ fn partner(integration: &Integration, question: &Question, steps: &mut Vec<Step>
     let timeouts = integration.timeouts;
     let says = format!(
         "{method}, over {}; {} ms to connect, {} to the first byte, {} in all",
-        if integration.protocols.http2 { "HTTP/2" } else { "HTTP/1.1" },
+        if integration.protocols.http2 {
+            "HTTP/2"
+        } else {
+            "HTTP/1.1"
+        },
         timeouts.connect_ms,
         timeouts.first_byte_ms,
         timeouts.total_ms

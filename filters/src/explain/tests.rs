@@ -38,7 +38,9 @@ fn question(method: Method, uri: &str, headers: &[(&str, &str)]) -> Question {
 
 fn why<'e>(explanation: &'e Explanation, id: &str) -> &'e str {
     let found = explanation.routes.iter().find(|route| route.integration == id);
-    &found.unwrap_or_else(|| panic!("{id} is not in {:?}", explanation.routes)).why
+    &found
+        .unwrap_or_else(|| panic!("{id} is not in {:?}", explanation.routes))
+        .why
 }
 
 #[test]
@@ -54,8 +56,15 @@ fn the_route_that_answers_stands_first_and_the_others_say_why_they_do_not() {
     ]));
     let host = [("host", "a.test:8080")];
     let told = explain(&plan, &[], &question(Method::GET, "/v1/%61", &host));
-    assert_eq!((told.status, &*told.request.path.clone().unwrap_or_default()), (None, "/v1/a"));
-    assert!(told.routes[0].matches && told.routes[0].integration == "close", "{:?}", told.routes);
+    assert_eq!(
+        (told.status, &*told.request.path.clone().unwrap_or_default()),
+        (None, "/v1/a")
+    );
+    assert!(
+        told.routes[0].matches && told.routes[0].integration == "close",
+        "{:?}",
+        told.routes
+    );
     assert_eq!(told.routes.iter().filter(|route| route.matches).count(), 1);
     assert!(why(&told, "broad").contains("more of the path literally"));
     assert!(why(&told, "post").contains("method is not among"));
@@ -92,7 +101,11 @@ fn the_verdict_on_a_credential_names_it_and_shows_nothing_of_it() {
     let ask = |headers: &[(&str, &str)]| explain(&plan, &[], &question(Method::GET, "/", headers));
     let known = ask(&[("host", "a.test"), ("x-api-key", "planted-key")]);
     assert_eq!(known.status, None);
-    assert!(known.steps.iter().any(|step| step.says == "API key: desk is let in"), "{:?}", known.steps);
+    assert!(
+        known.steps.iter().any(|step| step.says == "API key: desk is let in"),
+        "{:?}",
+        known.steps
+    );
     let wrong = ask(&[("host", "a.test"), ("x-api-key", "planted-wrong")]);
     assert_eq!(wrong.status, Some(401));
     assert_eq!(ask(&[("host", "a.test")]).status, Some(401));
@@ -121,17 +134,29 @@ fn every_option_that_is_set_has_a_line_without_a_secret() {
     });
     let mut document = integration("labs", fields);
     document.as_object_mut().unwrap().remove("targetUrl");
-    let told = explain(&plan(json!([document])), &[], &question(Method::POST, "/?q=planted-6", &[("host", "a.test")]));
+    let told = explain(
+        &plan(json!([document])),
+        &[],
+        &question(Method::POST, "/?q=planted-6", &[("host", "a.test")]),
+    );
     assert_eq!(told.status, None, "{}", told.verdict);
     let options: Vec<&str> = told.options.iter().map(|line| &*line.option).collect();
-    for option in document.as_object().unwrap().keys().filter(|name| !["id", "name", "orgId"].contains(&name.as_str())) {
+    for option in document
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|name| !["id", "name", "orgId"].contains(&name.as_str()))
+    {
         assert!(options.contains(&option.as_str()), "{option} is not in {options:?}");
     }
     let mapped = told.steps.iter().find(|step| step.step == "request mapping 0").unwrap();
     assert_eq!(mapped.says, "a -> b, trim, with a default");
     assert_eq!(told.targets[0].target, "http://192.0.2.1");
     let address = &told.targets[0].addresses[0];
-    assert!(address.allowed && address.class.contains("documentation"), "{address:?}");
+    assert!(
+        address.allowed && address.class.contains("documentation"),
+        "{address:?}"
+    );
     let text = json!(told).to_string();
     assert!(!text.contains("planted"), "{text}");
 }
@@ -146,7 +171,13 @@ fn a_question_is_read_from_a_request_line_and_headers() {
     assert_eq!((asked.method, asked.uri.to_string().as_str()), (Method::POST, "/a?b=1"));
     assert_eq!(asked.headers["x-two"], "b");
     let absolute = read("GET https://a.test:8443/x", &[]).unwrap();
-    assert_eq!((absolute.headers["host"].to_str().unwrap(), absolute.uri.to_string().as_str()), ("a.test:8443", "/x"));
+    assert_eq!(
+        (
+            absolute.headers["host"].to_str().unwrap(),
+            absolute.uri.to_string().as_str()
+        ),
+        ("a.test:8443", "/x")
+    );
     for (line, headers, field) in [
         ("", &[][..], "line"),
         ("GET", &[], "line"),

@@ -24,7 +24,9 @@ impl JsonPath {
     /// # Errors
     /// What is wrong with it, to follow the path in a sentence.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let mut rest = text.strip_prefix('$').ok_or("must begin with `$`, as in `$.patient.ssn`")?;
+        let mut rest = text
+            .strip_prefix('$')
+            .ok_or("must begin with `$`, as in `$.patient.ssn`")?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
             let (step, after) = step(rest)?;

@@ -34,9 +34,19 @@ fn fields_are_masked_where_the_paths_lead() {
         "deep": {"list": [{"birthDate": "2000-01-01"}]},
         "password": "hunter2",
     });
-    let shown = redactor(&[], &["$.patient.ssn", "$.patient['odd.name']", "$.items[*].note", "$.items[1].code", "$..birthDate", "$.none.there"])
-        .body(body.to_string().as_bytes(), None, true, 10_000)
-        .unwrap();
+    let shown = redactor(
+        &[],
+        &[
+            "$.patient.ssn",
+            "$.patient['odd.name']",
+            "$.items[*].note",
+            "$.items[1].code",
+            "$..birthDate",
+            "$.none.there",
+        ],
+    )
+    .body(body.to_string().as_bytes(), None, true, 10_000)
+    .unwrap();
     let wanted = json!({
         "patient": {"ssn": "***", "name": "Ann", "odd.name": "***"},
         "items": [{"note": "***", "code": 1}, {"note": "***", "code": "***"}],
@@ -49,12 +59,16 @@ fn fields_are_masked_where_the_paths_lead() {
 #[test]
 fn in_a_body_that_is_cut_the_last_name_decides() {
     let text = r#"{"patient":{"ssn":"1-2-3","name":"Ann"},"other":{"ssn":"4-5-6"},"rest":"0123456789"#;
-    let shown = redactor(&[], &["$.patient.ssn"]).body(text.as_bytes(), None, false, 1_000).unwrap();
+    let shown = redactor(&[], &["$.patient.ssn"])
+        .body(text.as_bytes(), None, false, 1_000)
+        .unwrap();
     assert_eq!(
         shown,
         json!(r#"{"patient":{"ssn":"***","name":"Ann"},"other":{"ssn":"***"},"rest":"0123456789"#)
     );
-    let by_place = redactor(&[], &["$[*]"]).body(br#"["a","b"#, None, false, 1_000).unwrap();
+    let by_place = redactor(&[], &["$[*]"])
+        .body(br#"["a","b"#, None, false, 1_000)
+        .unwrap();
     assert_eq!(by_place, json!(CUT_OFF));
 }
 
@@ -97,7 +111,11 @@ fn named_headers_and_queries_in_addresses_are_masked() {
 fn wrong_rules_are_named() {
     for (headers, paths, wanted) in [
         (&["a b"][..], &[][..], "redaction.headers[0]"),
-        (&[], &["patient.ssn"], "redaction.jsonPaths[0]: \"patient.ssn\" must begin with `$`"),
+        (
+            &[],
+            &["patient.ssn"],
+            "redaction.jsonPaths[0]: \"patient.ssn\" must begin with `$`",
+        ),
         (&[], &["$.ok", "$"], "redaction.jsonPaths[1]: \"$\" names no field"),
         (&[], &["$.a..*"], "no name"),
         (&[], &["$.a[x]"], "neither `*` nor a number"),

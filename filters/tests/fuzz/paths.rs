@@ -8,7 +8,9 @@ use crate::corpus;
 
 #[test]
 fn every_file_is_read() {
-    corpus::files("paths").iter().for_each(|bytes| read(&String::from_utf8_lossy(bytes)));
+    corpus::files("paths")
+        .iter()
+        .for_each(|bytes| read(&String::from_utf8_lossy(bytes)));
 }
 
 proptest! {
@@ -20,12 +22,22 @@ proptest! {
 
 fn read(text: &str) {
     if let Ok(canonical) = path::canonical(text) {
-        assert_eq!(path::canonical(&canonical).as_deref(), Ok(&*canonical), "{text:?} has no canonical form");
+        assert_eq!(
+            path::canonical(&canonical).as_deref(),
+            Ok(&*canonical),
+            "{text:?} has no canonical form"
+        );
         assert!(canonical.starts_with('/'), "{canonical:?}");
-        assert!(canonical.split('/').all(|segment| segment != ".." && segment != "."), "{canonical:?} climbs");
+        assert!(
+            canonical.split('/').all(|segment| segment != ".." && segment != "."),
+            "{canonical:?} climbs"
+        );
     }
     if let Some(host) = host::of_authority(text) {
-        assert!(!host.is_empty() && !host.contains(['/', ' ', '@']), "{host:?} of {text:?}");
+        assert!(
+            !host.is_empty() && !host.contains(['/', ' ', '@']),
+            "{host:?} of {text:?}"
+        );
         assert_eq!(host.to_ascii_lowercase(), *host, "{text:?}");
     }
 }

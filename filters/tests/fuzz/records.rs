@@ -9,7 +9,9 @@ use crate::corpus;
 
 #[test]
 fn every_file_is_masked() {
-    corpus::files("bodies").iter().for_each(|bytes| mask(bytes, bytes.len()));
+    corpus::files("bodies")
+        .iter()
+        .for_each(|bytes| mask(bytes, bytes.len()));
 }
 
 proptest! {
@@ -42,7 +44,11 @@ fn mask(bytes: &[u8], most: usize) {
 fn redactor() -> Redactor {
     let redaction = Redaction {
         headers: vec!["X-Patient".to_owned()],
-        json_paths: vec!["$..ssn".to_owned(), "$.items[*].note".to_owned(), "$['a b'][0]".to_owned()],
+        json_paths: vec![
+            "$..ssn".to_owned(),
+            "$.items[*].note".to_owned(),
+            "$['a b'][0]".to_owned(),
+        ],
     };
     let mut problems = Vec::new();
     let redactor = Redactor::default().with(Some(&redaction), "redaction", &mut problems);

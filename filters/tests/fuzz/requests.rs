@@ -14,7 +14,8 @@ use crate::corpus;
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let integration = |id: &str, fields: Value| {
-        let mut integration = json!({"id": id, "name": id, "type": id, "orgId": 1, "targetUrl": "https://partner.example/"});
+        let mut integration =
+            json!({"id": id, "name": id, "type": id, "orgId": 1, "targetUrl": "https://partner.example/"});
         for (name, value) in fields.as_object().unwrap() {
             integration[name] = value.clone();
         }
@@ -40,7 +41,9 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 
 #[test]
 fn every_file_is_answered() {
-    corpus::files("requests").iter().for_each(|bytes| ask(&String::from_utf8_lossy(bytes)));
+    corpus::files("requests")
+        .iter()
+        .for_each(|bytes| ask(&String::from_utf8_lossy(bytes)));
 }
 
 proptest! {
@@ -69,8 +72,15 @@ fn ask(text: &str) {
         return;
     };
     if let Found::Route(found) = PLAN.routes.find(&host, &path, &question.method) {
-        assert!(found.matched <= path.len() && path.is_char_boundary(found.matched), "{path:?}");
+        assert!(
+            found.matched <= path.len() && path.is_char_boundary(found.matched),
+            "{path:?}"
+        );
         let first = told.routes.first().unwrap();
-        assert!(first.matches && first.integration == *found.integration.id, "{:?}", told.routes);
+        assert!(
+            first.matches && first.integration == *found.integration.id,
+            "{:?}",
+            told.routes
+        );
     }
 }

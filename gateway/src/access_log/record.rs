@@ -133,7 +133,11 @@ impl AccessRecord<'_> {
             line.number("status", u64::from(status));
         }
         optional(line, "code", self.code.filter(|_| fields.has(Field::Code)));
-        optional(line, "integration", self.integration.filter(|_| fields.has(Field::Integration)));
+        optional(
+            line,
+            "integration",
+            self.integration.filter(|_| fields.has(Field::Integration)),
+        );
         if let Some(org_id) = self.org_id.filter(|_| fields.has(Field::OrgId)) {
             line.number("orgId", org_id);
         }
@@ -142,7 +146,11 @@ impl AccessRecord<'_> {
 
     fn add_outcome(&self, fields: Fields, line: &mut Object<'_>) {
         use AccessField as Field;
-        optional(line, "mode", self.mode.map(RouteMode::label).filter(|_| fields.has(Field::Mode)));
+        optional(
+            line,
+            "mode",
+            self.mode.map(RouteMode::label).filter(|_| fields.has(Field::Mode)),
+        );
         if fields.has(Field::RequestBytes) {
             line.number("requestBytes", self.request_bytes);
         }
@@ -161,7 +169,11 @@ impl AccessRecord<'_> {
                 line.number("attempts", u64::from(upstream.attempts));
             });
         }
-        optional(line, "faultReason", self.fault_reason.filter(|_| fields.has(Field::FaultReason)));
+        optional(
+            line,
+            "faultReason",
+            self.fault_reason.filter(|_| fields.has(Field::FaultReason)),
+        );
     }
 }
 

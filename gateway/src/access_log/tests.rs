@@ -219,7 +219,12 @@ fn a_log_that_is_off_takes_everything_and_keeps_nothing() {
 fn a_line_has_the_fields_that_were_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let log = open(&path).with_fields(&[AccessField::Path, AccessField::Ts, AccessField::Upstream, AccessField::Status]);
+    let log = open(&path).with_fields(&[
+        AccessField::Path,
+        AccessField::Ts,
+        AccessField::Upstream,
+        AccessField::Status,
+    ]);
     log.write(&AccessRecord {
         status: Some(200),
         headers: &[("user-agent", b"curl \"8\"")],
@@ -238,6 +243,11 @@ fn every_field_can_be_left_out_and_chosen() {
     assert_eq!(Fields::of(&AccessField::ALL), Fields::ALL);
     for field in AccessField::ALL {
         let only = Fields::of(&[field]);
-        assert!(AccessField::ALL.iter().all(|other| only.has(*other) == (*other == field)), "{field:?}");
+        assert!(
+            AccessField::ALL
+                .iter()
+                .all(|other| only.has(*other) == (*other == field)),
+            "{field:?}"
+        );
     }
 }

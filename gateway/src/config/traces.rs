@@ -36,7 +36,10 @@ impl Traces {
             found.add("traces.otlp", message);
         }
         if !(0.0..=1.0).contains(&self.sample_ratio) {
-            found.add("traces.sampleRatio", format!("is {}; it must be 0 to 1", self.sample_ratio));
+            found.add(
+                "traces.sampleRatio",
+                format!("is {}; it must be 0 to 1", self.sample_ratio),
+            );
         }
         if self.service_name.is_empty() || self.service_name.len() > 200 {
             found.add("traces.serviceName", "must be 1 to 200 bytes long");

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use filters::model::{ExecutionRecord, RecordContent};
 use filters::model::record::RecordStatus;
 use filters::model::secret::MASK;
+use filters::model::{ExecutionRecord, RecordContent};
 use filters::plan::Integration;
 use filters::target::TargetUrl;
 use http::{HeaderMap, HeaderName, header};

@@ -78,7 +78,10 @@ fn attributes(attributes: &[(&'static str, Value)]) -> Vec<Json> {
 }
 
 fn nanos(at: SystemTime) -> String {
-    at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos().to_string()
+    at.duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_nanos()
+        .to_string()
 }
 
 /// Kinds and states of spans, by their numbers in the protocol.

@@ -17,7 +17,9 @@ fn tracer(ratio: f64) -> (Tracer, mpsc::Receiver<Span>) {
 
 fn span() -> Span {
     let mut headers = HeaderMap::new();
-    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        .parse()
+        .unwrap();
     headers.insert("traceparent", parent);
     Span {
         context: TraceContext::of(&headers),
@@ -30,7 +32,10 @@ fn span() -> Span {
             attributes: vec![("server.address", "partner.example".into())],
         }),
         failed: true,
-        attributes: vec![("http.request.method", "GET".into()), ("http.response.status_code", 502_u64.into())],
+        attributes: vec![
+            ("http.request.method", "GET".into()),
+            ("http.response.status_code", 502_u64.into()),
+        ],
     }
 }
 
@@ -38,10 +43,15 @@ fn span() -> Span {
 fn the_ratio_says_how_many_traces_are_recorded() {
     let taken = |ratio: f64| {
         let (tracer, _queue) = tracer(ratio);
-        (0..10_000).filter(|_| tracer.takes(TraceContext::of(&HeaderMap::new()).trace_id())).count()
+        (0..10_000)
+            .filter(|_| tracer.takes(TraceContext::of(&HeaderMap::new()).trace_id()))
+            .count()
     };
     assert_eq!((taken(0.0), taken(1.0)), (0, 10_000));
-    assert!((800..1_200).contains(&taken(0.1)), "a tenth is about a thousand of ten thousand");
+    assert!(
+        (800..1_200).contains(&taken(0.1)),
+        "a tenth is about a thousand of ten thousand"
+    );
 }
 
 #[test]
@@ -74,10 +84,19 @@ fn spans_are_written_as_the_protocol_has_them() {
     ] {
         assert_eq!(call[field], wanted, "{field}");
     }
-    assert_eq!(call["attributes"][1], json!({"key": "http.response.status_code", "value": {"intValue": "502"}}));
+    assert_eq!(
+        call["attributes"][1],
+        json!({"key": "http.response.status_code", "value": {"intValue": "502"}})
+    );
     let partner = &spans[1];
-    assert_eq!((&partner["parentSpanId"], &partner["kind"]), (&json!(own_id), &json!(3)));
+    assert_eq!(
+        (&partner["parentSpanId"], &partner["kind"]),
+        (&json!(own_id), &json!(3))
+    );
     assert_eq!(partner["startTimeUnixNano"], "1800000000005000000");
     let resource = &body["resourceSpans"][0]["resource"]["attributes"];
-    assert_eq!(resource[1], json!({"key": "service.instance.id", "value": {"stringValue": "gw-1"}}));
+    assert_eq!(
+        resource[1],
+        json!({"key": "service.instance.id", "value": {"stringValue": "gw-1"}})
+    );
 }
