@@ -11,7 +11,12 @@ use crate::plan::web::Web;
 use crate::validation::Range;
 
 /// Compiles the settings; `None` where there are none. `shared` are the parameters that every path of the integration has.
-pub(super) fn compile(source: &InboundIntegration, shared: &[String], inbound: &InboundCheck, problems: &mut Vec<Problem>) -> Option<Box<Web>> {
+pub(super) fn compile(
+    source: &InboundIntegration,
+    shared: &[String],
+    inbound: &InboundCheck,
+    problems: &mut Vec<Problem>,
+) -> Option<Box<Web>> {
     let cors = source.cors.as_ref();
     let headers = source.headers.as_ref();
     let pages = (!source.error_pages.is_empty()).then_some(&*source.error_pages);

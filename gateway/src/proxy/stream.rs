@@ -205,6 +205,7 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     secure::tell(&mut parts.headers, call);
     web::edit_answer(&mut parts.headers, call);
     web::tell_browser(&mut parts.headers, call);
+    web::tell_caches(parts.status, &mut parts.headers, call);
     *head = ResponseHeader::from(parts);
     let kept = head.set_reason_phrase(phrase.as_deref());
     kept.map_err(|error| Fault::Internal(error.to_string()))

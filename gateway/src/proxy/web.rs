@@ -108,7 +108,18 @@ pub(super) fn exchanges(session: &Session, call: &Call) -> bool {
         && !request.headers.contains_key(header::CONTENT_LENGTH)
         && !request.headers.contains_key(header::TRANSFER_ENCODING)
         && !stream::may_be_endless(session)
-        && compress::is_wanted(&request.headers)
+}
+
+/// Tells caches of a streamed answer that it comes compressed to those who take that.
+pub(super) fn tell_caches(status: StatusCode, fields: &mut HeaderMap, call: &Call) {
+    let Some(compression) = of(call).and_then(|web| web.compression.as_ref()) else {
+        return;
+    };
+    let length = fields.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if compression.is_for(status, fields, length) {
+        fields.append(header::VARY, HeaderValue::from(header::ACCEPT_ENCODING));
+    }
 }
 
 /// Values of a request that go into edited fields.

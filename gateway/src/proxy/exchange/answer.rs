@@ -19,6 +19,10 @@ use super::repeat;
 use super::side::{self, Side, is_encoded};
 
 /// Passes the answer on: transformed as a whole, or piece by piece as it comes.
+#[expect(
+    clippy::too_many_lines,
+    reason = "each step of an answer in the order in which it is taken, and none can be left out"
+)]
 pub(super) async fn deliver(
     proxy: &Proxy,
     session: &mut Session,
