@@ -93,7 +93,9 @@ impl Cache {
         }
         let lifetime = said_shared.or(said).or_else(|| expires(fields)).unwrap_or(self.ttl);
         let age = fields.get(header::AGE).and_then(|age| age.to_str().ok()?.parse().ok());
-        let left = lifetime.min(LONGEST).saturating_sub(Duration::from_secs(age.unwrap_or(0)));
+        let left = lifetime
+            .min(LONGEST)
+            .saturating_sub(Duration::from_secs(age.unwrap_or(0)));
         (!left.is_zero()).then_some(left)
     }
 
@@ -124,7 +126,9 @@ fn expires(fields: &HeaderMap) -> Option<Duration> {
     let expires = fields.get(header::EXPIRES)?;
     let time = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
     let date = fields.get(header::DATE).and_then(time);
-    let lifetime = time(expires).zip(date).and_then(|(expires, date)| expires.duration_since(date).ok());
+    let lifetime = time(expires)
+        .zip(date)
+        .and_then(|(expires, date)| expires.duration_since(date).ok());
     Some(lifetime.unwrap_or_default())
 }
 
@@ -157,7 +161,9 @@ mod tests {
     #[test]
     fn the_partner_s_word_counts_before_the_default() {
         let seconds = |pairs: &[(&'static str, &'static str)]| {
-            cache(60).lifetime(StatusCode::OK, &fields(pairs)).map(|lifetime| lifetime.as_secs())
+            cache(60)
+                .lifetime(StatusCode::OK, &fields(pairs))
+                .map(|lifetime| lifetime.as_secs())
         };
         assert_eq!(seconds(&[]), Some(60));
         assert_eq!(seconds(&[("cache-control", "Max-Age=10")]), Some(10));
@@ -197,25 +203,52 @@ mod tests {
 
     #[test]
     fn organization_caller_address_and_chosen_fields_are_in_the_key() {
-        let scope = Scope { org_id: 1, integration: "a", digest: &[1], caller: ["", "ann"] };
+        let scope = Scope {
+            org_id: 1,
+            integration: "a",
+            digest: &[1],
+            caller: ["", "ann"],
+        };
         let german = fields(&[("accept-language", "de")]);
         let key = |cache: &Cache, scope, path, headers: &HeaderMap| cache.key(scope, path, headers);
         let own = cache(1);
         let base = key(&own, scope, "/a", &german);
         assert_eq!(base, key(&own, scope, "/a", &german));
-        let ben = Scope { caller: ["", "ben"], ..scope };
+        let ben = Scope {
+            caller: ["", "ben"],
+            ..scope
+        };
         for other in [
             key(&own, scope, "/b", &german),
             key(&own, scope, "/a", &fields(&[("accept-language", "en")])),
             key(&own, ben, "/a", &german),
-            key(&own, Scope { caller: ["ann", ""], ..scope }, "/a", &german),
+            key(
+                &own,
+                Scope {
+                    caller: ["ann", ""],
+                    ..scope
+                },
+                "/a",
+                &german,
+            ),
             key(&own, Scope { org_id: 2, ..scope }, "/a", &german),
-            key(&own, Scope { integration: "b", ..scope }, "/a", &german),
+            key(
+                &own,
+                Scope {
+                    integration: "b",
+                    ..scope
+                },
+                "/a",
+                &german,
+            ),
             key(&own, Scope { digest: &[2], ..scope }, "/a", &german),
         ] {
             assert_ne!(base, other);
         }
-        let shared = Cache { shared: true, ..cache(1) };
+        let shared = Cache {
+            shared: true,
+            ..cache(1)
+        };
         assert_eq!(key(&shared, scope, "/a", &german), key(&shared, ben, "/a", &german));
     }
 }

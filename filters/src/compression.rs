@@ -107,10 +107,7 @@ fn thousandths(text: &str) -> u32 {
 }
 
 fn is_text(essence: &str) -> bool {
-    essence.starts_with("text/")
-        || essence.ends_with("+json")
-        || essence.ends_with("+xml")
-        || TEXTS.contains(&essence)
+    essence.starts_with("text/") || essence.ends_with("+json") || essence.ends_with("+xml") || TEXTS.contains(&essence)
 }
 
 /// True if a list of words in a field has `word`.
@@ -166,7 +163,10 @@ mod tests {
 
     #[test]
     fn only_large_whole_texts_are_compressed() {
-        let texts = Compression { min_bytes: 100, types: Vec::new() };
+        let texts = Compression {
+            min_bytes: 100,
+            types: Vec::new(),
+        };
         let is_for = |kind, status, length| texts.is_for(status, &answer(kind), length);
         let ok = StatusCode::OK;
         assert!(is_for("application/json; charset=utf-8", ok, Some(100)));
@@ -180,9 +180,15 @@ mod tests {
         encoded.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert!(!texts.is_for(ok, &encoded, Some(1000)));
         let mut fixed = answer("text/html");
-        fixed.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=1, No-Transform"));
+        fixed.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("max-age=1, No-Transform"),
+        );
         assert!(!texts.is_for(ok, &fixed, Some(1000)));
-        let chosen = Compression { min_bytes: 0, types: vec![Range::Exact("image/svg+xml".to_owned())] };
+        let chosen = Compression {
+            min_bytes: 0,
+            types: vec![Range::Exact("image/svg+xml".to_owned())],
+        };
         assert!(chosen.is_for(ok, &answer("image/svg+xml"), None) && !chosen.is_for(ok, &answer("text/html"), None));
     }
 }

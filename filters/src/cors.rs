@@ -157,7 +157,12 @@ mod tests {
     #[test]
     fn origins_are_compared_as_a_whole() {
         let cors = compiled(json!({"allowOrigins": ["https://app.example", "https://*.clinic.example", "null"]}));
-        for origin in ["https://app.example", "https://a.clinic.example", "https://a.b.clinic.example", "null"] {
+        for origin in [
+            "https://app.example",
+            "https://a.clinic.example",
+            "https://a.b.clinic.example",
+            "null",
+        ] {
             assert!(allowed(&cors, origin), "{origin}");
         }
         for origin in [

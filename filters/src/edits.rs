@@ -124,7 +124,10 @@ impl Ready<'_> {
 
     /// The values, to be kept for later.
     pub fn kept(self) -> Kept {
-        self.values.into_iter().map(|value| value.map(Cow::into_owned)).collect()
+        self.values
+            .into_iter()
+            .map(|value| value.map(Cow::into_owned))
+            .collect()
     }
 }
 

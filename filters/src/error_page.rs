@@ -164,7 +164,9 @@ mod tests {
     fn the_first_page_that_fits_counts() {
         let page = |fields: Value| {
             let mut page = json!({"contentType": "text/html", "body": ""});
-            page.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            page.as_object_mut()
+                .unwrap()
+                .extend(fields.as_object().unwrap().clone());
             page
         };
         let pages = compiled(json!([
@@ -193,7 +195,10 @@ mod tests {
             let pages = compiled(json!([{"contentType": kind, "body": body}])).unwrap();
             pages.find(429, "X", &HeaderMap::new()).unwrap().body(&Error)
         };
-        let told = page("text/html; charset=utf-8", "<p>{{status}}: {{error.message}}{{caller.name}}</p>");
+        let told = page(
+            "text/html; charset=utf-8",
+            "<p>{{status}}: {{error.message}}{{caller.name}}</p>",
+        );
         assert_eq!(told, "<p>429: &lt;b&gt;&quot;no&quot;\n</p>");
         let told = page("application/problem+json", r#"{"detail": "{{error.message}}"}"#);
         let read: Value = serde_json::from_str(&told).unwrap();
@@ -219,11 +224,26 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused() {
         for (page, told) in [
-            (json!({"contentType": "html", "body": ""}), "errorPages[0].contentType: \"html\" must be"),
-            (json!({"contentType": "a/b", "body": "{{x}}"}), "errorPages[0].body: {{x}} is not known"),
-            (json!({"contentType": "a/b", "body": "", "statuses": ["200"]}), "errorPages[0].statuses[0]: \"200\" must be"),
-            (json!({"contentType": "a/b", "body": "", "codes": ["no such"]}), "errorPages[0].codes[0]: \"no such\" must be"),
-            (json!({"contentType": "a/b", "body": "x".repeat(70_000)}), "errorPages[0].body: is 70000 bytes long"),
+            (
+                json!({"contentType": "html", "body": ""}),
+                "errorPages[0].contentType: \"html\" must be",
+            ),
+            (
+                json!({"contentType": "a/b", "body": "{{x}}"}),
+                "errorPages[0].body: {{x}} is not known",
+            ),
+            (
+                json!({"contentType": "a/b", "body": "", "statuses": ["200"]}),
+                "errorPages[0].statuses[0]: \"200\" must be",
+            ),
+            (
+                json!({"contentType": "a/b", "body": "", "codes": ["no such"]}),
+                "errorPages[0].codes[0]: \"no such\" must be",
+            ),
+            (
+                json!({"contentType": "a/b", "body": "x".repeat(70_000)}),
+                "errorPages[0].body: is 70000 bytes long",
+            ),
         ] {
             let problems = compiled(json!([page])).unwrap_err();
             assert!(problems[0].starts_with(told), "{problems:?}");

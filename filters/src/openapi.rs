@@ -155,7 +155,9 @@ impl<'d> Reading<'d> {
         let mut operations = Vec::new();
         for (path, item) in paths.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
             let place = format!("paths.{path}");
-            let Some(item) = self.resolved(item, &place) else { continue };
+            let Some(item) = self.resolved(item, &place) else {
+                continue;
+            };
             let Some(path) = self.path(path, &place) else { continue };
             for (name, part) in item.as_object().into_iter().flatten() {
                 let Some(method) = method_of(name) else {
@@ -180,7 +182,12 @@ impl<'d> Reading<'d> {
         let root: &'d Value = self.root;
         let schemas = root.pointer("/components/schemas").and_then(Value::as_object);
         let mut definitions = BTreeMap::new();
-        while let Some(name) = self.needed.iter().find(|name| !definitions.contains_key(*name)).cloned() {
+        while let Some(name) = self
+            .needed
+            .iter()
+            .find(|name| !definitions.contains_key(*name))
+            .cloned()
+        {
             let converted = match schemas.and_then(|schemas| schemas.get(&name)) {
                 Some(schema) => self.schema(schema, &format!("components.schemas.{name}")),
                 // Told where it is referred to.
@@ -195,7 +202,10 @@ impl<'d> Reading<'d> {
     fn path(&mut self, path: &str, place: &str) -> Option<PathMatch> {
         let segments = path.split('/').map(|segment| {
             let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-            name.map_or_else(|| segment.to_owned(), |name| format!("{{{}}}", operation::path_name(name)))
+            name.map_or_else(
+                || segment.to_owned(),
+                |name| format!("{{{}}}", operation::path_name(name)),
+            )
         });
         let text = segments.collect::<Vec<_>>().join("/");
         let rule = if text.contains('{') {
@@ -276,7 +286,10 @@ fn common_prefix(paths: &[PathMatch]) -> String {
     };
     let mut common = paths.first().map(segments).unwrap_or_default();
     for rule in paths {
-        let shared = common.iter().zip(segments(rule)).take_while(|(one, other)| *one == other && !one.starts_with('{'));
+        let shared = common
+            .iter()
+            .zip(segments(rule))
+            .take_while(|(one, other)| *one == other && !one.starts_with('{'));
         let length = shared.count();
         common.truncate(length);
     }
@@ -294,7 +307,9 @@ fn methods(operations: &[(String, Operation)]) -> Vec<HttpMethod> {
 /// Address of the first server.
 fn server(document: &Value, notes: &mut Vec<Problem>) -> Option<String> {
     let text = document.pointer("/servers/0/url")?.as_str()?;
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
     if url.is_none() || text.contains('{') {
         let message = format!("{text:?} cannot be called as it stands; say in targetUrl where the partner is");
         notes.push(Problem::new("servers[0].url", message));

@@ -227,7 +227,11 @@ impl Operation {
             return Ok(());
         };
         if body.is_empty() {
-            return if rule.required { Err(vec![missing_body()]) } else { Ok(()) };
+            return if rule.required {
+                Err(vec![missing_body()])
+            } else {
+                Ok(())
+            };
         }
         let given = content_type(headers, Some(true)).unwrap_or_default();
         rule.contents.check(&given, body)

@@ -174,7 +174,10 @@ fn size_of_slot(slot: &Slot) -> usize {
     match slot {
         Slot::Pass(_) => OVERHEAD,
         Slot::Answer(entry) => {
-            let fields = entry.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
+            let fields = entry
+                .headers
+                .iter()
+                .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
             OVERHEAD + entry.body.len() + fields.sum::<usize>()
         }
     }
@@ -202,7 +205,9 @@ mod tests {
     }
 
     async fn look(cache: &Cache, key: u8) -> Looked {
-        cache.look([key; 32], false, Instant::now() + Duration::from_secs(5)).await
+        cache
+            .look([key; 32], false, Instant::now() + Duration::from_secs(5))
+            .await
     }
 
     async fn filling(cache: &Cache, key: u8) -> Filling {

@@ -29,7 +29,12 @@ async fn numbered(edit: impl Fn(usize, Answer) -> Answer + Send + Sync + 'static
 
 async fn get(gateway: &Gateway, path: &str, key: &str, fields: &[(&str, &str)]) -> Reply {
     let request = gateway.request(Method::GET, HOST, path).header("x-api-key", key);
-    Reply::of(fields.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    Reply::of(
+        fields
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value)),
+    )
+    .await
 }
 
 #[tokio::test]
@@ -37,10 +42,19 @@ async fn the_next_request_gets_the_kept_answer() {
     let (partner, gateway) = numbered(|_, answer| answer.header("x-kept", "1").header("etag", "\"7\"")).await;
     let first = get(&gateway, "/a", WARD, &[("x-request-id", "one")]).await;
     let next = get(&gateway, "/a", WARD, &[("x-request-id", "two")]).await;
-    assert_eq!((first.text(), next.text()), ("answer 0".to_owned(), "answer 0".to_owned()));
-    assert_eq!((next.header("cache-status"), next.header("x-kept")), (Some("gateway; hit"), Some("1")));
+    assert_eq!(
+        (first.text(), next.text()),
+        ("answer 0".to_owned(), "answer 0".to_owned())
+    );
+    assert_eq!(
+        (next.header("cache-status"), next.header("x-kept")),
+        (Some("gateway; hit"), Some("1"))
+    );
     assert!(next.header("age").is_some() && first.header("age").is_none());
-    assert_eq!((first.header("x-request-id"), next.header("x-request-id")), (Some("one"), Some("two")));
+    assert_eq!(
+        (first.header("x-request-id"), next.header("x-request-id")),
+        (Some("one"), Some("two"))
+    );
     let known = get(&gateway, "/a", WARD, &[("if-none-match", "W/\"7\"")]).await;
     assert_eq!((known.status, known.body.len()), (304, 0));
     assert_eq!(partner.requests().len(), 1);
@@ -74,8 +88,15 @@ async fn what_may_not_be_kept_is_asked_for_each_time() {
     })
     .await;
     for path in ["/a", "/b", "/c", "/d", "/e"] {
-        let (one, other) = (get(&gateway, path, WARD, &[]).await, get(&gateway, path, WARD, &[]).await);
-        assert_eq!((one.header("cache-status"), other.header("cache-status")), (None, None), "{path}");
+        let (one, other) = (
+            get(&gateway, path, WARD, &[]).await,
+            get(&gateway, path, WARD, &[]).await,
+        );
+        assert_eq!(
+            (one.header("cache-status"), other.header("cache-status")),
+            (None, None),
+            "{path}"
+        );
     }
     // What only one may see is left alone, whatever is kept.
     for fields in [("cookie", "a=b"), ("cache-control", "no-store"), ("range", "bytes=0-1")] {
@@ -88,7 +109,10 @@ async fn what_may_not_be_kept_is_asked_for_each_time() {
 async fn a_client_may_ask_for_a_new_answer() {
     let (_partner, gateway) = numbered(|_, answer| answer).await;
     get(&gateway, "/a", WARD, &[]).await;
-    assert_eq!(get(&gateway, "/a", WARD, &[("cache-control", "no-cache")]).await.text(), "answer 1");
+    assert_eq!(
+        get(&gateway, "/a", WARD, &[("cache-control", "no-cache")]).await.text(),
+        "answer 1"
+    );
     assert_eq!(get(&gateway, "/a", WARD, &[]).await.text(), "answer 1");
 }
 
@@ -124,7 +148,10 @@ async fn an_answer_whose_time_is_over_stands_in_for_an_error() {
     let stale = harness::wait::until("the answer to be over", async || {
         let reply = get(&gateway, "/a", WARD, &[]).await;
         assert_eq!((reply.status, reply.text().as_str()), (200, "answer 0"));
-        reply.header("cache-status").filter(|how| how.contains("stale-if-error")).map(str::to_owned)
+        reply
+            .header("cache-status")
+            .filter(|how| how.contains("stale-if-error"))
+            .map(str::to_owned)
     })
     .await;
     assert_eq!(stale, "gateway; hit; detail=stale-if-error");
@@ -145,7 +172,10 @@ async fn mapped_answers_are_kept_as_they_were_given_and_a_new_configuration_keep
     let gateway = Gateway::serving(&mapped("cost")).await;
     for _ in 0..2 {
         let reply = gateway.get("labs.test", "/").await;
-        assert_eq!((reply.json(), reply.header("content-type")), (json!({"cost": 7}), Some("application/json")));
+        assert_eq!(
+            (reply.json(), reply.header("content-type")),
+            (json!({"cost": 7}), Some("application/json"))
+        );
     }
     assert_eq!(partner.requests().len(), 1);
     gateway.swap(&mapped("sum")).await;

@@ -22,14 +22,23 @@ fn catalogue() -> Value {
 }
 
 async fn get(gateway: &Gateway, host: &str, accept: &str) -> Reply {
-    Reply::of(gateway.request(Method::GET, host, "/").header("accept-encoding", accept)).await
+    Reply::of(
+        gateway
+            .request(Method::GET, host, "/")
+            .header("accept-encoding", accept),
+    )
+    .await
 }
 
 fn unpacked(reply: &Reply) -> Vec<u8> {
     let mut plain = Vec::new();
     match reply.header("content-encoding") {
-        Some("br") => brotli::Decompressor::new(&*reply.body, 4096).read_to_end(&mut plain).unwrap(),
-        Some("gzip") => flate2::read::GzDecoder::new(&*reply.body).read_to_end(&mut plain).unwrap(),
+        Some("br") => brotli::Decompressor::new(&*reply.body, 4096)
+            .read_to_end(&mut plain)
+            .unwrap(),
+        Some("gzip") => flate2::read::GzDecoder::new(&*reply.body)
+            .read_to_end(&mut plain)
+            .unwrap(),
         other => panic!("{other:?}"),
     };
     plain
@@ -38,12 +47,23 @@ fn unpacked(reply: &Reply) -> Vec<u8> {
 #[tokio::test]
 async fn clients_get_the_coding_that_they_take() {
     let (_partner, gateway) = example(Answer::json(&catalogue()).header("etag", "\"7\"")).await;
-    for (accept, coding) in [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("br;q=0.1, gzip", "gzip")] {
+    for (accept, coding) in [
+        ("gzip, deflate, br", "br"),
+        ("gzip", "gzip"),
+        ("br;q=0.1, gzip", "gzip"),
+    ] {
         let reply = get(&gateway, HOST, accept).await;
-        assert_eq!((reply.status, reply.header("content-encoding")), (200, Some(coding)), "{accept}");
+        assert_eq!(
+            (reply.status, reply.header("content-encoding")),
+            (200, Some(coding)),
+            "{accept}"
+        );
         assert!(reply.body.len() < 1_000, "{}", reply.body.len());
         assert_eq!(unpacked(&reply), catalogue().to_string().as_bytes());
-        assert_eq!((reply.header("vary"), reply.header("etag")), (Some("accept-encoding"), Some("W/\"7\"")));
+        assert_eq!(
+            (reply.header("vary"), reply.header("etag")),
+            (Some("accept-encoding"), Some("W/\"7\""))
+        );
     }
     let plain = get(&gateway, HOST, "identity").await;
     assert_eq!((plain.header("content-encoding"), plain.json()), (None, catalogue()));
@@ -55,7 +75,9 @@ async fn what_is_small_or_no_text_stays_as_it_is() {
     let body = catalogue().to_string();
     for answer in [
         Answer::json(&json!({"items": []})),
-        Answer::status(200).header("content-type", "image/png").body(body.clone()),
+        Answer::status(200)
+            .header("content-type", "image/png")
+            .body(body.clone()),
         Answer::json(&catalogue()).header("cache-control", "no-transform"),
         Answer::json(&catalogue()).with_status(206),
     ] {
@@ -63,9 +85,14 @@ async fn what_is_small_or_no_text_stays_as_it_is() {
         let reply = get(&gateway, HOST, "gzip, br").await;
         assert_eq!(reply.header("content-encoding"), None, "{reply:?}");
     }
-    let encoded = Answer::status(200).header("content-type", "text/plain").header("content-encoding", "x");
+    let encoded = Answer::status(200)
+        .header("content-type", "text/plain")
+        .header("content-encoding", "x");
     let (_partner, gateway) = example(encoded.body(body)).await;
-    assert_eq!(get(&gateway, HOST, "gzip, br").await.header("content-encoding"), Some("x"));
+    assert_eq!(
+        get(&gateway, HOST, "gzip, br").await.header("content-encoding"),
+        Some("x")
+    );
 }
 
 #[tokio::test]
@@ -84,7 +111,10 @@ async fn a_body_in_pieces_and_a_mapped_one_are_compressed_too() {
     let reply = get(&gateway, "labs.test", "br").await;
     let told: Value = serde_json::from_slice(&unpacked(&reply)).unwrap();
     assert_eq!(told, json!({"told": "x".repeat(5_000)}));
-    assert_eq!(reply.header("content-length"), Some(reply.body.len().to_string().as_str()));
+    assert_eq!(
+        reply.header("content-length"),
+        Some(reply.body.len().to_string().as_str())
+    );
 }
 
 #[tokio::test]
@@ -92,7 +122,9 @@ async fn events_are_never_held_up() {
     let gate = harness::answer::Gate::new();
     let answer = Answer::status(200).header("content-type", "text/event-stream");
     let (_partner, gateway) = example(answer.first_then("data: 1\n\n", &gate, "data: 2\n\n")).await;
-    let request = gateway.request(Method::GET, HOST, "/").header("accept-encoding", "gzip, br");
+    let request = gateway
+        .request(Method::GET, HOST, "/")
+        .header("accept-encoding", "gzip, br");
     let mut response = request.send().await.unwrap();
     assert_eq!(response.headers().get("content-encoding"), None);
     assert_eq!(response.chunk().await.unwrap().unwrap(), "data: 1\n\n");

@@ -30,16 +30,35 @@ async fn a_document_becomes_routes_and_validators() {
     let folder = TempDir::new().unwrap();
     let file = document(&folder, &partner);
     let org = ORG.to_string();
-    let import = ["import", "-f", &file, "--org", &org, "--host", HOST, "--id", "appointments"];
+    let import = [
+        "import",
+        "-f",
+        &file,
+        "--org",
+        &org,
+        "--host",
+        HOST,
+        "--id",
+        "appointments",
+    ];
 
     let tried = gwctl::against(&control_plane, &[&import[..], &["--dry-run"]].concat()).await;
     assert_eq!(tried.code, 0, "{tried:?}");
     assert!(tried.stderr.contains("nothing was changed"), "{tried:?}");
-    assert_eq!(control_plane.get("/api/v1/inbound-integrations/appointments").await.status, 404);
+    assert_eq!(
+        control_plane
+            .get("/api/v1/inbound-integrations/appointments")
+            .await
+            .status,
+        404
+    );
 
     let made = gwctl::against(&control_plane, &import).await;
     assert_eq!(made.code, 0, "{made:?}");
-    assert!(made.stdout.contains("created") && made.stderr.contains("securitySchemes"), "{made:?}");
+    assert!(
+        made.stdout.contains("created") && made.stderr.contains("securitySchemes"),
+        "{made:?}"
+    );
     let booking = json!({"patient": {"number": "P-7"}, "from": "10:00"});
     wait::until("the imported route", async || {
         (gateway.post(HOST, "/appointments", &booking).await.status == 201).then_some(())
@@ -56,19 +75,32 @@ async fn a_document_becomes_routes_and_validators() {
     let refused = gateway.post(HOST, "/appointments", &bad).await;
     let mut found = places(&refused);
     found.sort_by_key(ToString::to_string);
-    assert_eq!((refused.status, found), (400, vec![json!("/body/from"), json!("/body/patient/guardian")]));
+    assert_eq!(
+        (refused.status, found),
+        (400, vec![json!("/body/from"), json!("/body/patient/guardian")])
+    );
     let refused = gateway.get(HOST, "/appointments?limit=0").await;
     assert_eq!(places(&refused), ["/query/limit", "/query/day"]);
-    assert_eq!(places(&gateway.get(HOST, "/appointments/x").await), ["/path/appointment_id"]);
+    assert_eq!(
+        places(&gateway.get(HOST, "/appointments/x").await),
+        ["/path/appointment_id"]
+    );
     assert_eq!(gateway.get(HOST, "/patients").await.status, 404);
     // Another path of the document has the method.
     let reply = Reply::of(gateway.request(Method::POST, HOST, "/appointments/7")).await;
     assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, DELETE")));
 
-    let again = gwctl::against(&control_plane, &["import", "-f", &file, "--org", &org, "--id", "appointments"]).await;
+    let again = gwctl::against(
+        &control_plane,
+        &["import", "-f", &file, "--org", &org, "--id", "appointments"],
+    )
+    .await;
     assert_eq!(again.code, 0, "{again:?}");
     assert!(again.stdout.contains("changed"), "{again:?}");
-    let kept = control_plane.get("/api/v1/inbound-integrations/appointments").await.json();
+    let kept = control_plane
+        .get("/api/v1/inbound-integrations/appointments")
+        .await
+        .json();
     assert_eq!(kept["hosts"], json!([HOST]));
 }
 

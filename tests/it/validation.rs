@@ -29,16 +29,31 @@ async fn parameters_are_checked_before_the_partner_is_asked() {
     let gateway = example(&partner).await;
     let get = |path: &'static str| {
         let request = gateway.request(Method::GET, HOST, path);
-        Reply::of(request.header("x-clinic", "lakeside").header("cookie", "session=12345678"))
+        Reply::of(
+            request
+                .header("x-clinic", "lakeside")
+                .header("cookie", "session=12345678"),
+        )
     };
     let good = get("/referrals?limit=5&unit=1&unit=2&sort=date,name&where=%7B%7D").await;
     assert_eq!(good.status, 200, "{}", good.text());
     let bad = get("/referrals?limit=500&unit=x&sort=colour&where=1&more=1").await;
     assert_eq!((bad.status, bad.code().as_str()), (400, "VALIDATION_ERROR"));
-    let expected = ["/query/limit", "/query/unit/0", "/query/sort/0", "/query/where", "/query/more"];
+    let expected = [
+        "/query/limit",
+        "/query/unit/0",
+        "/query/sort/0",
+        "/query/where",
+        "/query/more",
+    ];
     assert_eq!(places(&bad), expected, "{}", bad.text());
     assert!(!bad.text().contains("colour"), "values are shown: {}", bad.text());
-    let bare = Reply::of(gateway.request(Method::GET, HOST, "/referrals").header("cookie", "session=1")).await;
+    let bare = Reply::of(
+        gateway
+            .request(Method::GET, HOST, "/referrals")
+            .header("cookie", "session=1"),
+    )
+    .await;
     assert_eq!(places(&bare), ["/header/x-clinic", "/cookie/session"]);
     assert_eq!(get("/referrals/7").await.status, 200);
     assert_eq!(places(&get("/referrals/0").await), ["/path/number"]);
@@ -53,7 +68,9 @@ async fn what_is_not_listed_is_not_there() {
     let reply = Reply::of(gateway.request(Method::PUT, HOST, "/referrals/7")).await;
     assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, DELETE")));
     // The runtime address is no way around it.
-    let reply = gateway.get("127.0.0.1", "/api/v1/integrations/referrals?orgId=100").await;
+    let reply = gateway
+        .get("127.0.0.1", "/api/v1/integrations/referrals?orgId=100")
+        .await;
     assert_eq!(reply.status, 404);
     assert_eq!(partner.requests().len(), 0);
 }
@@ -67,7 +84,11 @@ async fn bodies_are_checked_whatever_their_form() {
     assert_eq!(partner.only_request().json(), good);
     let form = |body: &'static str| {
         let request = gateway.request(Method::POST, HOST, "/referrals");
-        Reply::of(request.header("content-type", "application/x-www-form-urlencoded").body(body))
+        Reply::of(
+            request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(body),
+        )
     };
     assert_eq!(form("patient=P-7&reason=x").await.status, 201);
 
@@ -76,12 +97,22 @@ async fn bodies_are_checked_whatever_their_form() {
     assert_eq!((reply.status, reply.code().as_str()), (400, "VALIDATION_ERROR"));
     let mut found = places(&reply);
     found.sort_unstable();
-    assert_eq!(found, ["/body", "/body", "/body/patient", "/body/requestedOn"], "{}", reply.text());
+    assert_eq!(
+        found,
+        ["/body", "/body", "/body/patient", "/body/requestedOn"],
+        "{}",
+        reply.text()
+    );
     assert!(!reply.text().contains("tomorrow"), "values are shown: {}", reply.text());
     assert_eq!(form("patient=7&reason=x").await.status, 400);
 
     let send = |kind: &'static str, body: &'static str| {
-        Reply::of(gateway.request(Method::POST, HOST, "/referrals").header("content-type", kind).body(body))
+        Reply::of(
+            gateway
+                .request(Method::POST, HOST, "/referrals")
+                .header("content-type", kind)
+                .body(body),
+        )
     };
     let reply = send("text/plain", "hello").await;
     assert_eq!((reply.status, reply.code().as_str()), (415, "UNSUPPORTED_MEDIA_TYPE"));
@@ -139,7 +170,13 @@ async fn the_request_is_checked_before_it_is_mapped_and_the_answer_too() {
     let reply = gateway.post("book.test", "/", &json!({"patient": "P-7"})).await;
     assert_eq!((reply.status, reply.json()), (200, json!({"booking": 7})));
     assert_eq!(partner.only_request().json(), json!({"patientId": "P-7"}));
-    assert_eq!(gateway.post("book.test", "/", &json!({"patientId": "P-7"})).await.status, 400);
+    assert_eq!(
+        gateway
+            .post("book.test", "/", &json!({"patientId": "P-7"}))
+            .await
+            .status,
+        400
+    );
 }
 
 #[tokio::test]
@@ -161,10 +198,23 @@ async fn what_is_not_listed_passes_where_that_is_said() {
             }]
         }]
     });
-    let gateway = Gateway::serving_one(with(integration("book", &partner.url("")), json!({"validation": rules}))).await;
+    let gateway = Gateway::serving_one(with(
+        integration("book", &partner.url("")),
+        json!({"validation": rules}),
+    ))
+    .await;
     assert_eq!(gateway.get("book.test", "/other").await.status, 200);
-    assert_eq!(gateway.get("book.test", "/slots?day=2026-11-20,2026-11-21&more=1").await.status, 200);
-    assert_eq!(places(&gateway.get("book.test", "/slots?day=2026-11-20,soon").await), ["/query/day/1"]);
+    assert_eq!(
+        gateway
+            .get("book.test", "/slots?day=2026-11-20,2026-11-21&more=1")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        places(&gateway.get("book.test", "/slots?day=2026-11-20,soon").await),
+        ["/query/day/1"]
+    );
     assert_eq!(places(&gateway.get("book.test", "/slots").await), ["/query/day"]);
 }
 
@@ -172,9 +222,15 @@ async fn what_is_not_listed_passes_where_that_is_said() {
 async fn a_bad_rule_is_refused_by_its_place() {
     let partner = Partner::answering(Answer::text("ok")).await;
     for (rule, place) in [
-        (json!({"parameters": [{"name": "a", "in": "query", "schema": {"type": "strin"}}]}), "parameters[0].schema.type"),
+        (
+            json!({"parameters": [{"name": "a", "in": "query", "schema": {"type": "strin"}}]}),
+            "parameters[0].schema.type",
+        ),
         (json!({"responses": [{"status": "2x"}]}), "responses[0].status"),
-        (json!({"requestBody": {"content": [{"contentType": "json"}]}}), "requestBody.content[0].contentType"),
+        (
+            json!({"requestBody": {"content": [{"contentType": "json"}]}}),
+            "requestBody.content[0].contentType",
+        ),
     ] {
         let document = with(
             integration("labs", &partner.url("")),
@@ -189,6 +245,9 @@ async fn a_bad_rule_is_refused_by_its_place() {
             (!error.is_null()).then_some(error)
         })
         .await;
-        assert!(error.to_string().contains(&format!("validation.operations[0].{place}")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("validation.operations[0].{place}")),
+            "{error}"
+        );
     }
 }

@@ -62,7 +62,9 @@ pub(super) async fn import(
     document: Document<Request>,
 ) -> Result<Json<Outcome>, ApiError> {
     let request = document.read()?;
-    let wanted = Wanted { answers: request.answers };
+    let wanted = Wanted {
+        answers: request.answers,
+    };
     let document = request.document;
     // Reading a large document takes longer than the threads that serve requests should be held.
     let imported = tokio::task::spawn_blocking(move || read_document(&document, wanted))

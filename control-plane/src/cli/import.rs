@@ -85,7 +85,10 @@ impl Import {
         };
         match read {
             Ok(()) => Ok(text),
-            Err(error) => Err(Failure::Usage(format!("--file {} cannot be read: {error}", self.file.display()))),
+            Err(error) => Err(Failure::Usage(format!(
+                "--file {} cannot be read: {error}",
+                self.file.display()
+            ))),
         }
     }
 
@@ -112,8 +115,21 @@ impl Import {
 }
 
 fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
-    let text = |name: &str| answer.integration.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let count = |name: &str| answer.integration.get(name).and_then(Value::as_array).map_or(0, Vec::len);
+    let text = |name: &str| {
+        answer
+            .integration
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let count = |name: &str| {
+        answer
+            .integration
+            .get(name)
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len)
+    };
     let mut table = Table::new(&["ID", "NAME", "TYPE", "TARGET", "PATHS", "OPERATIONS", "DONE"]);
     table.row([
         text("id"),

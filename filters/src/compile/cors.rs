@@ -14,7 +14,8 @@ pub(crate) fn compile(config: &model::Cors, methods: &[HttpMethod], problems: &m
     let before = problems.len();
     let origins = origins(&config.allow_origins, problems);
     if config.allow_credentials && matches!(origins, Origins::Any) {
-        let message = "must name each origin where `allowCredentials` is true: with * any page could act for its visitor";
+        let message =
+            "must name each origin where `allowCredentials` is true: with * any page could act for its visitor";
         problems.push(Problem::new("cors.allowOrigins", message));
     }
     if config.max_age_seconds > 86_400 {
@@ -119,5 +120,4 @@ fn value(names: &str) -> HeaderValue {
 }
 
 const MOST_ENTRIES: usize = 100;
-const NO_ORIGIN: &str =
-    "must be an origin as browsers write it: scheme, host in lower case and a port that is not the usual one, without a path";
+const NO_ORIGIN: &str = "must be an origin as browsers write it: scheme, host in lower case and a port that is not the usual one, without a path";

@@ -113,9 +113,9 @@ fn read(text: &str, shared: &[String]) -> Result<Value, String> {
 /// Refuses a place whose value no request has.
 pub(super) fn check_source(source: &Source, shared: &[String]) -> Result<(), String> {
     match source {
-        Source::Path(name) if !shared.contains(name) => {
-            Err(format!("{{{{path.{name}}}}} is not a parameter of every path of the integration"))
-        }
+        Source::Path(name) if !shared.contains(name) => Err(format!(
+            "{{{{path.{name}}}}} is not a parameter of every path of the integration"
+        )),
         source if source.is_of_answer() => Err("speaks of an answer, which only error pages can".to_owned()),
         _ => Ok(()),
     }

@@ -54,7 +54,10 @@ fn one(page: &model::ErrorPage, path: &str, shared: &[String], problems: &mut Ve
     let is_type = matches!(Range::parse(&essence), Some(Range::Exact(_))) && page.content_type.len() <= LONGEST_TYPE;
     let content_type = content_type.filter(|_| is_type);
     if content_type.is_none() {
-        let message = format!("{:?} must be a content type such as text/html; charset=utf-8", page.content_type);
+        let message = format!(
+            "{:?} must be a content type such as text/html; charset=utf-8",
+            page.content_type
+        );
         refuse("contentType".to_owned(), message);
     }
     let body = match body(&page.body, shared) {
@@ -77,7 +80,10 @@ fn one(page: &model::ErrorPage, path: &str, shared: &[String], problems: &mut Ve
 
 fn body(text: &str, shared: &[String]) -> Result<Template, String> {
     if text.len() > LONGEST_BODY {
-        return Err(format!("is {} bytes long; at most {LONGEST_BODY} are allowed", text.len()));
+        return Err(format!(
+            "is {} bytes long; at most {LONGEST_BODY} are allowed",
+            text.len()
+        ));
     }
     let template = Template::parse(text)?;
     let of_request = |source: &&Source| !source.is_of_answer();

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use http::HeaderName;
 use serde_json::Value;
 
-use crate::model::{InboundIntegration, Problem};
 use crate::model::problem::join;
 use crate::model::route::PathMatch;
 use crate::model::validation::{
     self as model, Operation as OperationRule, Parameter as ParameterRule, ParameterEncoding, ParameterPlace,
     Validation,
 };
+use crate::model::{InboundIntegration, Problem};
 use crate::route::{MethodSet, PathPattern};
 use crate::validation::{
     Body, Content, Contents, Form, Kinds, Media, Operation, Parameter, Place, Range, Statuses, Validator, form_fields,
@@ -71,7 +71,12 @@ fn operation(
         }
     };
     let in_path = pattern.as_ref().map_or(shared, |pattern| &pattern.parameters);
-    check_count(rule.parameters.len(), MOST_PARAMETERS, &join(path, "parameters"), problems);
+    check_count(
+        rule.parameters.len(),
+        MOST_PARAMETERS,
+        &join(path, "parameters"),
+        problems,
+    );
     let mut parameters = Vec::with_capacity(rule.parameters.len());
     let mut seen = BTreeSet::new();
     for (index, parameter) in rule.parameters.iter().take(MOST_PARAMETERS).enumerate() {
@@ -152,7 +157,10 @@ fn form(rule: &ParameterRule, schema: &Value) -> Result<Form, (&'static str, Str
     let kinds = Kinds::of(schema, schema);
     let wrong = |field, message: &str| Err((field, message.to_owned()));
     if kinds.is_empty() && NUMERIC.iter().any(|keyword| schema.get(keyword).is_some()) {
-        return wrong("schema", "limits a number without `type`, and a parameter is a text until then");
+        return wrong(
+            "schema",
+            "limits a number without `type`, and a parameter is a text until then",
+        );
     }
     match rule.encoding {
         Some(ParameterEncoding::Json) => Ok(Form::Json),
@@ -160,7 +168,10 @@ fn form(rule: &ParameterRule, schema: &Value) -> Result<Form, (&'static str, Str
             wrong("encoding", "repeated is possible in the query only; use comma")
         }
         Some(_) if !kinds.list => wrong("encoding", "needs a schema with `type: array`"),
-        None if kinds.object => wrong("schema", "is that of an object, which a parameter can only be with `encoding: json`"),
+        None if kinds.object => wrong(
+            "schema",
+            "is that of an object, which a parameter can only be with `encoding: json`",
+        ),
         None if !kinds.list => Ok(Form::One(kinds)),
         encoding => {
             let default = match rule.place {
@@ -236,7 +247,10 @@ fn answers(
         let path = format!("{path}.responses[{index}]");
         let at = join(&path, "status");
         let Some(statuses) = statuses(&response.status) else {
-            let message = format!("{:?} must be a status such as 200, a class such as 2XX, or default", response.status);
+            let message = format!(
+                "{:?} must be a status such as 200, a class such as 2XX, or default",
+                response.status
+            );
             problems.push(Problem::new(at, message));
             continue;
         };
@@ -272,9 +286,7 @@ fn check_overlaps(rules: &[OperationRule], operations: &[Operation], problems: &
     for (index, (rule, operation)) in rules.iter().zip(operations).enumerate() {
         let key = rule.path.as_ref().map_or_else(String::new, place_of);
         let others = seen.entry(key).or_default();
-        let twin = others
-            .iter()
-            .find(|(_, methods)| methods.overlaps(operation.methods));
+        let twin = others.iter().find(|(_, methods)| methods.overlaps(operation.methods));
         if let Some((other, _)) = twin {
             let message = format!("has the path and a method of validation.operations[{other}], which is found first");
             problems.push(Problem::new(format!("validation.operations[{index}]"), message));
@@ -313,4 +325,10 @@ const MOST_PARAMETERS: usize = 200;
 const MOST_CONTENTS: usize = 20;
 const MOST_RESPONSES: usize = 50;
 /// Keywords that say something of numbers only.
-const NUMERIC: [&str; 5] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+const NUMERIC: [&str; 5] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+];

@@ -56,7 +56,8 @@ fn compressed(config: &model::Compression, problems: &mut Vec<Problem>) -> Optio
         match Range::parse(&text.to_ascii_lowercase()) {
             Some(range) => types.push(range),
             None => {
-                let message = format!("{text:?} must be a content type without parameters, such as application/json or text/*");
+                let message =
+                    format!("{text:?} must be a content type without parameters, such as application/json or text/*");
                 problems.push(Problem::new(format!("compression.contentTypes[{index}]"), message));
             }
         }

@@ -12,7 +12,13 @@ use crate::validation::{Kinds, Range};
 
 /// The name of a path's parameter here, where it may hold letters, digits and underscores.
 pub(super) fn path_name(name: &str) -> String {
-    let allowed = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
+    let allowed = |character: char| {
+        if character.is_ascii_alphanumeric() {
+            character
+        } else {
+            '_'
+        }
+    };
     name.chars().map(allowed).collect()
 }
 
@@ -27,7 +33,9 @@ impl<'d> Reading<'d> {
         place: &str,
     ) -> Operation {
         let name = part.get("operationId").or_else(|| part.get("summary"));
-        let name = name.and_then(Value::as_str).filter(|name| (1..=200).contains(&name.len()));
+        let name = name
+            .and_then(Value::as_str)
+            .filter(|name| (1..=200).contains(&name.len()));
         let body = part.get("requestBody");
         Operation {
             name: name.map(str::to_owned),
@@ -109,9 +117,9 @@ impl<'d> Reading<'d> {
                 return None;
             };
             let place = join(&join(place, "content"), kind);
-            let schema = media.get("schema").map_or(Value::Bool(true), |schema| {
-                self.schema(schema, &join(&place, "schema"))
-            });
+            let schema = media
+                .get("schema")
+                .map_or(Value::Bool(true), |schema| self.schema(schema, &join(&place, "schema")));
             return Some((schema, Some(ParameterEncoding::Json)));
         }
         let Some(given) = part.get("schema") else {
@@ -184,7 +192,10 @@ impl<'d> Reading<'d> {
             let is_readable = Range::parse(&essence).is_some_and(|range| range.is_json() || range.is_form());
             let schema = media.get("schema");
             if schema.is_some() && !is_readable {
-                self.note(join(&place, "schema"), "is of neither JSON nor a form and will not be checked");
+                self.note(
+                    join(&place, "schema"),
+                    "is of neither JSON nor a form and will not be checked",
+                );
             }
             let schema = schema.filter(|_| is_readable);
             contents.push(Content {

@@ -53,8 +53,16 @@ impl Reading<'_> {
                     self.refuse(below, "must stand in `components.schemas`, where references lead to");
                     continue;
                 }
-                "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames"
-                | "unevaluatedItems" | "unevaluatedProperties" => self.converted(value, &below, depth),
+                "items"
+                | "additionalProperties"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "contains"
+                | "propertyNames"
+                | "unevaluatedItems"
+                | "unevaluatedProperties" => self.converted(value, &below, depth),
                 "allOf" | "anyOf" | "oneOf" | "prefixItems" => self.list(value, &below, depth),
                 "required" => required(value, fields),
                 _ => value.clone(),
@@ -79,8 +87,7 @@ impl Reading<'_> {
         let Value::Array(schemas) = schemas else {
             return schemas.clone();
         };
-        let convert =
-            |(index, schema): (usize, &Value)| self.converted(schema, &format!("{place}[{index}]"), depth);
+        let convert = |(index, schema): (usize, &Value)| self.converted(schema, &format!("{place}[{index}]"), depth);
         Value::Array(schemas.iter().enumerate().map(convert).collect())
     }
 

@@ -58,7 +58,10 @@ fn paths_methods_and_target_come_from_the_document() {
         serde_json::from_value(json!({"name": "", "type": "t", "orgId": 1, "validation": null})).unwrap();
     imported.apply(&mut integration);
     assert_eq!(integration.name, "Things & More (v2)");
-    assert_eq!(integration.target_url.as_deref(), Some("https://api.partner.example/v2"));
+    assert_eq!(
+        integration.target_url.as_deref(),
+        Some("https://api.partner.example/v2")
+    );
     assert_eq!(integration.path_rewrite, Some(PathRewrite::AppendPath));
     assert_eq!(integration.methods, [HttpMethod::Get, HttpMethod::Post]);
     let expected = [
@@ -79,7 +82,10 @@ fn what_the_operator_said_stays() {
     }))
     .unwrap();
     imported.apply(&mut integration);
-    assert_eq!((&*integration.name, integration.target_url.as_deref()), ("Mine", Some("https://other.example/")));
+    assert_eq!(
+        (&*integration.name, integration.target_url.as_deref()),
+        ("Mine", Some("https://other.example/"))
+    );
     assert_eq!(integration.path_rewrite, Some(PathRewrite::Target));
 }
 
@@ -139,7 +145,8 @@ fn schemas_of_3_0_become_those_of_2020_12() {
             "x-internal": true
         }
     });
-    let body = json!({"content": {"application/json; charset=utf-8": {"schema": {"$ref": "#/components/schemas/Thing"}}}});
+    let body =
+        json!({"content": {"application/json; charset=utf-8": {"schema": {"$ref": "#/components/schemas/Thing"}}}});
     let imported = imported(&with("3.0.3", json!({"requestBody": body, "responses": {}}), schemas));
     let expected = json!({
         "type": "object",
@@ -184,10 +191,19 @@ fn references_to_components_are_followed_and_only_what_is_needed_is_taken() {
     assert_eq!(names, ["Count", "Thing"]);
     let validator = compiled(&imported);
     let headers = HeaderMap::new();
-    let head = Head { path: &[], query: Some("limit=x"), own_query: &[], headers: &headers, has_body: None };
+    let head = Head {
+        path: &[],
+        query: Some("limit=x"),
+        own_query: &[],
+        headers: &headers,
+        has_body: None,
+    };
     assert!(validator.operation(0).unwrap().check_head(&head).is_err());
     let notes: Vec<_> = imported.notes.iter().map(|note| note.path.as_str()).collect();
-    let expected = ["paths./a.post.requestBody.content.multipart/form-data.schema", "components.securitySchemes"];
+    let expected = [
+        "paths./a.post.requestBody.content.multipart/form-data.schema",
+        "components.securitySchemes",
+    ];
     assert_eq!(notes, expected);
     let without = import(&document, Wanted { answers: false }).unwrap();
     assert!(without.validation.operations[0].responses.is_empty());
@@ -196,7 +212,12 @@ fn references_to_components_are_followed_and_only_what_is_needed_is_taken() {
 #[test]
 fn more_paths_than_routes_may_have_are_one_prefix() {
     let paths: Map<String, Value> = (0..150)
-        .map(|number| (format!("/api/v1/things/{number}/{{id}}"), json!({"get": {"responses": {}}})))
+        .map(|number| {
+            (
+                format!("/api/v1/things/{number}/{{id}}"),
+                json!({"get": {"responses": {}}}),
+            )
+        })
         .collect();
     let imported = imported(&json!({"openapi": "3.1.0", "paths": paths}));
     assert_eq!(imported.paths, [PathMatch::Prefix("/api/v1/things".to_owned())]);
@@ -229,7 +250,10 @@ fn every_problem_is_told_with_its_place() {
         "paths./a/{x}.json: ".to_owned(),
         "paths./b.trace: ".to_owned(),
     ] {
-        assert!(told.iter().any(|problem| problem.starts_with(&place)), "{place} {told:?}");
+        assert!(
+            told.iter().any(|problem| problem.starts_with(&place)),
+            "{place} {told:?}"
+        );
     }
     assert_eq!(told.len(), 7, "{told:?}");
 }
@@ -237,9 +261,17 @@ fn every_problem_is_told_with_its_place() {
 #[test]
 fn problems_of_schemas_are_told_where_they_stand() {
     let body = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}});
-    let document = with("3.1.0", json!({"requestBody": body, "responses": {"20": {}}}), json!({"A": {"type": "strin"}}));
+    let document = with(
+        "3.1.0",
+        json!({"requestBody": body, "responses": {"20": {}}}),
+        json!({"A": {"type": "strin"}}),
+    );
     let told = problems(&document);
-    assert!(told.iter().any(|problem| problem.starts_with("components.schemas.A.type: ")), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|problem| problem.starts_with("components.schemas.A.type: ")),
+        "{told:?}"
+    );
     let place = "paths./things/{thing-id}.post.responses[0].status: ";
     assert!(told.iter().any(|problem| problem.starts_with(place)), "{told:?}");
 }
@@ -251,8 +283,14 @@ fn what_is_no_openapi_document_is_said_so() {
         (json!({"openapi": "4.0.0"}), "openapi: \"4.0.0\" must be"),
         (json!([]), "openapi: "),
         (json!({"openapi": "3.1.0", "paths": {}}), "paths: must hold"),
-        (json!({"openapi": "3.1.0", "paths": {"/a": {}}}), "paths: hold no operation"),
-        (json!({"openapi": "3.1.0", "paths": {"/a": {"$ref": "#/paths/~1a"}}}), "paths./a.$ref: leads from one"),
+        (
+            json!({"openapi": "3.1.0", "paths": {"/a": {}}}),
+            "paths: hold no operation",
+        ),
+        (
+            json!({"openapi": "3.1.0", "paths": {"/a": {"$ref": "#/paths/~1a"}}}),
+            "paths./a.$ref: leads from one",
+        ),
     ] {
         let problems = problems(&document);
         assert!(problems[0].starts_with(told), "{problems:?}");

@@ -115,10 +115,7 @@ mod tests {
             let told = read(text.as_bytes()).unwrap_err();
             assert!(told.contains("twice") && !told.contains("SECRET"), "{told}");
         }
-        assert_eq!(
-            read(br#"[{"a": 1}, {"a": 1}]"#).unwrap(),
-            json!([{"a": 1}, {"a": 1}])
-        );
+        assert_eq!(read(br#"[{"a": 1}, {"a": 1}]"#).unwrap(), json!([{"a": 1}, {"a": 1}]));
     }
 
     #[test]

@@ -159,7 +159,9 @@ impl Form {
                     Some(_) if first.is_empty() => Vec::new(),
                     Some(separator) => first.split(separator).map(str::trim).collect(),
                 };
-                Ok(vec![Value::Array(items.into_iter().filter_map(|item| one_of(kinds, item)).collect())])
+                Ok(vec![Value::Array(
+                    items.into_iter().filter_map(|item| one_of(kinds, item)).collect(),
+                )])
             }
         }
     }

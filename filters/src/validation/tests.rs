@@ -112,7 +112,14 @@ fn parameters_are_read_as_their_schema_says() {
     let bad = "limit=51&active=yes&unit=1&unit=x&sort=a,c&where=%7B%7D&other=1";
     let found = of_query(parameters.clone(), bad);
     let places: Vec<&str> = found.iter().filter_map(|text| text.split(": ").next()).collect();
-    let expected = ["/query/limit", "/query/active", "/query/unit/1", "/query/sort/1", "/query/where", "/query/other"];
+    let expected = [
+        "/query/limit",
+        "/query/active",
+        "/query/unit/1",
+        "/query/sort/1",
+        "/query/where",
+        "/query/other",
+    ];
     assert_eq!(places, expected, "{found:?}");
     assert!(!found.concat().contains("51"), "a value is shown: {found:?}");
     // Programs disagree which of them counts.
@@ -132,9 +139,17 @@ fn parameters_stand_in_path_header_and_cookie_too() {
     let bad = [("x-units", "1, z"), ("cookie", "session=abc")];
     let found = of_head(parameters.clone(), None, &bad, &[("id", "p7")]);
     let places: Vec<&str> = found.iter().filter_map(|text| text.split(": ").next()).collect();
-    assert_eq!(places, ["/path/id", "/header/x-units/1", "/cookie/session"], "{found:?}");
+    assert_eq!(
+        places,
+        ["/path/id", "/header/x-units/1", "/cookie/session"],
+        "{found:?}"
+    );
     let none = of_head(parameters, None, &[], &[("id", "%FF")]);
-    let expected = ["/path/id: is not UTF-8", "/header/x-units: is required", "/cookie/session: is required"];
+    let expected = [
+        "/path/id: is not UTF-8",
+        "/header/x-units: is required",
+        "/cookie/session: is required",
+    ];
     assert_eq!(none, expected);
 }
 
@@ -156,11 +171,17 @@ fn a_body_is_read_by_its_content_type() {
         {"contentType": "text/*"}
     ]);
     let json_type = "Application/JSON; charset=utf-8";
-    assert_eq!(of_body(content.clone(), json_type, r#"{"name": "A", "age": 7, "tags": [1]}"#), [""; 0]);
+    assert_eq!(
+        of_body(content.clone(), json_type, r#"{"name": "A", "age": 7, "tags": [1]}"#),
+        [""; 0]
+    );
     let form = "application/x-www-form-urlencoded";
     assert_eq!(of_body(content.clone(), form, "name=A&age=7&tags=1&tags=2"), [""; 0]);
     assert_eq!(of_body(content.clone(), "text/plain", "anything"), [""; 0]);
-    for (kind, body) in [(json_type, r#"{"age": 151, "tags": ["x"], "more": 1}"#), (form, "age=151&tags=x&more=1")] {
+    for (kind, body) in [
+        (json_type, r#"{"age": 151, "tags": ["x"], "more": 1}"#),
+        (form, "age=151&tags=x&more=1"),
+    ] {
         let found = of_body(content.clone(), kind, body);
         assert_eq!(found.len(), 4, "{found:?}");
         for place in ["/body: ", "/body/age: ", "/body/tags/0: "] {
@@ -178,7 +199,13 @@ fn a_content_type_that_is_not_listed_is_refused_with_those_that_are() {
     ]}}]}));
     let refused = |headers: &[(&str, &str)], has_body| {
         let headers = fields(headers);
-        let head = Head { path: &[], query: None, own_query: &[], headers: &headers, has_body };
+        let head = Head {
+            path: &[],
+            query: None,
+            own_query: &[],
+            headers: &headers,
+            has_body,
+        };
         match validator.operations[0].check_head(&head) {
             Ok(()) => None,
             Err(HeadRefusal::ContentType(accepted)) => Some(accepted),
@@ -217,7 +244,11 @@ fn answers_are_checked_by_status_then_class_then_default() {
         (404, "{}", false),
         (204, "x", true),
     ] {
-        assert_eq!(operation.check_answer(status, &headers, body.as_bytes()).is_ok(), fits, "{status} {body}");
+        assert_eq!(
+            operation.check_answer(status, &headers, body.as_bytes()).is_ok(),
+            fits,
+            "{status} {body}"
+        );
     }
     let html = fields(&[("content-type", "text/html")]);
     let wrong = operation.check_answer_head(200, &html).unwrap_err();
@@ -248,7 +279,10 @@ fn definitions_are_shared_and_may_refer_to_themselves() {
 fn what_cannot_work_is_refused_with_its_place() {
     let parameter = |fields: Value| {
         let mut parameter = json!({"name": "a", "in": "query", "schema": {"type": "string"}});
-        parameter.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        parameter
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         json!({"operations": [{"parameters": [parameter]}]})
     };
     let content = |content: Value| json!({"operations": [{"requestBody": {"content": content}}]});
@@ -258,20 +292,50 @@ fn what_cannot_work_is_refused_with_its_place() {
             json!({"operations": [{"path": {"template": "/a/{x}"}}, {"path": {"template": "/a/{y}"}, "methods": ["GET"]}]}),
             "validation.operations[1]: has the path and a method of validation.operations[0]",
         ),
-        (json!({"operations": [{"path": {"exact": "a"}}]}), "validation.operations[0].path: the path must start"),
-        (json!({"operations": [{"name": ""}]}), "validation.operations[0].name: must be 1 to 200"),
-        (parameter(json!({"in": "path", "name": "b"})), "validation.operations[0].parameters[0].name: {b} is not a parameter"),
-        (parameter(json!({"in": "header", "name": "a b"})), "validation.operations[0].parameters[0].name: \"a b\" is not"),
-        (parameter(json!({"schema": {"type": "object"}})), "validation.operations[0].parameters[0].schema: is that of an object"),
-        (parameter(json!({"schema": {"minimum": 1}})), "validation.operations[0].parameters[0].schema: limits a number"),
-        (parameter(json!({"schema": {"type": 1}})), "validation.operations[0].parameters[0].schema.type: is no JSON Schema"),
-        (parameter(json!({"encoding": "pipe"})), "validation.operations[0].parameters[0].encoding: needs a schema"),
+        (
+            json!({"operations": [{"path": {"exact": "a"}}]}),
+            "validation.operations[0].path: the path must start",
+        ),
+        (
+            json!({"operations": [{"name": ""}]}),
+            "validation.operations[0].name: must be 1 to 200",
+        ),
+        (
+            parameter(json!({"in": "path", "name": "b"})),
+            "validation.operations[0].parameters[0].name: {b} is not a parameter",
+        ),
+        (
+            parameter(json!({"in": "header", "name": "a b"})),
+            "validation.operations[0].parameters[0].name: \"a b\" is not",
+        ),
+        (
+            parameter(json!({"schema": {"type": "object"}})),
+            "validation.operations[0].parameters[0].schema: is that of an object",
+        ),
+        (
+            parameter(json!({"schema": {"minimum": 1}})),
+            "validation.operations[0].parameters[0].schema: limits a number",
+        ),
+        (
+            parameter(json!({"schema": {"type": 1}})),
+            "validation.operations[0].parameters[0].schema.type: is no JSON Schema",
+        ),
+        (
+            parameter(json!({"encoding": "pipe"})),
+            "validation.operations[0].parameters[0].encoding: needs a schema",
+        ),
         (
             parameter(json!({"in": "header", "encoding": "repeated", "schema": {"type": "array"}})),
             "validation.operations[0].parameters[0].encoding: repeated is possible in the query only",
         ),
-        (content(json!([])), "validation.operations[0].requestBody.content: must name a content type"),
-        (content(json!([{"contentType": "json"}])), "validation.operations[0].requestBody.content[0].contentType: \"json\" must be"),
+        (
+            content(json!([])),
+            "validation.operations[0].requestBody.content: must name a content type",
+        ),
+        (
+            content(json!([{"contentType": "json"}])),
+            "validation.operations[0].requestBody.content[0].contentType: \"json\" must be",
+        ),
         (
             content(json!([{"contentType": "a/b"}, {"contentType": "A/B"}])),
             "validation.operations[0].requestBody.content[1].contentType: a/b is there twice",
@@ -304,5 +368,8 @@ fn a_bad_definition_is_told_once() {
         "definitions": {"A": {"type": "strin"}}
     }));
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].starts_with("validation.definitions.A.type: is no JSON Schema"), "{problems:?}");
+    assert!(
+        problems[0].starts_with("validation.definitions.A.type: is no JSON Schema"),
+        "{problems:?}"
+    );
 }

@@ -27,17 +27,29 @@ async fn an_integration_is_made_and_changed() {
         "outgoingAuthConfig": {"token": "partner-secret"}});
     let made = bench.send(Method::POST, PATH, &body(&fields)).await.is(200);
     let integration = &made.body["integration"];
-    assert_eq!((&made.body["created"], &made.body["operations"]), (&json!(true), &json!(1)));
-    assert_eq!((&integration["name"], &integration["type"]), (&json!("Free slots"), &json!("free-slots")));
+    assert_eq!(
+        (&made.body["created"], &made.body["operations"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(
+        (&integration["name"], &integration["type"]),
+        (&json!("Free slots"), &json!("free-slots"))
+    );
     assert_eq!(integration["targetUrl"], "https://api.partner.example/v1");
     assert_eq!(integration["paths"], json!([{"template": "/slots/{id}"}]));
     assert!(!made.text.contains("partner-secret"), "{}", made.text);
 
     let id = integration["id"].as_str().unwrap();
-    let changed = bench.send(Method::POST, PATH, &body(&json!({"id": id, "name": "Slots"}))).await.is(200);
+    let changed = bench
+        .send(Method::POST, PATH, &body(&json!({"id": id, "name": "Slots"})))
+        .await
+        .is(200);
     assert_eq!(changed.body["created"], false);
     let integration = &changed.body["integration"];
-    assert_eq!((&integration["name"], &integration["hosts"]), (&json!("Slots"), &json!(["slots.example"])));
+    assert_eq!(
+        (&integration["name"], &integration["hosts"]),
+        (&json!("Slots"), &json!(["slots.example"]))
+    );
     assert_eq!(integration["outgoingAuthConfig"], json!({"token": "***"}));
 }
 
@@ -47,7 +59,10 @@ async fn a_trial_changes_nothing() {
     let mut request = body(&json!({"id": "slots", "orgId": 648, "hosts": ["slots.example"]}));
     request["dryRun"] = json!(true);
     let tried = bench.send(Method::POST, PATH, &request).await.is(200);
-    assert_eq!((&tried.body["dryRun"], &tried.body["created"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&tried.body["dryRun"], &tried.body["created"]),
+        (&json!(true), &json!(true))
+    );
     bench.get("/api/v1/inbound-integrations/slots").await.is(404);
 }
 
@@ -59,11 +74,18 @@ async fn what_is_wrong_is_told_with_its_place() {
         (json!({"document": {"openapi": "2"}}), "document.openapi"),
         (body(&json!({"hosts": ["slots.example"]})), "integration.orgId"),
         (body(&json!({"orgId": 648})), "hosts"),
-        (body(&json!({"orgId": 648, "hosts": ["slots.example"], "nonsense": 1})), "integration"),
+        (
+            body(&json!({"orgId": 648, "hosts": ["slots.example"], "nonsense": 1})),
+            "integration",
+        ),
     ] {
         let refused = bench.send(Method::POST, PATH, &request).await.is(400);
         let problems = refused.problems();
-        assert!(problems.iter().any(|problem| problem.starts_with(place)), "{place}: {}", refused.text);
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(place)),
+            "{place}: {}",
+            refused.text
+        );
     }
 }
 
@@ -78,5 +100,7 @@ async fn an_operator_of_one_organization_stays_in_it() {
     };
     limited(json!({"orgId": 649, "hosts": ["other.example"]})).await.is(403);
     // Whose it is, is not for everybody to know.
-    limited(json!({"id": "theirs", "orgId": 648, "hosts": ["other.example"]})).await.is(404);
+    limited(json!({"id": "theirs", "orgId": 648, "hosts": ["other.example"]}))
+        .await
+        .is(404);
 }

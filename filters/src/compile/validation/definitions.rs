@@ -27,7 +27,10 @@ impl<'d> Schemas<'d> {
             bytes: 0,
         };
         if definitions.len() > MOST_DEFINITIONS {
-            let message = format!("holds {} entries; at most {MOST_DEFINITIONS} are allowed", definitions.len());
+            let message = format!(
+                "holds {} entries; at most {MOST_DEFINITIONS} are allowed",
+                definitions.len()
+            );
             problems.push(Problem::new("validation.definitions", message));
             return schemas;
         }

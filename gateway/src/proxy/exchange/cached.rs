@@ -27,7 +27,10 @@ pub(super) async fn answered(proxy: &Proxy, session: &mut Session, call: &mut Ca
     if !rules.is_for(&request.method, &request.headers) {
         return Ok(false);
     }
-    let host = request.headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    let host = request
+        .headers
+        .get(header::HOST)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     let address = request.uri.path_and_query().map_or("", |address| address.as_str());
     let consumer = route.caller.consumer.as_ref().map_or("", |consumer| &consumer.id);
     let scope = Scope {
@@ -164,9 +167,14 @@ async fn replay(
 /// True if the client has the answer with this tag already (RFC 9110 section 13.1.2).
 fn is_known(session: &Session, tag: &HeaderValue) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let Ok(tag) = tag.to_str().map(opaque) else { return false };
+    let Ok(tag) = tag.to_str().map(opaque) else {
+        return false;
+    };
     let known = session.req_header().headers.get_all(header::IF_NONE_MATCH);
-    let mut tags = known.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut tags = known
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     tags.any(|known| known.trim() == "*" || opaque(known) == tag)
 }
 
