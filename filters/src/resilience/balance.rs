@@ -107,9 +107,9 @@ pub fn two_of(count: usize, chance: u64) -> (usize, usize) {
     (first as usize, second as usize)
 }
 
-/// True if a target with `in_flight` requests and `weight` is to be preferred to the other, weights considered.
+/// True if a target with `in_flight` requests and `weight` is no busier than the other, weights considered.
 pub fn is_less_busy(in_flight: usize, weight: u32, other_in_flight: usize, other_weight: u32) -> bool {
-    (in_flight as u64 + 1) * u64::from(other_weight) <= (other_in_flight as u64 + 1) * u64::from(weight)
+    in_flight as u64 * u64::from(other_weight) <= other_in_flight as u64 * u64::from(weight)
 }
 
 /// Place of the target that `key` belongs to, among their hashes and weights (rendezvous hashing): if a target goes, only
