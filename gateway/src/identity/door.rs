@@ -55,7 +55,12 @@ impl Door {
             path_and_query.push_str(query);
         }
         Self {
-            pool: Pool::within(&dialer.idle, upstream, dialer.settings, Arc::clone(dialer.trust.usual())),
+            pool: Pool::within(
+                &dialer.idle,
+                upstream,
+                dialer.settings,
+                Arc::clone(dialer.trust.usual()),
+            ),
             path_and_query,
         }
     }
