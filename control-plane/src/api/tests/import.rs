@@ -72,7 +72,7 @@ async fn what_is_wrong_is_told_with_its_place() {
     for (request, place) in [
         (json!({"document": "a: ["}), "document"),
         (json!({"document": {"openapi": "2"}}), "document.openapi"),
-        (body(&json!({"hosts": ["slots.example"]})), "integration.orgId"),
+        (body(&json!({"hosts": ["slots.example"]})), "integration"),
         (body(&json!({"orgId": 648})), "hosts"),
         (
             body(&json!({"orgId": 648, "hosts": ["slots.example"], "nonsense": 1})),
