@@ -17,8 +17,11 @@ pub struct Table {
     source: Arc<Lookup>,
     digest: [u8; 32],
     /// For each column that is looked up in reverse: its rows in the order of that column.
-    reversed: Mutex<Vec<(Option<Box<str>>, Arc<[u32]>)>>,
+    reversed: Mutex<Vec<Reversed>>,
 }
+
+/// A column (or the whole value), and the rows in its order.
+type Reversed = (Option<Box<str>>, Arc<[u32]>);
 
 impl Table {
     /// A table over `source`, whose content has this digest.

@@ -78,7 +78,7 @@ pub(super) fn sum(value: &Value) -> Result<Value, ValueFault> {
         // Amounts of two decimals would otherwise end in digits that nobody entered.
         Number::from_f64((fraction * SUM_PRECISION).round() / SUM_PRECISION)
     };
-    sum.map(Value::Number).ok_or(ValueFault::Unreadable {
+    sum.map(Value::Number).ok_or_else(|| ValueFault::Unreadable {
         operation: "sum",
         value: Kind::List.to_string(),
         wanted: "numbers whose sum is a number",

@@ -137,10 +137,10 @@ impl Pass<'_> {
             }
         });
         let level = Level { lists: lists.collect() };
-        for index in 0..each.lists.len() {
-            if let Some(host) = hosts[index] {
+        for (index, host) in hosts.iter().enumerate() {
+            if let Some(host) = host {
                 let lines = std::mem::take(&mut each.lists[index].lines);
-                each.lists[host].lines.extend(lines);
+                each.lists[*host].lines.extend(lines);
             }
         }
         let mut hosted = hosts.iter();
