@@ -338,12 +338,15 @@ async fn the_less_busy_target_gets_the_request() {
         json!({"balance": {"type": "leastRequests"}}),
     );
     let gateway = Gateway::serving_one(least).await;
-    // As soon as one request waits at the slow target, all others go to the quick one.
+    // One after the other, until one waits at the slow target: all others go to the quick one then.
     let mut waiting = tokio::task::JoinSet::new();
     while slow.connections() == 0 {
-        let request = gateway.request(Method::GET, "labs.test", "/").send();
+        let request = tokio::spawn(gateway.request(Method::GET, "labs.test", "/").send());
+        wait::until("an answer, or the slow target", async || {
+            (request.is_finished() || slow.connections() > 0).then_some(())
+        })
+        .await;
         waiting.spawn(request);
-        tokio::task::yield_now().await;
     }
     for _ in 0..20 {
         assert_eq!(gateway.get("labs.test", "/").await.text(), "quick");
