@@ -2,7 +2,7 @@
 
 use super::{AddressLine, Question, Step, TargetLine};
 use crate::address::AddressClass;
-use crate::auth::{AuthRefusal, Checked, Presented, Way};
+use crate::auth::{AuthRefusal, Checked, Identity, Presented, Way};
 use crate::model::mapping::{FieldMapping, TransformationMode};
 use crate::model::protocol::OnPlain;
 use crate::plan::{Integration, Mode, Plan};
@@ -92,24 +92,10 @@ fn auth(plan: &Plan, integration: &Integration, question: &Question, steps: &mut
         let kind = kind(way);
         match inbound.check(way, &presented) {
             Ok(Checked::Known(identity)) => {
-                let name = identity.name.as_deref().unwrap_or("somebody");
-                let consumer = identity.consumer.as_ref();
-                if consumer.is_some_and(|consumer| !consumer.may_call(&integration.id, question.client)) {
-                    say(
-                        steps,
-                        "auth",
-                        format!("{kind}: {name} is known and may not call this integration"),
-                    );
-                    furthest = AuthRefusal::NotAllowed;
-                    continue;
+                if known(integration, question, kind, &identity, steps) {
+                    return Ok(true);
                 }
-                let signed = if identity.signed.is_some() {
-                    ", if the body is the one that was signed and the signature was not used before"
-                } else {
-                    ""
-                };
-                say(steps, "auth", format!("{kind}: {name} is let in{signed}"));
-                return Ok(true);
+                furthest = AuthRefusal::NotAllowed;
             }
             Ok(Checked::Token(_)) => {
                 say(
@@ -138,6 +124,28 @@ fn auth(plan: &Plan, integration: &Integration, question: &Question, steps: &mut
         AuthRefusal::NotAllowed => Err((403, furthest.to_string())),
         _ => Err((401, furthest.to_string())),
     }
+}
+
+/// True if somebody who is known may call.
+fn known(
+    integration: &Integration,
+    question: &Question,
+    kind: &str,
+    identity: &Identity,
+    steps: &mut Vec<Step>,
+) -> bool {
+    let name = identity.name.as_deref().unwrap_or("somebody");
+    let may_call = identity
+        .consumer
+        .as_ref()
+        .is_none_or(|consumer| consumer.may_call(&integration.id, question.client));
+    let says = match (may_call, identity.signed.is_some()) {
+        (false, _) => "is known and may not call this integration",
+        (true, false) => "is let in",
+        (true, true) => "is let in, if the body is the one that was signed and the signature was not used before",
+    };
+    say(steps, "auth", format!("{kind}: {name} {says}"));
+    may_call
 }
 
 const fn kind(way: &Way) -> &'static str {
