@@ -1,8 +1,8 @@
 //! Snapshot in, plan or problems out. The only compiler: control plane, gateway and command line all call it.
 
+mod cache;
 mod certificate;
 mod consumer;
-mod cache;
 pub(crate) mod cors;
 mod credentials;
 pub(crate) mod edits;

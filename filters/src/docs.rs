@@ -8,11 +8,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::auth::{self, InboundAuth};
+use crate::model::cache::Cache;
 use crate::model::client_networks::ClientNetworks;
 use crate::model::command::{Command, CommandResult};
+use crate::model::compression::Compression;
+use crate::model::cors::Cors;
 use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
-use crate::model::idempotency::Idempotency;
+use crate::model::error_page::ErrorPage;
 use crate::model::format::BodyFormat;
+use crate::model::headers::HeaderEdits;
+use crate::model::idempotency::Idempotency;
 use crate::model::limits::{BodyLimits, Limit, RateLimits, Timeouts};
 use crate::model::mapping::{FieldMapping, Transformer};
 use crate::model::outbound::signing::{HmacSigning, Signing, SigningSecrets};
@@ -22,17 +27,12 @@ use crate::model::outbound::{
 use crate::model::outgoing::{self, OutgoingAuth};
 use crate::model::protocol::HttpsRule;
 use crate::model::push::{EndpointStatus, FromControlPlane, FromGateway, ObjectKind};
-use crate::model::cache::Cache;
-use crate::model::compression::Compression;
-use crate::model::cors::Cors;
-use crate::model::error_page::ErrorPage;
-use crate::model::headers::HeaderEdits;
-use crate::model::validation::Validation;
 use crate::model::resilience::{
     AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fallback, HealthCheck, PassiveHealth, RetrySchedule,
 };
-use crate::model::status_mapping::StatusMapping;
 use crate::model::route::{PathMatch, PathRewrite, Target, TargetHosts};
+use crate::model::status_mapping::StatusMapping;
+use crate::model::validation::Validation;
 use crate::model::{
     Certificate, Consumer, EventHead, EventType, ExecutionRecord, InboundIntegration, Lookup, OrgUnit, Organization,
     OutboundIntegration, ProducerKey, Security, Snapshot, decode,
@@ -200,6 +200,7 @@ struct Block {
 }
 
 impl Block {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of block")]
     fn check(&self) -> Result<(), String> {
         if self.kind == "rhai" {
             let mut problems = Vec::new();

@@ -6,12 +6,12 @@
 
 pub mod address;
 pub mod auth;
-pub mod certificate;
 pub mod cache;
+pub mod certificate;
 pub mod compile;
 pub mod compression;
-pub mod cors;
 pub(crate) mod condition;
+pub mod cors;
 pub mod delivery;
 pub mod edits;
 pub mod error_page;

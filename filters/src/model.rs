@@ -4,21 +4,21 @@
 //! fields are refused. `docs/model.md` shows each of them as JSON. This module imports nothing of the crate but itself.
 
 pub mod auth;
+pub mod cache;
 pub mod certificate;
 pub mod client_networks;
-pub mod cache;
 pub mod command;
 pub mod compression;
-pub mod cors;
 pub mod consumer;
+pub mod cors;
 pub mod decode;
 pub mod delivery;
 pub mod error_page;
 pub mod event;
 pub mod event_type;
+pub mod format;
 pub mod headers;
 pub mod idempotency;
-pub mod format;
 pub mod integration;
 pub mod limits;
 pub mod lookup;

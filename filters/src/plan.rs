@@ -161,7 +161,10 @@ pub struct Protocols {
 
 /// How the requests of an integration are carried.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each integration, and each request reads it")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each integration, and each request reads it"
+)]
 pub enum Mode {
     /// Untouched, as they come.
     Stream,

@@ -29,8 +29,8 @@ use crate::identity::{Issuers, Memories};
 use crate::limiter::{Limiter, Limiters, Scope};
 use crate::metrics::{IntegrationMetrics, Metrics};
 use crate::quota::{QuotaKey, Quotas};
-use crate::upstream::Resilience;
 use crate::tls::index::Index;
+use crate::upstream::Resilience;
 pub use peer_tls::PeerTls;
 use subscription::SubscriptionRuntime;
 
@@ -371,7 +371,9 @@ fn certificates(plan: &Plan, previous: Option<&Live>) -> Arc<Index> {
     let digests = |plan: &Plan| -> Vec<_> { plan.certificates.values().map(|(digest, _)| *digest).collect() };
     match previous {
         Some(live) if digests(&live.plan) == digests(plan) => Arc::clone(&live.certificates),
-        _ => Arc::new(Index::of(plan.certificates.values().map(|(_, certificate)| &**certificate))),
+        _ => Arc::new(Index::of(
+            plan.certificates.values().map(|(_, certificate)| &**certificate),
+        )),
     }
 }
 
@@ -414,9 +416,7 @@ fn targets(integration: &Integration, old: Option<&IntegrationRuntime>, deps: &D
     let tls = integration.tls.as_ref();
     let runtime = |url: &TargetUrl| {
         let same = |target: &&Arc<TargetRuntime>| {
-            target.upstream.target() == url
-                && *target.upstream.policy() == integration.egress
-                && target.has_tls(tls)
+            target.upstream.target() == url && *target.upstream.policy() == integration.egress && target.has_tls(tls)
         };
         let known = known.iter().find(same).cloned();
         known.unwrap_or_else(|| Arc::new(TargetRuntime::of_partner(url, &integration.egress, tls, deps)))

@@ -14,7 +14,9 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 pub use self::events::{Depth, EventMetrics};
 pub use self::integration::IntegrationMetrics;
 use self::integration::Integrations;
-pub use self::labels::{Attempted, Failure, IdentityCall, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome};
+pub use self::labels::{
+    Attempted, Failure, IdentityCall, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome,
+};
 use crate::queue::QueueMetrics;
 
 /// All metrics of one gateway.

@@ -11,8 +11,8 @@ mod exchange;
 mod fallback;
 mod fault;
 mod forward;
-mod kept;
 mod grpc;
+mod kept;
 mod record;
 mod respond;
 mod secure;
@@ -47,8 +47,8 @@ use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
 use crate::records::Records;
 use crate::scripts::ScriptPool;
-use crate::telemetry::Tracer;
 use crate::shedding::Shedding;
+use crate::telemetry::Tracer;
 pub use call::Call;
 use call::Identity;
 use fault::{Fault, StreamFailure};
@@ -111,7 +111,10 @@ impl ProxyHttp for Proxy {
         }
         call.guard = guard_of(session);
         call.is_secure = self.is_secure(session, call);
-        call.client_certificate = call.guard.as_ref().and_then(|guard| guard.connection().certificate.clone());
+        call.client_certificate = call
+            .guard
+            .as_ref()
+            .and_then(|guard| guard.connection().certificate.clone());
         call.is_grpc = grpc::is_call(session.req_header());
         let headers = &session.req_header().headers;
         call.identity = Some(Identity::of(headers, SystemTime::now(), self.tracer.as_deref()));

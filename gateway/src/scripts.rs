@@ -90,7 +90,12 @@ impl ScriptPool {
     ///
     /// # Errors
     /// As of [`Runner::run`]; [`ScriptFault::Busy`] if too many runs are waiting, or this one waited for a second.
-    pub async fn run(&self, script: Script, payload: Bytes, mut context: ScriptContext) -> Result<Vec<u8>, ScriptFault> {
+    pub async fn run(
+        &self,
+        script: Script,
+        payload: Bytes,
+        mut context: ScriptContext,
+    ) -> Result<Vec<u8>, ScriptFault> {
         context.seed = Uuid::new_v4().into_bytes();
         let (answer, outcome) = oneshot::channel();
         let job = Job {

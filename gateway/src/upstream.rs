@@ -77,9 +77,8 @@ impl Resilience {
             .filter(|(_, target)| target.weight > 0);
         let seeds: Vec<_> = weighted
             .map(|(runtime, target)| {
-                let same = |known: &&Arc<Endpoint>| {
-                    Arc::ptr_eq(&known.target, runtime) && known.weight == target.weight
-                };
+                let same =
+                    |known: &&Arc<Endpoint>| Arc::ptr_eq(&known.target, runtime) && known.weight == target.weight;
                 let known = known.iter().find(same).map(Arc::clone);
                 known.unwrap_or_else(|| Endpoint::new(&integration.id, Arc::clone(runtime), target.weight, rules, open))
             })
@@ -192,13 +191,19 @@ impl Resilience {
             let addresses = resolved.as_ref().map_or(&[][..], |resolved| resolved.addresses());
             // A name that is not known yet is resolved by the attempt.
             let itself = addresses.is_empty().then_some((seed, None));
-            addresses.iter().map(move |address| (seed, Some(*address))).chain(itself)
+            addresses
+                .iter()
+                .map(move |address| (seed, Some(*address)))
+                .chain(itself)
         });
         let is_same = |(seed, address): (&Arc<Endpoint>, _), member: &Arc<Endpoint>| {
             Arc::ptr_eq(&seed.target, member.origin()) && member.address() == address
         };
         if wanted.clone().count() == members.len()
-            && wanted.clone().zip(members.iter()).all(|(one, member)| is_same(one, member))
+            && wanted
+                .clone()
+                .zip(members.iter())
+                .all(|(one, member)| is_same(one, member))
         {
             return;
         }
@@ -223,9 +228,9 @@ impl Unavailable {
     fn or_sooner(self, other: Self) -> Self {
         match (self, other) {
             (Self::Busy, _) | (_, Self::Busy) => Self::Busy,
-            (Self::CircuitOpen { until_ms: one }, Self::CircuitOpen { until_ms: two }) => Self::CircuitOpen {
-                until_ms: one.min(two),
-            },
+            (Self::CircuitOpen { until_ms: one }, Self::CircuitOpen { until_ms: two }) => {
+                Self::CircuitOpen { until_ms: one.min(two) }
+            }
             (Self::CircuitOpen { until_ms }, _) | (_, Self::CircuitOpen { until_ms }) => Self::CircuitOpen { until_ms },
             (Self::Deactivated, _) | (_, Self::Deactivated) => Self::Deactivated,
             (Self::NoTarget, Self::NoTarget) => Self::NoTarget,

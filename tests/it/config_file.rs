@@ -107,7 +107,10 @@ async fn what_does_not_work_yet_is_refused_by_name() {
     let unsupported = document([with(integration("labs", &partner.url("")), mapped)]);
     let gateway = Setup::new().file(&unsupported).start_listening().await;
     let error = wait_for_error(&gateway).await;
-    assert!(error.contains("targetProtocol") && error.contains("not supported yet"), "{error}");
+    assert!(
+        error.contains("targetProtocol") && error.contains("not supported yet"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -202,7 +202,10 @@ async fn requests_that_are_given_up_at_once_end_the_connection() {
     );
     // What it was told may have been lost with what it still sent.
     let ended = client.ended().await.unwrap_err();
-    assert!(ended.is_io() || ended.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM), "{ended}");
+    assert!(
+        ended.is_io() || ended.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM),
+        "{ended}"
+    );
     let called = partner.connections();
     assert!(called < 400, "the partner was called {called} times for nothing");
     gate.open();

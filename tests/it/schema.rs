@@ -7,7 +7,10 @@ use filters::model::auth::{
     AnyOfAuth, ApiKeyAuth, BasicAuth, BearerAuth, CertificateAuth, HmacAuth, IntrospectionAuth, JwtAuth,
 };
 use filters::model::outbound::signing::{HmacSigning, SigningSecrets};
-use filters::model::outgoing::{OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders, OutgoingHmac, OutgoingOauth2, OutgoingSigv4, OutgoingTls};
+use filters::model::outgoing::{
+    OutgoingApiKey, OutgoingBasic, OutgoingBearer, OutgoingHeaders, OutgoingHmac, OutgoingOauth2, OutgoingSigv4,
+    OutgoingTls,
+};
 use filters::model::{
     EventType, InboundIntegration, OrgUnit, Organization, OutboundIntegration, ProducerKey, Security,
 };

@@ -96,7 +96,12 @@ fn for_each_secret(kind: ObjectKind, body: &mut Value, visit: &mut dyn FnMut(&mu
 }
 
 fn configs_of(holder: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
-    for field in ["inboundAuthConfig", "outgoingAuthConfig", "outgoingTls", "signingConfig"] {
+    for field in [
+        "inboundAuthConfig",
+        "outgoingAuthConfig",
+        "outgoingTls",
+        "signingConfig",
+    ] {
         if let Some(config) = holder.get_mut(field) {
             visit(config);
         }

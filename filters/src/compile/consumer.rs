@@ -74,6 +74,7 @@ fn add(book: &mut Consumers, id: &Arc<str>, source: &Arc<model::Consumer>, probl
 }
 
 /// Adds a credential, if it and its consumer are active. False if it is there already.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of credential")]
 fn add_credential(
     book: &mut Consumers,
     consumer: &Arc<Consumer>,

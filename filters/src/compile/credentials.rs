@@ -116,7 +116,7 @@ impl Checks<'_> {
     /// A header of the configuration, or the usual one.
     fn header(&mut self, name: Option<&String>, usual: &'static str, path: String) -> HeaderName {
         let given = name.and_then(|name| header_name(name, &path, self.problems));
-        given.unwrap_or(HeaderName::from_static(usual))
+        given.unwrap_or_else(|| HeaderName::from_static(usual))
     }
 
     fn api_key(&mut self, config: &ApiKeyAuth, path: &str) -> Way {

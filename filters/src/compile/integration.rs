@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use super::partner::{self, TargetRules};
 use super::transformation::{OF_REQUEST, OF_RESPONSE, Transformation};
-use super::{check_identifier, check_title, credentials, idempotency, limits, organization, protocol, redaction, resilience, validation, web};
+use super::{
+    check_identifier, check_title, credentials, idempotency, limits, organization, protocol, redaction, resilience,
+    validation, web,
+};
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
 use crate::auth::networks::ClientNetworks;
 use crate::lookup::Tables;
 use crate::model::auth::InboundAuth;
-use crate::model::outgoing::OutgoingAuthType;
 use crate::model::mapping::TransformationMode;
+use crate::model::outgoing::OutgoingAuthType;
 use crate::model::route::{PathMatch, PathRewrite};
 use crate::model::{Entry, InboundAuthType, InboundIntegration, Organization, Problem, Security};
 use crate::outgoing::Owner;
@@ -60,6 +63,7 @@ pub(super) fn compile_at(
     compiled.filter(|_| clean)
 }
 
+#[expect(clippy::too_many_lines, reason = "one line for each part of an integration")]
 fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec<Problem>) -> Option<Integration> {
     let source = &entry.value;
     check_names(source, problems);
@@ -84,7 +88,11 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         problems,
     );
     let targets = targets(source, &place, problems);
-    let tls = partner::tls(source.outgoing_tls.as_ref(), targets.iter().map(|target| &target.url), problems);
+    let tls = partner::tls(
+        source.outgoing_tls.as_ref(),
+        targets.iter().map(|target| &target.url),
+        problems,
+    );
     let mode = mode(source, place.tables, validator.as_deref(), &inbound, problems);
     let protocols = protocol::compile(source, mode.as_ref(), problems);
     let limits = limits::compile(source.rate_limits.as_ref(), &inbound, place.organization, problems);
@@ -294,7 +302,11 @@ fn with_mapped(source: &InboundIntegration, shared: &[String]) -> Vec<String> {
     let mut names = shared.to_vec();
     if source.request_transformation_mode == Some(TransformationMode::Simple) {
         let targets = source.request_field_mappings.iter().map(|line| &line.target_field);
-        names.extend(targets.filter_map(|target| target.strip_prefix("$path.")).map(str::to_owned));
+        names.extend(
+            targets
+                .filter_map(|target| target.strip_prefix("$path."))
+                .map(str::to_owned),
+        );
     }
     names
 }

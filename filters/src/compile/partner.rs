@@ -92,7 +92,10 @@ pub(super) fn tls<'a>(
     let plan = TlsPlan::read(config, "outgoingTls", problems)?;
     let mut targets = targets.peekable();
     if targets.peek().is_some() && !targets.any(|target| target.scheme() == Scheme::Https) {
-        problems.push(Problem::new("outgoingTls", "needs an https address; the partner is spoken to without TLS"));
+        problems.push(Problem::new(
+            "outgoingTls",
+            "needs an https address; the partner is spoken to without TLS",
+        ));
     }
     Some(plan)
 }

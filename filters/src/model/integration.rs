@@ -5,27 +5,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::InboundAuthType;
-use super::client_networks::ClientNetworks;
 use super::cache::Cache;
+use super::client_networks::ClientNetworks;
 use super::compression::Compression;
 use super::cors::Cors;
 use super::error_page::ErrorPage;
+use super::format::BodyFormat;
 use super::headers::HeaderEdits;
 use super::idempotency::Idempotency;
 use super::limits::{BodyLimits, RateLimits, Timeouts};
-use super::format::BodyFormat;
 use super::mapping::{FieldMapping, TransformationMode, present};
-use super::status_mapping::StatusMapping;
+use super::outbound::Breaker;
 use super::outgoing::OutgoingAuthType;
 use super::protocol::{HttpsRule, TargetProtocol};
 use super::record::RecordPolicy;
 use super::redaction::{RecordContent, Redaction};
-use super::outbound::Breaker;
-use super::resilience::{
-    AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fallback, HealthCheck, PassiveHealth,
-};
+use super::resilience::{AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fallback, HealthCheck, PassiveHealth};
 use super::route::{HttpMethod, PathMatch, PathRewrite, Target, TargetHosts};
 use super::secret;
+use super::status_mapping::StatusMapping;
 use super::validation::Validation;
 
 /// Which way an integration works.
@@ -249,10 +247,7 @@ impl InboundIntegration {
             &mut shown.outgoing_auth_config,
             &mut shown.outgoing_tls,
         ];
-        for config in configs
-            .into_iter()
-            .flatten()
-        {
+        for config in configs.into_iter().flatten() {
             secret::mask(config);
         }
         shown

@@ -10,9 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::format::BodyFormat;
 use super::integration::MetricsDetail;
 use super::limits::Timeouts;
-use super::format::BodyFormat;
 use super::mapping::{FieldMapping, TransformationMode, present};
 use super::outgoing::OutgoingAuthType;
 use super::redaction::Redaction;

@@ -45,12 +45,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(
-        upstream: Arc<Upstream>,
-        tls: ClientTls,
-        http: http1::Builder,
-        settings: &PoolSettings,
-    ) -> Self {
+    pub(crate) fn new(upstream: Arc<Upstream>, tls: ClientTls, http: http1::Builder, settings: &PoolSettings) -> Self {
         Self {
             upstream,
             tls: TlsConnector::from(tls.config),

@@ -99,12 +99,7 @@ impl Pool {
         pool
     }
 
-    fn build(
-        upstream: Arc<Upstream>,
-        settings: PoolSettings,
-        tls: ClientTls,
-        limit: Option<Arc<IdleLimit>>,
-    ) -> Self {
+    fn build(upstream: Arc<Upstream>, settings: PoolSettings, tls: ClientTls, limit: Option<Arc<IdleLimit>>) -> Self {
         let mut http = http1::Builder::new();
         http.max_header_size(settings.max_head_bytes);
         let connector = Connector::new(upstream, tls, http, &settings);
@@ -194,7 +189,13 @@ impl Pool {
             }
         };
         match answered {
-            Ok(Ok(answer)) => Ok(Answer::new(answer, deadline, Arc::clone(&self.connections), link, connected)?),
+            Ok(Ok(answer)) => Ok(Answer::new(
+                answer,
+                deadline,
+                Arc::clone(&self.connections),
+                link,
+                connected,
+            )?),
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message();
                 let source = failed.into_error();

@@ -101,7 +101,10 @@ fn access_log(access_log: &AccessLog, found: &mut Found) {
         }
     }
     if access_log.headers.len() > MOST_LOGGED_HEADERS {
-        found.add("accessLog.headers", format!("holds more than {MOST_LOGGED_HEADERS} names"));
+        found.add(
+            "accessLog.headers",
+            format!("holds more than {MOST_LOGGED_HEADERS} names"),
+        );
     }
 }
 

@@ -37,7 +37,13 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
         .runtime(integration.slot)
         .ok_or_else(|| Fault::Internal("a route leads to an integration that is not live".to_owned()))?;
     call.runtime = Some(Arc::clone(runtime));
-    secure::demand_tls(&integration.protocols, call.is_secure, &host, live.redirect_port, request)?;
+    secure::demand_tls(
+        &integration.protocols,
+        call.is_secure,
+        &host,
+        live.redirect_port,
+        request,
+    )?;
     if integration.web.is_some() {
         web::greet(call, request);
     }
@@ -79,7 +85,10 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
 /// and that method has CORS. It is noted then, with what is said to the origin.
 pub(super) fn is_preflight(live: &Live, request: &RequestHeader, method: &Method, call: &mut Call) -> bool {
     let authority = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let (Some(host), Ok(path)) = (authority.and_then(host::of_authority), path::canonical(request.uri.path())) else {
+    let (Some(host), Ok(path)) = (
+        authority.and_then(host::of_authority),
+        path::canonical(request.uri.path()),
+    ) else {
         return false;
     };
     let Ok(Some(found)) = find::find(live, &host, &path, method, request.uri.query()) else {

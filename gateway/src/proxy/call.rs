@@ -6,15 +6,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use egress::TokenSource;
 use filters::auth;
+use filters::auth::certificate::PeerCertificate;
 use filters::auth::consumers::Consumer;
 use filters::cors::Grant;
-use filters::auth::certificate::PeerCertificate;
 use filters::delivery::Health;
 use filters::model::limits::Timeouts;
 use filters::plan::Integration;
-use filters::transform::Edits;
 use filters::plan::events::Producer;
 use filters::resilience::Fallback;
+use filters::transform::Edits;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -30,10 +30,10 @@ use crate::idempotency::Turn;
 use crate::limiter::Places;
 use crate::live::IntegrationRuntime;
 use crate::metrics::Held;
-use crate::upstream::Endpoint;
 use crate::shedding::Room;
 use crate::telemetry::Tracer;
 use crate::trace::{RequestId, TraceContext};
+use crate::upstream::Endpoint;
 
 /// One request.
 pub struct Call {

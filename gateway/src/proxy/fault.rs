@@ -191,7 +191,10 @@ impl Fault {
     /// The code for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::NotReady | Self::NoIssuer | Self::Unavailable(Unavailable::NoTarget | Unavailable::Busy) | Self::Shed(_) => "SERVICE_UNAVAILABLE",
+            Self::NotReady
+            | Self::NoIssuer
+            | Self::Unavailable(Unavailable::NoTarget | Unavailable::Busy)
+            | Self::Shed(_) => "SERVICE_UNAVAILABLE",
             Self::Unavailable(Unavailable::CircuitOpen { .. } | Unavailable::Deactivated) => "CIRCUIT_OPEN",
             Self::Redirected(_) | Self::Plain => "HTTPS_REQUIRED",
             Self::NotFound | Self::NotListed => "NOT_FOUND",
@@ -239,7 +242,9 @@ impl Fault {
             Self::Path(refusal) => refusal.to_string(),
             Self::OrgId => "the query must name the organization as orgId=N".to_owned(),
             Self::Unauthorized(refusal, _) => refusal.to_string(),
-            Self::NoIssuer => "the credential cannot be checked now; try again after the time in Retry-After".to_owned(),
+            Self::NoIssuer => {
+                "the credential cannot be checked now; try again after the time in Retry-After".to_owned()
+            }
             Self::Forbidden(Forbidden::Caller) => AuthRefusal::NotAllowed.to_string(),
             Self::Forbidden(Forbidden::Address) => "the client's address may not call this integration".to_owned(),
             Self::RateLimited(refused) => limit_message(refused.kind).to_owned(),
@@ -254,7 +259,10 @@ impl Fault {
             Self::Invalid(problems) => format!("the request is not what this operation asks for: {}", told(problems)),
             Self::ContentType(accepted) => format!("the Content-Type of the request body must be {accepted}"),
             Self::AnswerInvalid(problems) => {
-                format!("the partner's answer is not what this operation promises: {}", told(problems))
+                format!(
+                    "the partner's answer is not what this operation promises: {}",
+                    told(problems)
+                )
             }
             Self::RequestMapping(fault) => format!("the request cannot be transformed: {fault}"),
             Self::ResponseMapping(fault) => format!("the partner's answer cannot be transformed: {fault}"),
@@ -319,7 +327,9 @@ impl Fault {
                 .unwrap_or_default(),
             Self::Unauthorized(_, challenges) => {
                 let challenges = challenges.iter().cloned();
-                challenges.map(|challenge| (header::WWW_AUTHENTICATE, challenge)).collect()
+                challenges
+                    .map(|challenge| (header::WWW_AUTHENTICATE, challenge))
+                    .collect()
             }
             Self::RateLimited(refused) => {
                 let retry = HeaderValue::from(refused.retry_after_seconds);

@@ -186,7 +186,16 @@ mod tests {
         ] {
             assert_eq!(address_of(hop), Some(address.parse().unwrap()), "{hop}");
         }
-        for hop in ["", "unknown", "_hidden", "192.0.2.7:", "192.0.2.7:x", "[2001:db8::7", "[192.0.2.7]:1", "[2001:db8::7]4711"] {
+        for hop in [
+            "",
+            "unknown",
+            "_hidden",
+            "192.0.2.7:",
+            "192.0.2.7:x",
+            "[2001:db8::7",
+            "[192.0.2.7]:1",
+            "[2001:db8::7]4711",
+        ] {
             assert_eq!(address_of(hop), None, "{hop}");
         }
     }

@@ -10,15 +10,17 @@ use pingora_http::ResponseHeader;
 use super::call::{Call, Identity};
 use super::fallback;
 use super::fault::Fault;
-use super::{grpc, secure};
 use super::web;
+use super::{grpc, secure};
 use crate::trace::{TRACEPARENT, X_REQUEST_ID};
 
 /// Answers with `fault` in the error shape, unless an answer is under way already. Returns the status, or 0 if none was
 /// written.
 pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) -> u16 {
     let fallback = fallback::of(call, &fault);
-    let status = fallback.as_ref().map_or_else(|| fault.status(), |fallback| fallback.status.as_u16());
+    let status = fallback
+        .as_ref()
+        .map_or_else(|| fault.status(), |fallback| fallback.status.as_u16());
     let under_way = session
         .response_written()
         .is_some_and(|head| !head.status.is_informational());

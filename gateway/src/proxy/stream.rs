@@ -13,9 +13,9 @@ use pingora::{Error, ErrorSource, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::call::{Call, Identity, Route};
-use super::{Proxy, again};
 use super::fault::{Fault, StreamFailure};
 use super::forward::{self, Seen};
+use super::{Proxy, again};
 use super::{respond, secure, signed, web};
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 

@@ -30,7 +30,7 @@ fn unchanged_ones_are_not_read_again() {
         certificate("two", 1, &["b.example"]),
     );
     let first = compile(
-        &snapshot(&[one.clone(), two.clone()], &json!([])),
+        &snapshot(&[one.clone(), two], &json!([])),
         None,
         &mut Vec::new(),
     );

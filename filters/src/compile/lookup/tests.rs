@@ -6,14 +6,15 @@ use crate::model::Entry;
 use crate::plan::Plan;
 
 fn snapshot(codes: &Value, other: &Value, name: &str) -> Snapshot {
-    let mapping = |table: &str| {
-        json!([{"sourceField": "a", "targetField": "b", "transform": [{"type": "lookup", "table": table}]}])
-    };
+    let mapping = |table: &str| json!([{"sourceField": "a", "targetField": "b", "transform": [{"type": "lookup", "table": table}]}]);
     let integration = |kind: &str, fields: Value| {
         let mut integration = json!({
             "name": name, "type": kind, "orgId": 1, "targetUrl": "https://partner.example/v1", "hosts": [format!("{kind}.example")]
         });
-        integration.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        integration
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         integration
     };
     let simple = |table: &str| json!({"requestTransformationMode": "SIMPLE", "requestFieldMappings": mapping(table)});

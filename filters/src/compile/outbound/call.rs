@@ -17,8 +17,8 @@ use crate::outgoing::{SignIn, TlsPlan};
 use crate::plan::Transform;
 use crate::subscription::{AddressTemplate, CompensationPlan, EnrichmentPlan, StepPlan};
 use crate::target::TargetUrl;
-use crate::transform::{DEFAULT_MAX_OUTPUT, Side};
 use crate::transform::path::{FieldPath, Step};
+use crate::transform::{DEFAULT_MAX_OUTPUT, Side};
 
 /// Compiles the calls of one subscription.
 pub(super) struct Caller<'a> {
@@ -187,7 +187,11 @@ impl Caller<'_> {
             // Its problems are told where it stands.
             format: self.source.body_format.as_ref().filter(|_| mode.is_some()),
             // Steps see the answers of those before them, which a sample has in `steps` or not at all.
-            sample: self.source.sample.as_ref().filter(|sample| sample.get("steps").is_some()),
+            sample: self
+                .source
+                .sample
+                .as_ref()
+                .filter(|sample| sample.get("steps").is_some()),
             side: Side::Event,
             tables: self.tables,
             most_bytes: DEFAULT_MAX_OUTPUT as u64,

@@ -28,6 +28,7 @@ fn transformed(transform: &Value, value: Value) -> Result<Value, String> {
     Ok(output["v"].clone())
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[test]
 fn values_change_their_type() {
     for (transform, value, expected) in [
@@ -101,6 +102,7 @@ fn values_change_their_type() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[test]
 fn what_does_not_fit_is_named() {
     for (transform, value, expected) in [

@@ -60,7 +60,11 @@ impl State {
             }
             Err(error) => {
                 let error = Arc::new(error);
-                let count = self.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
+                let count = self
+                    .failure
+                    .as_ref()
+                    .map_or(0, |failure| failure.count)
+                    .saturating_add(1);
                 self.failure = Some(Failure {
                     error: Arc::clone(&error),
                     count,

@@ -30,7 +30,11 @@ pub(super) async fn deliver(
     mut answer: Answer,
 ) -> Result<(), Fault> {
     let own_status = answer.status;
-    if let Some(statuses) = call.route.as_ref().and_then(|route| route.integration.statuses.as_ref()) {
+    if let Some(statuses) = call
+        .route
+        .as_ref()
+        .and_then(|route| route.integration.statuses.as_ref())
+    {
         answer.status = statuses.of(own_status);
     }
     web::check_replaced(session.req_header(), answer.status, call)?;
@@ -154,7 +158,14 @@ async fn pass_on(
         return Ok(());
     }
     let mut copy = kept::wanted(proxy, call, &answer.headers);
-    let passed = pieces(session, call, &mut answer, (copy.as_deref_mut(), saving), encoder.as_mut()).await;
+    let passed = pieces(
+        session,
+        call,
+        &mut answer,
+        (copy.as_deref_mut(), saving),
+        encoder.as_mut(),
+    )
+    .await;
     kept::keep_answer(call, copy);
     if let Some(saving) = passed? {
         saving.finish();

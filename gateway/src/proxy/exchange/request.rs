@@ -7,9 +7,9 @@ use filters::plan::Mode;
 use http::{HeaderMap, HeaderValue, Method, header};
 use pingora::proxy::Session;
 
+use super::super::admit::input;
 use super::super::call::Call;
 use super::super::fault::Fault;
-use super::super::admit::input;
 use super::super::{Proxy, forward};
 use super::side::{self, Side, is_encoded};
 

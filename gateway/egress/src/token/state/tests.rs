@@ -23,11 +23,9 @@ fn seconds(count: u64) -> Duration {
 #[test]
 fn tokens_are_renewed_before_they_end() {
     let now = Instant::now();
-    for (lifetime, valid, renewed_first, renewed_last) in [
-        (3_600, 3_590, 3_470, 3_530),
-        (100, 90, 70, 80),
-        (300, 290, 230, 260),
-    ] {
+    for (lifetime, valid, renewed_first, renewed_last) in
+        [(3_600, 3_590, 3_470, 3_530), (100, 90, 70, 80), (300, 290, 230, 260)]
+    {
         let first = token(granted(Some(lifetime)), 1, now, 1.0);
         let last = token(granted(Some(lifetime)), 1, now, 0.0);
         assert_eq!(first.valid_until - now, seconds(valid));
