@@ -66,6 +66,7 @@ impl Metrics {
     ///
     /// # Errors
     /// If a metric is described wrongly or twice, which no input can cause.
+    #[expect(clippy::too_many_lines, reason = "one entry for each metric")]
     pub fn new(own_series: usize) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let build = Opts::new("gateway_build_info", "Always 1; the version is in the label.")

@@ -112,6 +112,10 @@ const PLAN_PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// If it cannot start.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the parts of the process in the order of their start"
+)]
 pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     pingora::tls::install_default_crypto_provider();
     let take_over = config.upgrade.take_over;

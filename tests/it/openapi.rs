@@ -20,6 +20,7 @@ fn document(folder: &TempDir, partner: &Partner) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+#[expect(clippy::too_many_lines, reason = "one document, from its import to its requests")]
 #[tokio::test]
 async fn a_document_becomes_routes_and_validators() {
     let answer = Answer::json(&json!({"id": 7, "patient": {"number": "P-7"}, "from": "10:00", "note": null}));

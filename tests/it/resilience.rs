@@ -498,6 +498,7 @@ async fn requests_are_turned_away_above_the_memory_mark() {
     assert_eq!(gateway.admin_get("/readyz").await.status, 200);
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test]
 async fn bad_settings_are_refused_by_name() {
     let partner = Partner::answering(Answer::text("ok")).await;

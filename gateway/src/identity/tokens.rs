@@ -106,7 +106,7 @@ impl TokenSource {
                 let mut kept = 0_usize;
                 known.retain(|_, _| {
                     kept += 1;
-                    kept % 8 != 0
+                    !kept.is_multiple_of(8)
                 });
             }
         }

@@ -233,6 +233,7 @@ impl Fault {
 
     /// What the client is told: its own faults in full, those of the partner and of the configuration without anything
     /// that says where the partner is.
+    #[expect(clippy::too_many_lines, reason = "one arm for each fault")]
     fn message(&self) -> String {
         match self {
             Self::NotReady => "the gateway has no configuration yet; try again shortly".to_owned(),

@@ -132,7 +132,7 @@ async fn an_open_circuit_survives_other_changes_and_not_changed_rules() {
     let rules = json!({"breaker": {"consecutiveFailures": 1}});
     let first = rig.serve(&[1], rules.clone());
     fail(&first, 1);
-    let mut renamed = rules.clone();
+    let mut renamed = rules;
     renamed["name"] = json!("b");
     let second = rig.serve(&[1], renamed);
     assert!(Arc::ptr_eq(&first, &second));

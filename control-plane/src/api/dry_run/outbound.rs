@@ -45,6 +45,10 @@ struct Context {
 impl Transforming for OutboundIntegration {
     type Sample = EventSample;
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the trial of each part, in the order of a delivery"
+    )]
     fn trial(&self, sample: EventSample, path: &str) -> Result<Trial<'_>, Vec<Problem>> {
         let own = (
             self.transformation_mode,

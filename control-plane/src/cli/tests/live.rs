@@ -55,6 +55,7 @@ fn documents() -> Value {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one life, from the first document to the last")]
 #[tokio::test]
 async fn every_kind_is_applied_shown_compared_and_deleted() {
     let folder = TempDir::new().unwrap();

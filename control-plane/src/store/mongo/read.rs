@@ -25,6 +25,7 @@ pub(super) async fn load(store: &MongoStore) -> Result<Contents, StoreError> {
     contents
 }
 
+#[expect(clippy::too_many_lines, reason = "one query for each collection")]
 async fn load_in(store: &MongoStore, session: &mut ClientSession) -> Result<Contents, StoreError> {
     let versions = store.collections.versions.find(doc! {});
     let versions = versions

@@ -29,11 +29,7 @@ fn unchanged_ones_are_not_read_again() {
         certificate("one", 1, &["a.example"]),
         certificate("two", 1, &["b.example"]),
     );
-    let first = compile(
-        &snapshot(&[one.clone(), two], &json!([])),
-        None,
-        &mut Vec::new(),
-    );
+    let first = compile(&snapshot(&[one.clone(), two], &json!([])), None, &mut Vec::new());
     let mut changed = certificate("two", 1, &["c.example"]);
     let second = compile(
         &snapshot(&[one, changed.clone()], &json!([])),

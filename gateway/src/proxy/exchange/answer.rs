@@ -86,9 +86,9 @@ pub(super) async fn deliver(
         match side.changed(proxy, body.clone()).await {
             Ok(changed) => {
                 body = changed.body;
-                let rewritten = |head| rewritten(head, changed.content_type.clone(), &changed.edits);
-                head = rewritten(head);
-                saving = saving.map(|saving| saving.with_head(rewritten));
+                let (kind, edits) = (changed.content_type, &changed.edits);
+                head = rewritten(head, kind.clone(), edits);
+                saving = saving.map(|saving| saving.with_head(|head| rewritten(head, kind.clone(), edits)));
             }
             // Errors come in whatever form their maker has for them.
             Err(fault) if !is_success && side::is_unreadable(&fault) => {}

@@ -139,11 +139,11 @@ pub(super) fn edit(fields: &mut HeaderMap, edits: &Edits) {
 
 /// True if a body cannot be read as what it should be.
 pub(super) fn is_unreadable(fault: &Fault) -> bool {
-    match fault {
-        Fault::ResponseMapping(MappingFault::NotJson(_) | MappingFault::Format(_)) => true,
-        Fault::Script(_, filters::script::ScriptFault::BadInput { .. }) => true,
-        _ => false,
-    }
+    matches!(
+        fault,
+        Fault::ResponseMapping(MappingFault::NotJson(_) | MappingFault::Format(_))
+            | Fault::Script(_, filters::script::ScriptFault::BadInput { .. })
+    )
 }
 
 fn base_context(proxy: &Proxy, route: &Route) -> ScriptContext {
