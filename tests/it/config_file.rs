@@ -101,7 +101,7 @@ async fn bad_content_keeps_what_runs_and_says_every_reason() {
 async fn what_does_not_work_yet_is_refused_by_name() {
     let partner = Partner::answering(Answer::text("one")).await;
     let mapped = json!({
-        "targetProtocol": "HTTP2", "requestTransformationMode": "SIMPLE",
+        "targetProtocol": "http2", "requestTransformationMode": "SIMPLE",
         "requestFieldMappings": [{"sourceField": "a", "targetField": "b"}],
     });
     let unsupported = document([with(integration("labs", &partner.url("")), mapped)]);

@@ -11,16 +11,22 @@ use crate::store::HISTORY;
 
 /// A state at version `newest`. Version 1 set the security rules, each later one put the organization of its number.
 pub(crate) fn sample(newest: u64) -> State {
+    let [state] = samples([newest]);
+    state
+}
+
+/// The states of one history at these versions, in ascending order. Two histories differ by the times of their objects.
+pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
     let snapshot = Snapshot::default();
     let plan = filters::compile(&snapshot, None).unwrap();
-    let mut state = State {
+    let mut chain = vec![State {
         digest: snapshot.digest(),
         at: None,
         plan: Some(Arc::new(plan)),
         recent: VecDeque::new(),
         snapshot,
-    };
-    for number in 1..=newest {
+    }];
+    for number in 1..=versions.into_iter().max().unwrap() {
         let author = Author {
             name: "tests".to_owned(),
             message: String::new(),
@@ -30,13 +36,12 @@ pub(crate) fn sample(newest: u64) -> State {
             1 => Object::Security(Security::default()),
             number => organization(number),
         };
-        state = Draft::new(&state, Edit::of_one(object), &author)
-            .unwrap()
-            .next
-            .unwrap()
-            .state;
+        let newest = chain.last().unwrap();
+        let next = Draft::new(newest, Edit::of_one(object), &author).unwrap().next.unwrap();
+        chain.push(next.state);
     }
-    state
+    chain.retain(|state| versions.contains(&state.snapshot.version));
+    chain.try_into().unwrap()
 }
 
 fn organization(number: u64) -> Object {

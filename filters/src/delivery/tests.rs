@@ -83,7 +83,18 @@ fn the_table_of_statuses_is_what_the_code_does() {
             ..Answer::default()
         };
         let judged = table().classify(AttemptResult::Answer(answer));
-        let mut becomes = becomes(judged.meaning).to_owned();
+        let renewing = Answer {
+            can_renew: true,
+            ..answer
+        };
+        let renewed = table().classify(AttemptResult::Answer(renewing)).meaning;
+        let mut becomes = match renewed == Meaning::RenewToken {
+            true => format!(
+                "with a token: once more with a new one; then a {}",
+                becomes(judged.meaning)
+            ),
+            false => becomes(judged.meaning).to_owned(),
+        };
         if judged.disable.is_some() {
             becomes.push_str(", and the endpoint is disabled");
         }

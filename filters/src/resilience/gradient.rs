@@ -144,8 +144,10 @@ mod tests {
     /// A target that works on `capacity` requests at a time, 10 ms each; more wait in line.
     fn settled(capacity: usize, rules: AdaptiveConcurrency) -> u32 {
         let mut gradient = Gradient::new(rules);
-        // Ends in the middle between two looks.
-        for _ in 0..20_500 {
+        let mut answers = 0;
+        // Ends between two looks.
+        while answers < 20_500 || matches!(gradient.phase, Phase::Look { .. }) {
+            answers += 1;
             let in_flight = gradient.limit() as usize;
             let took_ms = 10.0 * (in_flight as f64 / capacity as f64).max(1.0);
             gradient.answered((took_ms * 1_000.0) as u64, in_flight);

@@ -296,10 +296,15 @@ impl TokenSource {
                 Err(TokenError::Refused { .. }) => TokenCall::Refused,
                 Err(TokenError::Egress(_) | TokenError::Signing(_) | TokenError::Timeout { .. }) => TokenCall::Failed,
             });
-            let outcome = source.state.lock().land(fetched, Instant::now());
-            if let Ok(token) = &outcome {
-                source.current.store(Some(Arc::clone(token)));
-            }
+            let outcome = {
+                let mut state = source.state.lock();
+                let outcome = state.land(fetched, Instant::now());
+                // Before anybody can see that the request is over: who looked in between would make another.
+                if let Ok(token) = &outcome {
+                    source.current.store(Some(Arc::clone(token)));
+                }
+                outcome
+            };
             if let Err(error) = &outcome {
                 tracing::warn!(%error, "no token could be fetched");
             }

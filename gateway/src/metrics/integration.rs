@@ -211,4 +211,4 @@ pub(super) fn circuit_open(direction: &str) -> Result<IntGaugeVec, prometheus::E
 
 /// Label of all integrations without series of their own.
 const OTHER: &str = "other";
-const LATENCY_MS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 10_000.0];
+const LATENCY_MS: &[f64] = &[5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];

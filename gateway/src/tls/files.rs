@@ -43,8 +43,13 @@ pub enum FilesError {
 #[derive(Debug)]
 pub struct Files {
     named: Vec<CertificateFiles>,
+    /// How the files were when they were read first: what changed since then is a change.
+    first: Vec<Stamp>,
     index: ArcSwap<Index>,
 }
+
+/// When a file was written, its length and its identity; `None` if it is not there.
+type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl Files {
     /// Reads all of them.
@@ -52,8 +57,9 @@ impl Files {
     /// # Errors
     /// If one cannot be used.
     pub fn open(named: Vec<CertificateFiles>) -> Result<Self, TlsError> {
+        let first = stamps(&named);
         let index = ArcSwap::from_pointee(read_all(&named)?);
-        Ok(Self { named, index })
+        Ok(Self { named, first, index })
     }
 
     /// The certificates as they are now.
@@ -71,14 +77,14 @@ impl Files {
         }
         let noticed = Arc::new(Notify::new());
         let watcher = self.watcher(Arc::clone(&noticed));
-        let mut seen = self.stamps();
+        let mut seen = self.first.clone();
         loop {
             tokio::select! {
                 () = noticed.notified(), if watcher.is_some() => tokio::time::sleep(QUIET).await,
                 () = tokio::time::sleep(POLL) => {}
                 () = stop.cancelled() => return,
             }
-            let now = self.stamps();
+            let now = stamps(&self.named);
             if now != seen {
                 seen = now;
                 self.read_again();
@@ -114,7 +120,7 @@ impl Files {
     }
 
     fn folders(&self) -> BTreeSet<&Path> {
-        let folders = self.paths().filter_map(Path::parent);
+        let folders = paths(&self.named).filter_map(Path::parent);
         folders
             .map(|folder| {
                 if folder == Path::new("") {
@@ -125,20 +131,20 @@ impl Files {
             })
             .collect()
     }
+}
 
-    fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.named
-            .iter()
-            .flat_map(|files| [files.cert_file.as_path(), files.key_file.as_path()])
-    }
+fn paths(named: &[CertificateFiles]) -> impl Iterator<Item = &Path> {
+    named
+        .iter()
+        .flat_map(|files| [files.cert_file.as_path(), files.key_file.as_path()])
+}
 
-    fn stamps(&self) -> Vec<Option<(SystemTime, u64, u64)>> {
-        let stamp = |path| {
-            let file = std::fs::metadata(path).ok()?;
-            Some((file.modified().ok()?, file.len(), file.ino()))
-        };
-        self.paths().map(stamp).collect()
-    }
+fn stamps(named: &[CertificateFiles]) -> Vec<Stamp> {
+    let stamp = |path| {
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.modified().ok()?, file.len(), file.ino()))
+    };
+    paths(named).map(stamp).collect()
 }
 
 fn read_all(named: &[CertificateFiles]) -> Result<Index, TlsError> {

@@ -1,7 +1,7 @@
 use filters::model::push::ObjectId;
 
 use super::*;
-use crate::publish::tests::sample;
+use crate::publish::tests::{sample, samples};
 
 fn have(state: &State, version: u64) -> Have {
     Have {
@@ -38,11 +38,10 @@ fn each_gateway_is_told_what_it_lacks() {
 
 #[test]
 fn one_version_at_a_time_is_on_its_way() {
-    let state = sample(2);
+    let [state, next] = samples([2, 4]);
     let now = Instant::now();
     let mut session = Session::new(Some(have(&state, 1)));
     session.sent(2, false, now);
-    let next = sample(4);
     assert_eq!(session.due(&next), None);
     assert!(!session.is_overdue(now));
     assert!(session.is_overdue(now + LONGEST_APPLY + Duration::from_millis(1)));
