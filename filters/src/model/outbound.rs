@@ -117,8 +117,7 @@ pub struct OutboundIntegration {
     /// Format of what is sent; JSON if left out. It holds for all actions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_format: Option<BodyFormat>,
-    /// A payload: the mapping tables are checked against it when they are saved; in its place, the schema of the event's
-    /// type, where there is one.
+    /// A payload: the mapping tables are checked against it when they are saved.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub sample: Option<Value>,
     /// Calls before each attempt that fetch fresh data into the payload, in order.
