@@ -6,6 +6,7 @@
 pub mod access;
 pub mod alerts;
 mod api;
+pub mod audit;
 mod bulk;
 pub mod cli;
 mod commands;

@@ -62,7 +62,8 @@ pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, stop: Cancel
 
 async fn pruned(store: &Store, before: Timestamp, most: u64) -> Result<u32, StoreError> {
     let calls = store.prune_records(before, most, STEP).await?;
-    Ok(calls + store.prune_outcomes(before, most, STEP).await?)
+    let outcomes = store.prune_outcomes(before, most, STEP).await?;
+    Ok(calls + outcomes + store.prune_sheets(Timestamp::now(), STEP).await?)
 }
 
 /// Records that are deleted at a time, of each kind.

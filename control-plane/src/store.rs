@@ -18,17 +18,20 @@ pub use self::kept::{Cursor, Field, Kept, NoCursor, Place, Query, Row};
 use self::mongo::MongoStore;
 pub use self::outcomes::Outcomes;
 pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
+pub use self::shelf::{Sheet, Shelf, Shelved, Write};
 use self::sqlite::SqliteStore;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
 
 mod alerts;
+mod audit;
 mod commands;
 mod document;
 mod kept;
 mod mongo;
 mod outcomes;
 mod records;
+mod shelf;
 mod sqlite;
 
 #[cfg(test)]
@@ -321,6 +324,13 @@ impl Store {
         match &self.0 {
             Implementation::Sqlite(_) => false,
             Implementation::Mongo(_) => true,
+        }
+    }
+
+    fn sealer(&self) -> &Sealer {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.sealer(),
+            Implementation::Mongo(store) => store.sealer(),
         }
     }
 

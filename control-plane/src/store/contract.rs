@@ -33,6 +33,7 @@ macro_rules! for_each_store {
 mod alerts;
 mod commands;
 mod deliveries;
+mod shelf;
 
 for_each_store!(
     an_empty_store_has_nothing,

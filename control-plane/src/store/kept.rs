@@ -58,6 +58,8 @@ pub enum Place {
     BulkRetries,
     /// Alerts.
     Alerts,
+    /// What operators did.
+    AdminAudit,
 }
 
 impl Place {
@@ -71,6 +73,7 @@ impl Place {
             Self::Commands => "commands",
             Self::BulkRetries => "bulk_retries",
             Self::Alerts => "alert_center_logs",
+            Self::AdminAudit => "admin_audit",
         }
     }
 }
@@ -117,6 +120,12 @@ pub enum Field {
     ErrorCategory,
     /// The rule; of alerts only.
     Rule,
+    /// Who did it; of the audit only.
+    Actor,
+    /// What was done; of the audit only.
+    Action,
+    /// What it was done to; of the audit only.
+    Target,
 }
 
 impl Field {
@@ -132,6 +141,9 @@ impl Field {
             Self::Trace => "traceId",
             Self::ErrorCategory => "errorCategory",
             Self::Rule => "rule",
+            Self::Actor => "actor",
+            Self::Action => "action",
+            Self::Target => "target",
         }
     }
 }

@@ -18,6 +18,8 @@ use mongodb::{Client, Database, IndexModel};
 use tokio::sync::Mutex;
 
 use self::collections::Collections;
+use super::kept::Row;
+use super::shelf::{Found, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
     StoreError, Version,
@@ -34,6 +36,7 @@ mod documents;
 mod kept;
 mod read;
 mod records;
+mod shelf;
 
 /// A MongoDB replica set.
 #[derive(Debug)]
@@ -186,6 +189,32 @@ impl MongoStore {
         self.within(alerts::dead_letters(self, lately)).await
     }
 
+    pub(super) async fn write_sheets(&self, writes: &[Write], audit: &[Row]) -> Result<bool, StoreError> {
+        self.within(shelf::write(self, writes, audit)).await
+    }
+
+    pub(super) async fn sheet(&self, shelf: Shelf, field: &str, value: &str) -> Result<Option<Found>, StoreError> {
+        self.within(shelf::find(self, shelf, field, value)).await
+    }
+
+    pub(super) async fn sheets(
+        &self,
+        shelf: Shelf,
+        org_id: Option<u64>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.within(shelf::list(self, shelf, org_id, after, limit)).await
+    }
+
+    pub(super) async fn prune_sheets(&self, now: Timestamp, step: u32) -> Result<u32, StoreError> {
+        self.within(shelf::prune(self, now, step)).await
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
     /// Waits until somebody made a version. Safe to drop while it waits.
     pub(super) async fn changed(&self) -> Result<(), StoreError> {
         let mut news = self.news.lock().await;
@@ -251,7 +280,7 @@ impl MongoStore {
             let index = IndexModel::builder().keys(keys).options(options).build();
             collection.create_index(index).await.map_err(failed)?;
         }
-        Ok(())
+        shelf::set_up(self).await
     }
 }
 

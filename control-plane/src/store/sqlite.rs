@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::kept::Row;
+use super::shelf::{Found, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
     StoreError, Version, document,
@@ -25,6 +27,7 @@ mod commands;
 mod kept;
 mod migrate;
 mod records;
+mod shelf;
 mod statements;
 
 /// The embedded store.
@@ -205,6 +208,43 @@ impl SqliteStore {
     pub(super) async fn dead_letter_counts(&self, lately: Lately) -> Result<Vec<DeadLetterCount>, StoreError> {
         self.run(move |connection| alerts::dead_letters(connection, lately))
             .await
+    }
+
+    pub(super) async fn write_sheets(&self, writes: Vec<Write>, audit: Vec<Row>) -> Result<bool, StoreError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |connection| shelf::write(connection, &writes, &audit, &sealer))
+            .await
+    }
+
+    pub(super) async fn sheet(
+        &self,
+        shelf: Shelf,
+        column: &'static str,
+        value: &str,
+    ) -> Result<Option<Found>, StoreError> {
+        let value = value.to_owned();
+        self.run(move |connection| shelf::find(connection, shelf, column, &value))
+            .await
+    }
+
+    pub(super) async fn sheets(
+        &self,
+        shelf: Shelf,
+        org_id: Option<u64>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.run(move |connection| shelf::list(connection, shelf, org_id, after.as_deref(), limit))
+            .await
+    }
+
+    pub(super) async fn prune_sheets(&self, now: Timestamp, step: u32) -> Result<u32, StoreError> {
+        self.run(move |connection| shelf::prune(connection, now, step)).await
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     pub(super) async fn close(&self) {

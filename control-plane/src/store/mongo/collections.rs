@@ -29,6 +29,7 @@ pub(super) struct Collections {
     commands: Collection<Document>,
     bulk_retries: Collection<Document>,
     alerts: Collection<Document>,
+    audit: Collection<Document>,
 }
 
 impl Collections {
@@ -54,6 +55,7 @@ impl Collections {
             commands: database.collection(Place::Commands.name()),
             bulk_retries: database.collection(Place::BulkRetries.name()),
             alerts: database.collection(Place::Alerts.name()),
+            audit: database.collection(Place::AdminAudit.name()),
         }
     }
 
@@ -82,6 +84,7 @@ impl Collections {
             Place::Commands => &self.commands,
             Place::BulkRetries => &self.bulk_retries,
             Place::Alerts => &self.alerts,
+            Place::AdminAudit => &self.audit,
         }
     }
 
@@ -174,12 +177,15 @@ fn deliveries() -> [(Place, Document); 25] {
     ]
 }
 
-/// Indexes of alerts, and of what has to be counted for them.
-fn alerts() -> [(Place, Document); 4] {
+/// Indexes of alerts, of what has to be counted for them, and of the audit.
+fn alerts() -> [(Place, Document); 7] {
     [
         (Place::Alerts, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
         (Place::Alerts, doc! {"createdAt": -1, "_id": -1}),
         (Place::Alerts, doc! {"status": 1, "resolvedAt": 1}),
+        (Place::AdminAudit, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
+        (Place::AdminAudit, doc! {"createdAt": -1, "_id": -1}),
+        (Place::AdminAudit, doc! {"actor": 1, "createdAt": -1}),
         (
             Place::DeadLetters,
             doc! {"orgId": 1, "integrationConfigId": 1, "status": 1, "createdAt": 1, "updatedAt": 1},

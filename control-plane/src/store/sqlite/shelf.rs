@@ -1,0 +1,116 @@
+//! The statements about shelves.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row as Read, TransactionBehavior, params};
+
+use super::super::StoreError;
+use super::super::kept::{Place, Row};
+use super::super::shelf::{Found, Shelf, Write};
+use super::failed;
+use super::kept::insert;
+use crate::seal::Sealer;
+
+/// Makes all changes, or none and returns false.
+pub(super) fn write(
+    connection: &mut Connection,
+    writes: &[Write],
+    audit: &[Row],
+    sealer: &Sealer,
+) -> Result<bool, StoreError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    for change in writes {
+        // A transaction that is dropped is taken back.
+        if !apply(&transaction, change, sealer).map_err(failed)? {
+            return Ok(false);
+        }
+    }
+    for row in audit {
+        insert(&transaction, Place::AdminAudit, row, "ON CONFLICT (id) DO NOTHING")?;
+    }
+    transaction.commit().map_err(failed)?;
+    Ok(true)
+}
+
+/// The sheet whose `column` has this value.
+pub(super) fn find(
+    connection: &Connection,
+    shelf: Shelf,
+    column: &str,
+    value: &str,
+) -> Result<Option<Found>, StoreError> {
+    let statement = format!("SELECT id, revision, document FROM shelves WHERE shelf = ? AND {column} = ?");
+    connection
+        .prepare_cached(&statement)
+        .and_then(|mut select| select.query_row([shelf.name(), value], found).optional())
+        .map_err(failed)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    shelf: Shelf,
+    org_id: Option<u64>,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Found>, StoreError> {
+    let mut select = connection
+        .prepare_cached(
+            "SELECT id, revision, document FROM shelves WHERE shelf = ?1 AND (?2 IS NULL OR orgId = ?2)
+             AND (?3 IS NULL OR id > ?3) ORDER BY id LIMIT ?4",
+        )
+        .map_err(failed)?;
+    let rows = select.query_map(params![shelf.name(), org_id.map(u64::cast_signed), after, limit], found);
+    rows.and_then(Iterator::collect).map_err(failed)
+}
+
+pub(super) fn prune(connection: &Connection, now: Timestamp, step: u32) -> Result<u32, StoreError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM shelves WHERE (shelf, id) IN
+             (SELECT shelf, id FROM shelves WHERE expiresAt <= ? ORDER BY expiresAt LIMIT ?)",
+        )
+        .and_then(|mut delete| delete.execute(params![now.as_millisecond(), step]))
+        .map(|deleted| u32::try_from(deleted).unwrap_or(u32::MAX))
+        .map_err(failed)
+}
+
+/// False if it cannot be made.
+fn apply(connection: &Connection, change: &Write, sealer: &Sealer) -> rusqlite::Result<bool> {
+    let (shelf, id, known) = (change.shelf.name(), &change.id, change.known.map(u64::cast_signed));
+    let Some(leaf) = &change.leaf else {
+        let mut delete = connection
+            .prepare_cached("DELETE FROM shelves WHERE shelf = ?1 AND id = ?2 AND (?3 IS NULL OR revision = ?3)")?;
+        let deleted = delete.execute(params![shelf, id, known])?;
+        return Ok(deleted == 1 || known.is_none());
+    };
+    let sealed = leaf.sealed.then(|| sealer.seal(&leaf.document, &change.owner()));
+    let statement = match known {
+        None => {
+            "INSERT INTO shelves (shelf, id, orgId, uniqueKey, revision, expiresAt, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"
+        }
+        Some(_) => {
+            "UPDATE OR IGNORE shelves SET orgId = ?3, uniqueKey = ?4, revision = ?5, expiresAt = ?6, document = ?7
+             WHERE shelf = ?1 AND id = ?2 AND revision = ?5 - 1"
+        }
+    };
+    let changed = connection.prepare_cached(statement)?.execute(params![
+        shelf,
+        id,
+        leaf.org_id.map(u64::cast_signed),
+        leaf.unique,
+        change.revision().cast_signed(),
+        leaf.expires_at.map(Timestamp::as_millisecond),
+        sealed.as_ref().unwrap_or(&leaf.document),
+    ])?;
+    Ok(changed == 1)
+}
+
+fn found(row: &Read<'_>) -> rusqlite::Result<Found> {
+    Ok(Found {
+        id: row.get(0)?,
+        revision: row.get::<_, i64>(1)?.cast_unsigned(),
+        document: row.get(2)?,
+    })
+}
