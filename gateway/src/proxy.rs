@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -169,13 +169,16 @@ impl ProxyHttp for Proxy {
     async fn connected_to_upstream(
         &self,
         _session: &mut Session,
-        _reused: bool,
+        reused: bool,
         _peer: &HttpPeer,
         _fd: RawFd,
         _digest: Option<&Digest>,
         call: &mut Self::CTX,
     ) -> pingora::Result<()> {
-        call.upstream.connected = call.upstream.called.map(|called| called.elapsed());
+        // A connection that was there took no time, so that the clock need not be read.
+        let at_once = reused && call.upstream.attempts == 1;
+        let connected = |called: Instant| if at_once { Duration::ZERO } else { called.elapsed() };
+        call.upstream.connected = call.upstream.called.map(connected);
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl Upstream {
     /// for nothing; shortly before their time is over, they are renewed in the background.
     pub fn resolved(self: &Arc<Self>) -> Option<Arc<Resolved>> {
         let current = self.current.load_full();
-        current.filter(|current| self.is_valid(current))
+        current.filter(|current| self.is_valid(current, Instant::now()))
     }
 
     /// The target.
@@ -84,16 +84,16 @@ impl Upstream {
     /// # Errors
     /// If the name cannot be resolved within five seconds, or all of its addresses are refused.
     pub async fn address(self: &Arc<Self>) -> Result<SocketAddr, ResolveError> {
-        match self.known_address() {
+        match self.known_address(Instant::now()) {
             Some(address) => Ok(address),
             None => Ok(self.next_of(&*self.resolve(RESOLVE_LIMIT).await?)),
         }
     }
 
-    /// The same where nothing has to be waited for, which is nearly always.
-    pub fn known_address(self: &Arc<Self>) -> Option<SocketAddr> {
+    /// The same where nothing has to be waited for, which is nearly always. `now` is the caller's reading of the clock.
+    pub fn known_address(self: &Arc<Self>, now: Instant) -> Option<SocketAddr> {
         let current = self.current.load();
-        let current = current.as_deref().filter(|current| self.is_valid(current))?;
+        let current = current.as_deref().filter(|current| self.is_valid(current, now))?;
         Some(self.next_of(current))
     }
 
@@ -104,7 +104,7 @@ impl Upstream {
         limit: Duration,
     ) -> Result<Vec<SocketAddr>, ResolveError> {
         let resolved = match self.current.load_full() {
-            Some(current) if self.is_valid(&current) => current,
+            Some(current) if self.is_valid(&current, Instant::now()) => current,
             _ => self.resolve(limit).await?,
         };
         let addresses = resolved.addresses();
@@ -118,8 +118,7 @@ impl Upstream {
             .collect())
     }
 
-    fn is_valid(self: &Arc<Self>, current: &Resolved) -> bool {
-        let now = Instant::now();
+    fn is_valid(self: &Arc<Self>, current: &Resolved, now: Instant) -> bool {
         if now >= current.refresh_at() && now < current.valid_until() {
             self.refresh();
         }

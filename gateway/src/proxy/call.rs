@@ -83,6 +83,8 @@ pub struct Call {
 
 /// Who the request is in logs and traces.
 pub(crate) struct Identity {
+    /// When the request began, by the wall clock.
+    pub(crate) began: SystemTime,
     pub(crate) request_id: RequestId,
     pub(crate) trace: TraceContext,
     /// `X-Request-Id`; made once, as the partner and the client both get it.
@@ -100,6 +102,7 @@ impl Identity {
             trace = trace.sampled_by(|trace_id| tracer.takes(trace_id));
         }
         Self {
+            began: now,
             request_id_field: request_id.value(),
             trace_field: trace.value(),
             request_id,
@@ -256,6 +259,12 @@ impl Call {
         self.identity
             .as_ref()
             .map_or("", |identity| identity.request_id.as_str())
+    }
+
+    /// When the request began, by the wall clock; a failure before the first phase begins now.
+    pub(crate) fn began(&self) -> SystemTime {
+        let identity = self.identity.as_ref();
+        identity.map_or_else(SystemTime::now, |identity| identity.began)
     }
 
     /// Where the token of a streamed request comes from, if it has one.

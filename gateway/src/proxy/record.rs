@@ -4,7 +4,7 @@ mod span;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use filters::model::record::RecordStatus;
 use filters::model::secret::MASK;
@@ -84,9 +84,7 @@ fn line(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
     };
     let headers: Vec<(&str, &[u8])> = logged(proxy, &request.headers, integration);
     proxy.access_log.write(&AccessRecord {
-        at: SystemTime::now()
-            .checked_sub(duration)
-            .unwrap_or(SystemTime::UNIX_EPOCH),
+        at: call.began(),
         request_id: call.request_id(),
         trace_id: call
             .identity
@@ -161,7 +159,6 @@ fn record(
     response_status: Option<u16>,
     duration: Duration,
 ) -> ExecutionRecord {
-    let began = SystemTime::now().checked_sub(duration);
     let failed = call.fault.is_some() || response_status.is_some_and(|status| status >= 400);
     let upstream = call
         .upstream
@@ -202,7 +199,7 @@ fn record(
         connect_ms: call.upstream.connected.map(millis),
         target_url: aim.map(|aim| origin(aim.target.upstream.target())),
         consumer: call.route.as_ref().and_then(|route| route.caller.name.clone()),
-        created_at: moment(began.unwrap_or(SystemTime::UNIX_EPOCH)),
+        created_at: moment(call.began()),
         gateway_id,
         request_headers: BTreeMap::new(),
         request_payload: None,

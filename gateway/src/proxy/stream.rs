@@ -28,9 +28,10 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
     if let Some(source) = call.token_source() {
         Box::pin(signed::prepare(call, &source)).await?;
     }
-    let address = match call.aim()?.target.upstream.known_address() {
-        Some(address) => address,
-        None => Box::pin(resolved(proxy, session, call)).await?,
+    let now = Instant::now();
+    let (address, now) = match call.aim()?.target.upstream.known_address(now.into()) {
+        Some(address) => (address, now),
+        None => (Box::pin(resolved(proxy, session, call)).await?, Instant::now()),
     };
     let Some(route) = &call.route else {
         return Err(Fault::Internal("no route on the streaming path".to_owned()));
@@ -54,7 +55,6 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
         peer.options.max_h2_streams = MOST_STREAMS;
         peer.options.h2_ping_interval = Some(PING);
     }
-    let now = Instant::now();
     let left = call.time_left_at(now);
     if let Some(guard) = &call.guard {
         // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.

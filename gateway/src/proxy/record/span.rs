@@ -1,6 +1,6 @@
 //! The span of a call, for those who trace.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use filters::plan::Integration;
 use http::header;
@@ -35,9 +35,7 @@ pub(super) fn of(session: &Session, call: &Call, identity: &Identity, status: Op
     Span {
         context: identity.trace,
         name: name(request.method.as_str(), integration),
-        began: SystemTime::now()
-            .checked_sub(duration)
-            .unwrap_or(SystemTime::UNIX_EPOCH),
+        began: call.began(),
         took: duration,
         partner: partner(call),
         failed: status.is_none_or(|status| status >= 500),
