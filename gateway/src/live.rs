@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use arc_swap::ArcSwapOption;
-use egress::{IdleLimit, Pool, PoolSettings, Resolver, SetupError, TokenSource, Tokens, Trust, Upstream};
+use egress::{GrantStore, IdleLimit, Pool, PoolSettings, Resolver, SetupError, TokenSource, Tokens, Trust, Upstream};
 use filters::address::EgressPolicy;
 use filters::model::integration::MetricsDetail;
 use filters::outgoing::{SignIn, TlsPlan};
@@ -119,16 +119,16 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// Reads the certificates to trust and the machine's name resolution, once.
+    /// Reads the certificates to trust and the machine's name resolution, once. `grants` keeps refresh tokens.
     ///
     /// # Errors
     /// If either cannot be used.
-    pub fn new(config: &ProcessConfig, metrics: Arc<Metrics>) -> Result<Self, SetupError> {
+    pub fn new(config: &ProcessConfig, metrics: Arc<Metrics>, grants: Arc<dyn GrantStore>) -> Result<Self, SetupError> {
         let egress = &config.egress;
         let resolver = Arc::new(Resolver::from_system()?);
         let trust = Trust::load(egress.extra_ca_file.as_deref())?;
         Ok(Self {
-            tokens: tokens(&resolver, &trust, &metrics),
+            tokens: tokens(&resolver, &trust, grants, &metrics),
             quotas: Arc::default(),
             issuers: Arc::default(),
             api_hosts: config
@@ -153,10 +153,10 @@ impl Deps {
     }
 }
 
-fn tokens(resolver: &Arc<Resolver>, trust: &Trust, metrics: &Arc<Metrics>) -> Arc<Tokens> {
+fn tokens(resolver: &Arc<Resolver>, trust: &Trust, grants: Arc<dyn GrantStore>, metrics: &Arc<Metrics>) -> Arc<Tokens> {
     let metrics = Arc::clone(metrics);
     let told = move |call: egress::TokenCall| metrics.token_called(call.into());
-    Arc::new(Tokens::new(Arc::clone(resolver), trust.clone(), told))
+    Arc::new(Tokens::new(Arc::clone(resolver), trust.clone(), grants, told))
 }
 
 /// How pools connect.

@@ -34,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::queue::QueueError;
 use crate::quota;
+use crate::refresh_tokens::RefreshTokens;
 use crate::scripts::{ScriptLimits, ScriptPool};
 use crate::shedding::Shedding;
 use crate::sync::{self, SyncError};
@@ -128,7 +129,9 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     let access_log = Arc::new(open_access_log(&config, &metrics)?);
     let shared = Arc::new(Shared::default());
     let (admin_listener, admin_address) = bind_admin(&config)?;
-    let deps = Deps::new(&config, Arc::clone(&metrics))?;
+    let refresh_tokens = Arc::new(RefreshTokens::new(Arc::clone(&data_dir)));
+    let deps = Deps::new(&config, Arc::clone(&metrics), refresh_tokens)?;
+    let tokens = Arc::clone(&deps.tokens);
     let scripts = Arc::new(script_pool(&config));
     let events = open_events(&config, &shared, &metrics, &scripts, &stop, &tasks).await?;
     let tracer = Tracer::start(&config, &deps, &stop, &tasks).map_err(ServerError::Traces)?;
@@ -178,6 +181,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
     stopping.store(true, Ordering::Relaxed);
     service.close();
     end::wind_down(&config, &metrics, events.as_deref(), end).await;
+    end::keep_refresh_tokens(&tokens).await;
     end::stop_tasks(&stop, &tasks, &access_log).await;
     info!("stopped");
     Ok(())

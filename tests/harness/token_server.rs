@@ -36,6 +36,16 @@ struct Issued {
     gate: Option<Gate>,
     public_key: Vec<u8>,
     by_certificate: bool,
+    refreshing: Option<Refreshing>,
+}
+
+/// Refresh tokens, each of which is taken once.
+#[derive(Debug)]
+struct Refreshing {
+    name: &'static str,
+    count: u64,
+    /// True once a token came that was used before: somebody has stolen it, or lost the one in its place.
+    broken: bool,
 }
 
 impl TokenServer {
@@ -56,6 +66,7 @@ impl TokenServer {
             gate: None,
             public_key: pair.public_key().as_ref().to_vec(),
             by_certificate: false,
+            refreshing: None,
         }));
         let script = Arc::clone(&issued);
         let key = STANDARD.encode(document.as_ref());
@@ -132,6 +143,16 @@ impl TokenServer {
         self.issued.lock().unwrap().by_certificate = true;
     }
 
+    /// Gives tokens in exchange for refresh tokens only: `NAME-0` at first, then the one that came with the last token. Once
+    /// another comes, it refuses all.
+    pub fn refresh(&self, name: &'static str) {
+        self.issued.lock().unwrap().refreshing = Some(Refreshing {
+            name,
+            count: 0,
+            broken: false,
+        });
+    }
+
     /// Holds answers back until the gate opens.
     pub fn hold(&self, gate: &Gate) {
         self.issued.lock().unwrap().gate = Some(gate.clone());
@@ -163,10 +184,20 @@ impl Issued {
             let error = json!({"error": "invalid_client", "error_description": "planted-in-the-answer"});
             return Answer::json(&error).with_status(401);
         }
+        let refresh_token = match &mut self.refreshing {
+            None => None,
+            Some(refreshing) => match refreshing.exchange(&form) {
+                Some(next) => Some(next),
+                None => return Answer::json(&json!({"error": "invalid_grant"})).with_status(400),
+            },
+        };
         self.count += 1;
         let token = format!("token-{}", self.count);
         self.good.insert(token.clone());
         let mut granted = json!({"access_token": token, "token_type": "Bearer"});
+        if let Some(token) = refresh_token {
+            granted["refresh_token"] = token.into();
+        }
         if let Some(seconds) = self.lifetime_s {
             granted["expires_in"] = seconds.into();
         }
@@ -194,6 +225,8 @@ impl Issued {
         match field("client_assertion") {
             // Whoever is in front of it has looked at the certificate.
             "" if self.by_certificate => field("client_secret").is_empty(),
+            // A client without a secret.
+            "" if self.refreshing.is_some() && !form.contains_key("client_secret") => true,
             "" => field("client_secret") == CLIENT_SECRET,
             assertion => self.is_signed(assertion),
         }
@@ -204,5 +237,16 @@ impl Issued {
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.public_key);
         key.verify(message.as_bytes(), &signature).is_ok()
+    }
+}
+
+impl Refreshing {
+    /// The token that takes the place of the one in `form`.
+    fn exchange(&mut self, form: &BTreeMap<String, String>) -> Option<String> {
+        let given = form.get("refresh_token").map_or("", String::as_str);
+        let is_refresh = form.get("grant_type").is_some_and(|grant| grant == "refresh_token");
+        self.broken |= !is_refresh || given != format!("{}-{}", self.name, self.count);
+        self.count += 1;
+        (!self.broken).then(|| format!("{}-{}", self.name, self.count))
     }
 }

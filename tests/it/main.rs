@@ -40,6 +40,7 @@ mod outgoing_tls;
 mod push_stream;
 mod records;
 mod recovery;
+mod refresh_tokens;
 mod resilience;
 mod routing;
 mod schema;

@@ -31,10 +31,21 @@ pub struct TokenPlan {
     pub credential: [u8; 32],
     /// TLS with the token endpoint, where the usual is not enough.
     pub tls: Option<Arc<TlsPlan>>,
+    /// What is exchanged for tokens, if not the client's own credential.
+    pub grant: Option<Grant>,
     uri: Uri,
     client: Client,
     /// Parameters that are the same in each request, encoded.
     form: Secret,
+}
+
+/// A refresh token, which stands for somebody's consent.
+pub struct Grant {
+    /// Stands for the organization, the token endpoint, the client and the configured token: what comes in the place of
+    /// that token belongs to who has all of these, whatever else the configuration says.
+    pub id: [u8; 32],
+    /// The token that is configured.
+    pub token: Secret,
 }
 
 /// How the client shows who it is.
@@ -71,10 +82,12 @@ impl TokenPlan {
             uri: origin(endpoint.as_ref()?)?,
             endpoint: endpoint?,
             credential: owner.digest(config),
+            grant: owner.grant(config, problems),
             client: client?,
             form: form(config),
         };
-        if plan.form.expose().len() > LONGEST_FORM {
+        let own = plan.grant.as_ref().map_or(0, |grant| grant.token.expose().len());
+        if plan.form.expose().len() + own > LONGEST_FORM {
             let message = format!("makes a token request of more than {LONGEST_FORM} bytes");
             problems.push(Problem::new(PATH, message));
         }
@@ -86,15 +99,26 @@ impl TokenPlan {
         &self.uri
     }
 
-    /// The request for a token. `now_s` is the time in seconds since the epoch, `id` must be another one each time.
+    /// The request for a token, in exchange for `refresh_token` where the plan has a [`Grant`]. `now_s` is the time in
+    /// seconds since the epoch, `id` must be another one each time.
     ///
     /// # Errors
     /// If the client's key does not sign.
-    pub fn request(&self, now_s: u64, id: &str, random: &dyn SecureRandom) -> Result<TokenRequest, SigningFault> {
+    pub fn request(
+        &self,
+        refresh_token: Option<&Secret>,
+        now_s: u64,
+        id: &str,
+        random: &dyn SecureRandom,
+    ) -> Result<TokenRequest, SigningFault> {
         let mut request = TokenRequest {
             authorization: None,
             form: self.form.clone(),
         };
+        if let Some(token) = refresh_token {
+            let value: String = form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
+            request.form = Secret::new(format!("{}&refresh_token={value}", self.form.expose()));
+        }
         match &self.client {
             Client::Header(value) => request.authorization = Some(value.clone()),
             Client::Form => {}
@@ -102,7 +126,7 @@ impl TokenPlan {
                 let text = assertion.sign(now_s, id, random)?;
                 let form = format!(
                     "{}&client_assertion_type={ASSERTION_TYPE}&client_assertion={text}",
-                    self.form.expose()
+                    request.form.expose()
                 );
                 request.form = Secret::new(form);
             }
@@ -116,6 +140,12 @@ impl fmt::Debug for TokenPlan {
         f.debug_struct("TokenPlan")
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant").finish_non_exhaustive()
     }
 }
 
@@ -136,6 +166,37 @@ impl Owner<'_> {
             .chain_update(text)
             .finalize()
             .into()
+    }
+}
+
+impl Owner<'_> {
+    fn grant(&self, config: &OutgoingOauth2, problems: &mut Vec<Problem>) -> Option<Grant> {
+        let token = config.refresh_token.as_ref();
+        match config.grant_type {
+            GrantType::ClientCredentials => {
+                if token.is_some() {
+                    let message = "does not go with grantType client_credentials; give `grantType: refresh_token`";
+                    problems.push(Problem::new(at("refreshToken"), message));
+                }
+                None
+            }
+            GrantType::RefreshToken => {
+                let Some(token) = token.filter(|token| !token.expose().is_empty()) else {
+                    problems.push(Problem::new(at("refreshToken"), "is needed by grantType refresh_token"));
+                    return None;
+                };
+                let mut digest = Sha256::new().chain_update(self.org_id.to_be_bytes());
+                for part in [&config.token_url, &config.client_id, token.expose()] {
+                    // With its length, so that no two lists of parts are the same text.
+                    digest.update((part.len() as u64).to_be_bytes());
+                    digest.update(part);
+                }
+                Some(Grant {
+                    id: digest.finalize().into(),
+                    token: token.clone(),
+                })
+            }
+        }
     }
 }
 
@@ -191,8 +252,13 @@ fn client(config: &OutgoingOauth2, problems: &mut Vec<Problem>) -> Option<Client
     let (wants_secret, wants_key) = match kind {
         ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost => (true, false),
         ClientAuthentication::PrivateKeyJwt => (false, true),
-        ClientAuthentication::TlsClientAuth => (false, false),
+        ClientAuthentication::TlsClientAuth | ClientAuthentication::None => (false, false),
     };
+    if kind == ClientAuthentication::None && config.grant_type != GrantType::RefreshToken {
+        let message = "must not be none where the client's own credential is all there is; give another, or grantType \
+            refresh_token";
+        problems.push(Problem::new(at("clientAuthentication"), message));
+    }
     let key_fields = [
         ("privateKey", config.private_key.is_some()),
         ("keyId", config.key_id.is_some()),
@@ -220,7 +286,9 @@ fn client(config: &OutgoingOauth2, problems: &mut Vec<Problem>) -> Option<Client
     }
     match kind {
         ClientAuthentication::ClientSecretBasic => basic(config),
-        ClientAuthentication::ClientSecretPost | ClientAuthentication::TlsClientAuth => Some(Client::Form),
+        ClientAuthentication::ClientSecretPost | ClientAuthentication::TlsClientAuth | ClientAuthentication::None => {
+            Some(Client::Form)
+        }
         ClientAuthentication::PrivateKeyJwt => {
             let assertion = Assertion::compile(config, problems)?;
             Some(Client::Assertion(Box::new(assertion)))
@@ -240,12 +308,7 @@ fn basic(config: &OutgoingOauth2) -> Option<Client> {
 
 fn form(config: &OutgoingOauth2) -> Secret {
     let mut form = Serializer::new(String::new());
-    form.append_pair(
-        "grant_type",
-        match config.grant_type {
-            GrantType::ClientCredentials => "client_credentials",
-        },
-    );
+    form.append_pair("grant_type", config.grant_type.as_str());
     match config.client_authentication {
         ClientAuthentication::ClientSecretBasic => {}
         ClientAuthentication::ClientSecretPost => {
@@ -253,7 +316,7 @@ fn form(config: &OutgoingOauth2) -> Secret {
             let secret = config.client_secret.as_ref().map_or("", Secret::expose);
             form.append_pair("client_secret", secret);
         }
-        ClientAuthentication::PrivateKeyJwt | ClientAuthentication::TlsClientAuth => {
+        ClientAuthentication::PrivateKeyJwt | ClientAuthentication::TlsClientAuth | ClientAuthentication::None => {
             form.append_pair("client_id", &config.client_id);
         }
     }

@@ -33,5 +33,5 @@ pub use idle::IdleLimit;
 pub use pool::{Pool, PoolSettings, Timeouts};
 pub use resolver::{Resolved, Resolver};
 pub use tls::{ClientTls, Trust, client_config, trust_bundle};
-pub use token::{Token, TokenCall, TokenError, TokenSource, Tokens};
+pub use token::{Claim, GrantStore, Token, TokenCall, TokenError, TokenSource, Tokens};
 pub use upstream::Upstream;

@@ -8,9 +8,11 @@
 //! ```
 
 mod fetch;
+mod grants;
 mod state;
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -30,6 +32,8 @@ use crate::pool::{Pool, PoolSettings};
 use crate::resolver::Resolver;
 use crate::tls::Trust;
 use crate::upstream::Upstream;
+use grants::Grants;
+pub use grants::{Claim, GrantStore};
 use state::{Flight, State};
 
 /// Why there is no token.
@@ -49,6 +53,12 @@ pub enum TokenError {
     /// The request for a token could not be made.
     #[error("no token: {0}")]
     Signing(#[source] SigningFault),
+    /// What is kept of a refresh token cannot be read, or the token that takes its place cannot be kept.
+    #[error("no token: the refresh token cannot be kept: {0}")]
+    NotKept(#[source] io::Error),
+    /// Somebody else uses the refresh token.
+    #[error("no token: another process uses the refresh token")]
+    InUse,
     /// The token did not come in the time that the caller has.
     #[error("no token from {host} within {} ms", after.as_millis())]
     Timeout {
@@ -87,16 +97,24 @@ pub struct Tokens {
 pub(crate) struct Shared {
     resolver: Arc<Resolver>,
     trust: Trust,
+    grants: Grants,
     told: Box<dyn Fn(TokenCall) + Send + Sync>,
 }
 
 impl Tokens {
-    /// Nothing is fetched before somebody asks. `told` hears of each request to a token endpoint.
-    pub fn new(resolver: Arc<Resolver>, trust: Trust, told: impl Fn(TokenCall) + Send + Sync + 'static) -> Self {
+    /// Nothing is fetched before somebody asks. `grants` keeps refresh tokens, and `told` hears of each request to a token
+    /// endpoint.
+    pub fn new(
+        resolver: Arc<Resolver>,
+        trust: Trust,
+        grants: Arc<dyn GrantStore>,
+        told: impl Fn(TokenCall) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 resolver,
                 trust,
+                grants: Grants::new(grants),
                 told: Box::new(told),
             }),
             sources: Mutex::default(),
@@ -116,6 +134,11 @@ impl Tokens {
         let source = TokenSource::new(plan, policy, &self.shared);
         sources.insert(plan.credential, Arc::downgrade(&source));
         source
+    }
+
+    /// Waits until no refresh token is in use, so that none is lost when the process ends.
+    pub async fn settled(&self) {
+        self.shared.grants.unused().await;
     }
 }
 
@@ -290,11 +313,11 @@ impl TokenSource {
         let (landed, flight) = watch::channel(None);
         let source = Arc::clone(self);
         tokio::spawn(async move {
-            let fetched = fetch::fetch(&source.plan, &source.pool).await;
+            let fetched = fetch::fetch(&source.plan, &source.pool, &source.shared.grants).await;
             (source.shared.told)(match &fetched {
                 Ok(_) => TokenCall::Granted,
                 Err(TokenError::Refused { .. }) => TokenCall::Refused,
-                Err(TokenError::Egress(_) | TokenError::Signing(_) | TokenError::Timeout { .. }) => TokenCall::Failed,
+                Err(_) => TokenCall::Failed,
             });
             let outcome = {
                 let mut state = source.state.lock();

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use egress::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -108,6 +109,13 @@ async fn drain(metrics: &Metrics, grace: Duration) {
             in_flight = metrics.in_flight.get(),
             "requests were still in flight at the end of the grace time"
         );
+    }
+}
+
+/// Waits for answers of token endpoints that may bring another refresh token: the old one may be used up.
+pub(super) async fn keep_refresh_tokens(tokens: &Tokens) {
+    if tokio::time::timeout(TASKS_PATIENCE, tokens.settled()).await.is_err() {
+        warn!("a token endpoint did not answer in time; the refresh token that it was asked with may be used up");
     }
 }
 

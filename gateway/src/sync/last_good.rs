@@ -1,43 +1,30 @@
 //! The newest accepted configuration on disk, so that the gateway starts with everything else down.
 //!
-//! The file is encrypted, as the configuration holds secrets, and checksummed, so that damage and a wrong key can be
-//! told apart:
-//!
-//! ```text
-//! "GWLKG" | format (1 byte) | SHA-256 of the rest (32) | nonce (24) | XChaCha20-Poly1305 of the JSON
-//! ```
+//! The file is [sealed](crate::sealed), as the configuration holds secrets. Inside is JSON.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chacha20poly1305::aead::{Aead as _, AeadCore as _, KeyInit as _, OsRng, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use filters::model::Snapshot;
 use filters::model::push::Object;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use zeroize::Zeroizing;
 
 use crate::data_dir::{self, DataDir, KEY_BYTES};
+use crate::sealed::{Kind, SealedError};
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LastGoodError {
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("it is no file of this kind")]
-    NoMagic,
-    #[error("its format is {0}, and this gateway reads {FORMAT}")]
-    Format(u8),
-    #[error("it is damaged: {0} bytes, and their checksum is wrong")]
-    Damaged(usize),
-    #[error("it was encrypted with another key")]
-    Key,
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
     #[error("its content is not understood: {0}")]
     Content(serde_json::Error),
 }
@@ -131,25 +118,7 @@ struct Content {
 
 fn read(path: &Path, key: &[u8; KEY_BYTES]) -> Result<Snapshot, LastGoodError> {
     let bytes = std::fs::read(path)?;
-    let rest = bytes.strip_prefix(MAGIC).ok_or(LastGoodError::NoMagic)?;
-    let damaged = || LastGoodError::Damaged(bytes.len());
-    let (&format, rest) = rest.split_first().ok_or_else(damaged)?;
-    if format != FORMAT {
-        return Err(LastGoodError::Format(format));
-    }
-    let (checksum, sealed) = rest.split_at_checked(CHECKSUM_BYTES).ok_or_else(damaged)?;
-    if Sha256::digest(sealed).as_slice() != checksum {
-        return Err(damaged());
-    }
-    let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
-    let payload = Payload {
-        msg: sealed,
-        aad: &[FORMAT],
-    };
-    let json = XChaCha20Poly1305::new(key.into())
-        .decrypt(XNonce::from_slice(nonce), payload)
-        .map(Zeroizing::new)
-        .map_err(|_| LastGoodError::Key)?;
+    let json = KIND.open(&[], &bytes, key)?;
     let content: Content = serde_json::from_slice(&json).map_err(LastGoodError::Content)?;
     Ok(Snapshot::from_objects(content.version, content.objects))
 }
@@ -160,23 +129,7 @@ fn write(path: &Path, key: &[u8; KEY_BYTES], snapshot: &Snapshot) -> io::Result<
         objects: snapshot.objects(),
     };
     let json = Zeroizing::new(serde_json::to_vec(&content)?);
-    let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
-    let payload = Payload {
-        msg: &json,
-        aad: &[FORMAT],
-    };
-    let sealed = XChaCha20Poly1305::new(key.into())
-        .encrypt(&nonce, payload)
-        .map_err(|_| io::Error::other("the configuration is too large to encrypt"))?;
-    let checksum = Sha256::new().chain_update(nonce).chain_update(&sealed).finalize();
-    let file = [
-        MAGIC,
-        &[FORMAT],
-        checksum.as_slice(),
-        nonce.as_slice(),
-        sealed.as_slice(),
-    ]
-    .concat();
+    let file = KIND.seal(&[], &json, key)?;
     data_dir::write_private(path, &file)
 }
 
@@ -184,10 +137,10 @@ fn path_in(data_dir: &DataDir) -> PathBuf {
     data_dir.path().join("last-known-good")
 }
 
-const MAGIC: &[u8] = b"GWLKG";
-const FORMAT: u8 = 1;
-const CHECKSUM_BYTES: usize = 32;
-const NONCE_BYTES: usize = 24;
+const KIND: Kind = Kind {
+    magic: b"GWLKG",
+    format: 1,
+};
 
 /// How long to wait for more changes before writing.
 const COALESCE: Duration = Duration::from_millis(400);

@@ -7,7 +7,6 @@ use filters::plan::Plan;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::ProcessConfig;
 use crate::live::{Deps, Live};
 use crate::metrics::Metrics;
 
@@ -20,7 +19,10 @@ impl Rig {
     fn new() -> Self {
         let metrics = Arc::new(Metrics::new(10).unwrap());
         Self {
-            deps: Deps::new(&ProcessConfig::default(), metrics).unwrap(),
+            deps: Deps {
+                metrics,
+                ..Deps::for_tests()
+            },
             live: None,
         }
     }

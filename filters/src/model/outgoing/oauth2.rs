@@ -23,6 +23,9 @@ pub struct OutgoingOauth2 {
     /// How it shows that it is.
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
+    /// The token of `refresh_token` to begin with. What the token endpoint gives in its place is kept by the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<Secret>,
     /// Secret of `client_secret_basic` and `client_secret_post`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
@@ -62,6 +65,18 @@ pub enum GrantType {
     /// With the client's own credential (RFC 6749 section 4.4).
     #[default]
     ClientCredentials,
+    /// With a token that somebody got by signing in at the partner (RFC 6749 section 6).
+    RefreshToken,
+}
+
+impl GrantType {
+    /// Its registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
 }
 
 /// How a client shows who it is at a token endpoint, by the registered names (RFC 7591 section 2, RFC 8705).
@@ -77,6 +92,8 @@ pub enum ClientAuthentication {
     PrivateKeyJwt,
     /// By the certificate that it shows, as in `tls` (RFC 8705 section 2).
     TlsClientAuth,
+    /// Not at all, as clients without a secret; for `grantType: refresh_token` only.
+    None,
 }
 
 impl ClientAuthentication {
@@ -87,6 +104,7 @@ impl ClientAuthentication {
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::TlsClientAuth => "tls_client_auth",
+            Self::None => "none",
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Granted {
     pub authorization: HeaderValue,
     /// How long the token is good; `None` if the endpoint does not say.
     pub lifetime: Option<Duration>,
+    /// What to ask with the next time, if the endpoint gave it.
+    pub refresh_token: Option<Secret>,
 }
 
 /// Why an answer holds no token.
@@ -115,6 +117,7 @@ pub fn read(status: StatusCode, body: &[u8]) -> Result<Granted, TokenRefusal> {
     Ok(Granted {
         authorization,
         lifetime: answer.expires_in.as_ref().and_then(seconds),
+        refresh_token: answer.refresh_token.filter(|token| !token.expose().is_empty()),
     })
 }
 
@@ -125,6 +128,8 @@ struct Answer {
     token_type: Option<String>,
     #[serde(default)]
     expires_in: Option<Value>,
+    #[serde(default)]
+    refresh_token: Option<Secret>,
 }
 
 #[derive(Deserialize)]

@@ -48,7 +48,8 @@ fn compiled_for(org_id: u64, change: &Value) -> Result<TokenPlan, Vec<String>> {
 }
 
 fn request(plan: &TokenPlan) -> (Option<String>, Vec<(String, String)>) {
-    let request = plan.request(1_000, "id-1", &SystemRandom::new()).unwrap();
+    let token = plan.grant.as_ref().map(|grant| &grant.token);
+    let request = plan.request(token, 1_000, "id-1", &SystemRandom::new()).unwrap();
     let header = request.authorization.map(|value| value.to_str().unwrap().to_owned());
     let form = form_urlencoded::parse(request.form.expose().as_bytes());
     (header, form.into_owned().collect())
@@ -89,6 +90,61 @@ fn a_secret_goes_into_the_body() {
         (field(&form, "client_id"), field(&form, "client_secret")),
         ("a b", "s&t:u")
     );
+}
+
+#[test]
+fn a_refresh_token_goes_into_the_body_however_the_client_shows_who_it_is() {
+    let refreshing = json!({"grantType": "refresh_token", "refreshToken": "r/1 &", "scope": "read"});
+    let with = |more: Value| {
+        let mut change = refreshing.clone();
+        change
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        request(&compiled(&change).unwrap())
+    };
+    let (header, form) = with(json!({}));
+    assert_eq!(header.unwrap(), "Basic YStiOnMlMjZ0JTNBdQ==");
+    let expected = [
+        ("grant_type", "refresh_token"),
+        ("scope", "read"),
+        ("refresh_token", "r/1 &"),
+    ];
+    assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let (header, form) = with(json!({"clientAuthentication": "none", "clientSecret": null}));
+    assert_eq!(header, None);
+    assert_eq!(
+        (field(&form, "client_id"), field(&form, "refresh_token")),
+        ("a b", "r/1 &")
+    );
+    let key = json!({"clientAuthentication": "private_key_jwt", "clientSecret": null, "privateKey": P256});
+    let (_, form) = with(key);
+    assert_eq!(field(&form, "refresh_token"), "r/1 &");
+    assert!(!field(&form, "client_assertion").is_empty());
+}
+
+#[test]
+fn a_grant_is_that_of_one_organization_endpoint_client_and_token() {
+    let id = |org_id: u64, more: Value| {
+        let mut change = json!({"grantType": "refresh_token", "refreshToken": "r"});
+        change
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        compiled_for(org_id, &change).unwrap().grant.unwrap().id
+    };
+    let one = id(1, json!({}));
+    assert_eq!(one, id(1, json!({"scope": "write", "clientSecret": "another"})));
+    assert_ne!(one, id(2, json!({})));
+    for other in [
+        json!({"refreshToken": "s"}),
+        json!({"clientId": "c"}),
+        json!({"tokenUrl": "https://login.example/other"}),
+    ] {
+        assert_ne!(one, id(1, other));
+    }
+    let plan = compiled(&json!({"grantType": "refresh_token", "refreshToken": "planted"})).unwrap();
+    assert!(!format!("{plan:?} {:?}", plan.grant).contains("planted"));
 }
 
 /// An assertion of `key`: its header, its claims, and whether its signature is right.
@@ -212,6 +268,33 @@ fn what_is_wrong_is_named_with_its_field() {
 }
 
 #[test]
+fn what_is_wrong_with_a_grant_is_named_with_its_field() {
+    assert_problems(&[
+        (
+            json!({"grantType": "refresh_token"}),
+            "outgoingAuthConfig.refreshToken: is needed by grantType refresh_token",
+        ),
+        (
+            json!({"grantType": "refresh_token", "refreshToken": ""}),
+            "outgoingAuthConfig.refreshToken: is needed",
+        ),
+        (
+            json!({"refreshToken": "r"}),
+            "outgoingAuthConfig.refreshToken: does not go with grantType client_credentials",
+        ),
+        (
+            json!({"clientAuthentication": "none", "clientSecret": null}),
+            "outgoingAuthConfig.clientAuthentication: must not be none",
+        ),
+        (
+            json!({"grantType": "refresh_token", "refreshToken": "r".repeat(40_000)}),
+            "outgoingAuthConfig: makes a token request",
+        ),
+        (json!({"grantType": "password"}), "outgoingAuthConfig.grantType: "),
+    ]);
+}
+
+#[test]
 fn what_is_wrong_with_a_key_or_a_certificate_is_named_with_its_field() {
     let by = |kind: &str, more: Value| {
         let mut change = json!({"clientAuthentication": kind, "clientSecret": null});
@@ -282,7 +365,14 @@ fn answers_hold_a_token_or_say_why_not() {
         assert_eq!(granted.authorization, "Bearer t");
         assert!(granted.authorization.is_sensitive());
         assert_eq!(granted.lifetime.map(|lifetime| lifetime.as_secs()), seconds, "{body}");
+        assert_eq!(granted.refresh_token, None);
     }
+    let next = |body: &str| ok(body).unwrap().refresh_token;
+    assert_eq!(
+        next(r#"{"access_token":"t","refresh_token":"r"}"#),
+        Some(Secret::new("r"))
+    );
+    assert_eq!(next(r#"{"access_token":"t","refresh_token":""}"#), None);
     for (body, refusal) in [
         ("", TokenRefusal::NoToken),
         ("[]", TokenRefusal::NoToken),

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use filters::model::secret::Secret;
 use filters::outgoing::TokenPlan;
 use filters::outgoing::token::{Granted, read};
 use http::{HeaderValue, Request, header};
@@ -10,11 +11,26 @@ use ring::rand::SystemRandom;
 use uuid::Uuid;
 
 use super::TokenError;
+use super::grants::Grants;
 use crate::body::Body;
 use crate::pool::{Pool, Timeouts};
 
-pub(super) async fn fetch(plan: &TokenPlan, pool: &Pool) -> Result<Granted, TokenError> {
-    let request = request(plan)?;
+/// Fetches a token. Of a refresh token that came with it, the caller hears nothing: it is kept by then.
+pub(super) async fn fetch(plan: &TokenPlan, pool: &Pool, grants: &Grants) -> Result<Granted, TokenError> {
+    let Some(grant) = &plan.grant else {
+        return ask(plan, pool, None).await;
+    };
+    let claimed = grants.claim(grant).await?;
+    let mut granted = ask(plan, pool, Some(claimed.token(grant))).await?;
+    let next = granted.refresh_token.take();
+    if let Some(next) = next.filter(|next| next != claimed.token(grant)) {
+        claimed.replace(next).await?;
+    }
+    Ok(granted)
+}
+
+async fn ask(plan: &TokenPlan, pool: &Pool, refresh_token: Option<&Secret>) -> Result<Granted, TokenError> {
+    let request = request(plan, refresh_token)?;
     // A request that the endpoint may have seen is not repeated: it may have used something up.
     let answer = pool.send(request, TIMEOUTS).await.map_err(TokenError::Egress)?;
     let (status, host) = (answer.status, answer.host());
@@ -22,10 +38,10 @@ pub(super) async fn fetch(plan: &TokenPlan, pool: &Pool) -> Result<Granted, Toke
     read(status, &body).map_err(|refusal| TokenError::Refused { host, refusal })
 }
 
-fn request(plan: &TokenPlan) -> Result<Request<Body>, TokenError> {
+fn request(plan: &TokenPlan, refresh_token: Option<&Secret>) -> Result<Request<Body>, TokenError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let id = Uuid::new_v4().to_string();
-    let made = plan.request(now.as_secs(), &id, &SystemRandom::new());
+    let made = plan.request(refresh_token, now.as_secs(), &id, &SystemRandom::new());
     let made = made.map_err(TokenError::Signing)?;
     let mut request = Request::new(Body::from(Bytes::copy_from_slice(made.form.expose().as_bytes())));
     *request.method_mut() = http::Method::POST;

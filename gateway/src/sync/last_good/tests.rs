@@ -67,11 +67,14 @@ fn a_file_that_was_cut_off_is_detected_wherever_it_ends() {
     let whole = fs::read(path_in(&data_dir)).unwrap();
     for length in (0..whole.len())
         .step_by(7)
-        .chain([MAGIC.len(), MAGIC.len() + 1, whole.len() - 1])
+        .chain([KIND.magic.len(), KIND.magic.len() + 1, whole.len() - 1])
     {
         let reason = refused(&data_dir, &whole[..length]);
         assert!(
-            matches!(reason, LastGoodError::NoMagic | LastGoodError::Damaged(_)),
+            matches!(
+                reason,
+                LastGoodError::Sealed(SealedError::NoMagic | SealedError::Damaged(_))
+            ),
             "{length}: {reason}"
         );
     }
@@ -92,11 +95,17 @@ fn a_flipped_bit_is_detected_wherever_it_is() {
 fn another_key_and_another_format_are_told_apart_from_damage() {
     let (_folder, data_dir) = written();
     let mut newer = fs::read(path_in(&data_dir)).unwrap();
-    newer[MAGIC.len()] = FORMAT + 1;
-    assert!(matches!(refused(&data_dir, &newer), LastGoodError::Format(2)));
+    newer[KIND.magic.len()] = KIND.format + 1;
+    assert!(matches!(
+        refused(&data_dir, &newer),
+        LastGoodError::Sealed(SealedError::Format { found: 2, .. })
+    ));
     write(&path_in(&data_dir), &[7; KEY_BYTES], &sample(3)).unwrap();
     let foreign = fs::read(path_in(&data_dir)).unwrap();
-    assert!(matches!(refused(&data_dir, &foreign), LastGoodError::Key));
+    assert!(matches!(
+        refused(&data_dir, &foreign),
+        LastGoodError::Sealed(SealedError::Key)
+    ));
 }
 
 #[test]

@@ -6,6 +6,7 @@ fn granted(lifetime_s: Option<u64>) -> Granted {
     Granted {
         authorization: HeaderValue::from_static("Bearer t"),
         lifetime: lifetime_s.map(Duration::from_secs),
+        refresh_token: None,
     }
 }
 
