@@ -1,43 +1,25 @@
-//! Who may come in: operators with an API key, gateways with a token.
+//! Who may come in: operators with a key of the settings, gateways with a token. People with an account and keys that were
+//! made through the API are in `users.rs`; what each of them may do is in `access/role.rs`.
 
-use std::collections::BTreeSet;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use filters::model::Secret;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use crate::config::ProcessConfig;
 
-/// Somebody who may use the API.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Operator {
-    /// Name of the key.
-    pub name: String,
-    /// The organizations that it may touch; `None` for all.
-    org_ids: Option<BTreeSet<u64>>,
-}
+mod files;
+mod key_hash;
+mod operator;
+mod role;
 
-impl Operator {
-    /// True if it may touch `org_id`.
-    pub fn may_touch(&self, org_id: u64) -> bool {
-        self.org_ids.as_ref().is_none_or(|ids| ids.contains(&org_id))
-    }
+pub(crate) use files::{make_private_folder, read_configured, read_or_make};
+pub(crate) use key_hash::{KeyHash, random_key};
+pub use operator::{Operator, Proof};
+pub use role::{Denied, Role};
 
-    /// The organizations that it may touch; `None` for all.
-    pub fn org_ids(&self) -> Option<&BTreeSet<u64>> {
-        self.org_ids.as_ref()
-    }
-
-    /// True if it may touch every organization, and what belongs to none.
-    pub fn sees_all(&self) -> bool {
-        self.org_ids.is_none()
-    }
-}
+use key_hash::find;
 
 /// Everybody who may come in.
 #[derive(Debug)]
@@ -83,10 +65,8 @@ impl Access {
         for (index, key) in config.operator_keys.iter().enumerate() {
             let path = format!("operatorKeys[{index}]");
             let hash = configured(&path, &key.name, key.hash.as_ref(), key.value.as_ref())?;
-            let operator = Operator {
-                name: key.name.clone(),
-                org_ids: key.org_ids.as_ref().map(|ids| ids.iter().copied().collect()),
-            };
+            let org_ids = key.org_ids.as_ref().map(|ids| ids.iter().copied().collect());
+            let operator = Operator::new(key.name.clone(), Role::Admin, org_ids, Proof::OperatorKey);
             access.operators.push((hash, Arc::new(operator)));
         }
         for (index, token) in config.gateway_tokens.iter().enumerate() {
@@ -132,116 +112,11 @@ impl Access {
                 "does not hold `sha256:` and 64 hexadecimal digits; remove the file to have a new key made",
             ),
         })?;
-        let operator = Operator {
-            name: "operator".to_owned(),
-            org_ids: None,
-        };
+        let operator = Operator::new("operator".to_owned(), Role::Admin, None, Proof::OperatorKey);
         self.operators.push((hash, Arc::new(operator)));
         self.new_operator_key = made;
         Ok(())
     }
-}
-
-/// SHA-256 of a key that a machine made.
-#[derive(Clone, Copy)]
-pub(crate) struct KeyHash([u8; 32]);
-
-impl KeyHash {
-    pub(crate) fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-
-    pub(crate) fn to_text(self) -> String {
-        format!("sha256:{}", hex::encode(self.0))
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let digits = text.trim().strip_prefix("sha256:")?;
-        let mut hash = [0; 32];
-        hex::decode_to_slice(digits, &mut hash).ok()?;
-        Some(Self(hash))
-    }
-}
-
-impl std::fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(filters::model::secret::MASK)
-    }
-}
-
-/// Makes the folder with everything above it, readable by its owner only.
-pub(crate) fn make_private_folder(path: &Path) -> Result<(), AccessError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| AccessError::File {
-            path: path.to_owned(),
-            source,
-        })
-}
-
-/// The text of a private file; made with `make` if the file is not there.
-pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Secret) -> Result<Secret, AccessError> {
-    let failed = |source| AccessError::File {
-        path: path.to_owned(),
-        source,
-    };
-    match read_private(path) {
-        Ok(text) if text.expose().len() < SHORTEST_KEY => {
-            let message = "holds no key; remove the file to have a new one made";
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, message)));
-        }
-        Ok(text) => return Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let secret = make();
-    // Under another name first: a file that exists is always whole.
-    let draft = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(secret.expose().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
-    };
-    write().map_err(failed)?;
-    Ok(secret)
-}
-
-/// Reads a secret from the file that the setting `setting` names. It is never made: a key that is not there would be
-/// replaced by another one, with which nothing that was stored can be read.
-pub(crate) fn read_configured(setting: &str, path: &Path) -> Result<Secret, AccessError> {
-    read_private(path).map_err(|error| AccessError::Setting {
-        path: setting.to_owned(),
-        message: match error.kind() {
-            io::ErrorKind::NotFound => format!(
-                "{} is not there; make the file, or leave the setting out to have one made in dataDir",
-                path.display()
-            ),
-            _ => format!("{} cannot be read: {error}", path.display()),
-        },
-    })
-}
-
-fn read_private(path: &Path) -> io::Result<Secret> {
-    let mut text = String::new();
-    std::fs::File::open(path)?
-        .take(MOST_KEY_BYTES)
-        .read_to_string(&mut text)?;
-    Ok(Secret::new(text.trim()))
-}
-
-fn random_key() -> Secret {
-    Secret::new(hex::encode(rand::random::<[u8; 32]>()))
 }
 
 fn configured(path: &str, name: &str, hash: Option<&Secret>, value: Option<&Secret>) -> Result<KeyHash, AccessError> {
@@ -265,19 +140,7 @@ fn configured(path: &str, name: &str, hash: Option<&Secret>, value: Option<&Secr
     }
 }
 
-fn find<T: Clone>(known: &[(KeyHash, T)], presented: &str) -> Option<T> {
-    let presented = KeyHash::of(presented);
-    let mut found = None;
-    for (hash, owner) in known {
-        if bool::from(hash.0.ct_eq(&presented.0)) {
-            found = Some(owner);
-        }
-    }
-    found.cloned()
-}
-
 const SHORTEST_KEY: usize = 16;
-const MOST_KEY_BYTES: u64 = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -28,10 +28,14 @@ use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::seal::Sealer;
 use crate::store::Store;
+use crate::users::Users;
 
 mod alerts;
 mod answer;
+mod api_keys;
 mod apply;
+mod audit;
+mod auth;
 mod bulk;
 mod certificates;
 mod commands;
@@ -63,6 +67,7 @@ mod resource;
 mod scheduled;
 mod stream;
 mod units;
+mod users;
 mod versions;
 
 pub(crate) use rate::Rates;
@@ -75,6 +80,7 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) access: Access,
+    pub(crate) users: Users,
     pub(crate) publisher: Publisher,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) messages: Messages,
@@ -105,6 +111,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/inbound-integrations/import",
             post_with(import::import, import::import_docs).layer(bulk),
         )
+        .merge(access())
         .merge(integrations())
         .merge(surroundings(bulk))
         .merge(operations())
@@ -121,6 +128,46 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&app), rate::by_address))
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
         .with_state(app)
+}
+
+/// Routes to sign in by, and to those who may come in.
+fn access() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route("/auth/login", post_with(auth::login, auth::login_docs))
+        .api_route("/auth/logout", post_with(auth::logout, auth::logout_docs))
+        .api_route("/auth/me", get_with(auth::me, auth::me_docs))
+        .api_route("/auth/refresh", post_with(auth::refresh, auth::refresh_docs))
+        .api_route("/auth/password", post_with(auth::password, auth::password_docs))
+        .api_route(
+            "/auth/first-admin",
+            post_with(auth::first_admin, auth::first_admin_docs),
+        )
+        .api_route(
+            "/admin/users",
+            get_with(users::list, users::list_docs).post_with(users::create, users::create_docs),
+        )
+        .api_route(
+            "/admin/users/{id}",
+            get_with(users::read, users::read_docs)
+                .patch_with(users::patch, users::patch_docs)
+                .delete_with(users::delete, users::delete_docs),
+        )
+        .api_route(
+            "/admin/users/{id}/end-sessions",
+            post_with(users::end_sessions, users::end_sessions_docs),
+        )
+        .api_route("/admin/audit-logs", get_with(audit::list, audit::list_docs))
+        .api_route("/admin/audit-logs/{id}", get_with(audit::read, audit::read_docs))
+        .api_route(
+            "/admin/api-keys",
+            get_with(api_keys::list, api_keys::list_docs).post_with(api_keys::create, api_keys::create_docs),
+        )
+        .api_route(
+            "/admin/api-keys/{id}",
+            get_with(api_keys::read, api_keys::read_docs)
+                .patch_with(api_keys::patch, api_keys::patch_docs)
+                .delete_with(api_keys::delete, api_keys::delete_docs),
+        )
 }
 
 /// Routes to integrations of both directions.

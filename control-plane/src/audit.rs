@@ -1,5 +1,9 @@
 //! The audit: who changed what, and what it was before and after, without secrets.
 
+mod changes;
+
+pub(crate) use changes::of_version;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +37,28 @@ pub struct AuditEntry {
     /// The request that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The version of the configuration that it is part of, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+/// Who does something, for the audit.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// Name of the user or key.
+    pub name: String,
+    /// The request that does it.
+    pub request_id: Option<String>,
+}
+
+impl Actor {
+    /// An entry about what they do now to `target`, of organization `org_id`; with neither before nor after.
+    pub fn did(&self, action: &str, target: String, org_id: Option<u64>) -> AuditEntry {
+        AuditEntry {
+            request_id: self.request_id.clone(),
+            ..AuditEntry::new(&self.name, action, target, org_id)
+        }
+    }
 }
 
 impl AuditEntry {
@@ -48,6 +74,15 @@ impl AuditEntry {
             before: None,
             after: None,
             request_id: None,
+            version: None,
         }
+    }
+
+    /// The same with what was there before and what is there now, of which secrets are masked already.
+    #[must_use]
+    pub fn with(mut self, before: Option<&impl Serialize>, after: Option<&impl Serialize>) -> Self {
+        self.before = before.map(|value| serde_json::to_value(value).unwrap_or_default());
+        self.after = after.map(|value| serde_json::to_value(value).unwrap_or_default());
+        self
     }
 }

@@ -13,8 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub mod alerts;
+pub mod auth;
 
 use alerts::AlertsConfig;
+use auth::{AuditConfig, AuthConfig};
 
 /// All settings of the process. `conf/control-plane.yaml` shows each of them with its default.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +39,10 @@ pub struct ProcessConfig {
     pub operator_keys: Vec<OperatorKey>,
     /// Tokens of the gateways. Without any, one is made at the first start.
     pub gateway_tokens: Vec<GatewayToken>,
+    /// How people sign in.
+    pub auth: AuthConfig,
+    /// How long it is kept what people did.
+    pub audit: AuditConfig,
     /// Rules for every connection that a gateway makes to a partner; part of what is pushed.
     pub security: Security,
     /// The push stream.
@@ -62,6 +68,8 @@ impl Default for ProcessConfig {
             secret_key_file: None,
             operator_keys: Vec::new(),
             gateway_tokens: Vec::new(),
+            auth: AuthConfig::default(),
+            audit: AuditConfig::default(),
             security: Security::default(),
             stream: StreamConfig::default(),
             records: RecordsConfig::default(),
@@ -391,6 +399,8 @@ impl ProcessConfig {
         if self.records.max_records == 0 {
             problems.push(Problem::new("records.maxRecords", "must be at least 1"));
         }
+        self.auth.check(problems);
+        self.audit.check(problems);
         self.alerts.check(problems);
         if let StoreConfig::Mongodb(mongodb) = &self.store
             && (mongodb.database.is_empty() || mongodb.database.contains(['/', '\\', '.', '"', '$', ' ', '\0']))

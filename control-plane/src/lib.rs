@@ -22,6 +22,7 @@ pub mod seal;
 mod server;
 pub mod store;
 mod tls;
+mod users;
 
 pub use server::{ControlPlane, StartError, start};
 pub use tls::TlsError;

@@ -56,6 +56,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         )
         .context("cannot show the new operator key")?;
     }
+    if let Some(token) = &control_plane.first_admin_token {
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "token of the first administrator (works once, for POST /api/v1/auth/first-admin): {}",
+            token.expose()
+        )
+        .context("cannot show the token of the first administrator")?;
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

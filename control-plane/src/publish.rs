@@ -13,6 +13,7 @@ use filters::model::{Problem, Security};
 use jiff::{Timestamp, Unit};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
+use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
 use crate::store::{Change, Store, StoreError, Version};
 
@@ -54,6 +55,18 @@ pub struct Author {
     pub message: String,
     /// The organizations that they may touch; `None` for all.
     pub org_ids: Option<BTreeSet<u64>>,
+    /// The request that asks for the change.
+    pub request_id: Option<String>,
+}
+
+impl Author {
+    /// As the one who does something, for the audit.
+    fn actor(&self) -> Actor {
+        Actor {
+            name: self.name.clone(),
+            request_id: self.request_id.clone(),
+        }
+    }
 }
 
 /// Whether a change is made or only tried.
@@ -151,6 +164,7 @@ impl Publisher {
             name: "control-plane".to_owned(),
             message: "security rules of this control plane".to_owned(),
             org_ids: None,
+            request_id: None,
         };
         publisher
             .publish(author, Mode::Commit, move |state| {
@@ -230,12 +244,19 @@ impl Inner {
             let state = Arc::clone(&self.state.borrow());
             let edit = edit(&state)?;
             let (base, by) = (Arc::clone(&state), author.clone());
-            let Draft { outcomes, next } = blocking(move || Draft::new(&base, edit, &by)).await??;
-            let next = match next {
-                Some(next) if mode == Mode::Commit => next,
+            let drafted = blocking(move || {
+                let draft = Draft::new(&base, edit, &by)?;
+                let next = draft.next.as_ref().filter(|_| mode == Mode::Commit);
+                let audit =
+                    next.map(|next| audit::of_version(&base.snapshot, &next.change, &next.version, &by.actor()));
+                Ok::<_, Refusal>((draft, audit))
+            });
+            let (Draft { outcomes, next }, audit) = drafted.await??;
+            let (next, audit) = match (next, audit) {
+                (Some(next), Some(audit)) => (next, audit),
                 _ => return Ok(Published { state, outcomes }),
             };
-            match self.store.commit(&next.version, &next.change).await {
+            match self.store.commit(&next.version, &next.change, audit).await {
                 Ok(()) => {
                     let next = Arc::new(next.state);
                     self.swap(&next);

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::RecordsConfig;
+use crate::config::auth::AuditConfig;
 use crate::store::{Store, StoreError};
 
 /// Keeps a batch of `gateway_id`. Gives the batch's name once it is on disk; without that the gateway sends it again.
@@ -35,12 +36,12 @@ pub(crate) fn keep(
 }
 
 /// Deletes records that are too old or too many, until `stop`: little by little, as a store does one thing at a time.
-pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, stop: CancellationToken) {
+pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, audit: AuditConfig, stop: CancellationToken) {
     let age = SignedDuration::from_hours(24 * i64::from(config.retention_days));
     let mut works = true;
     loop {
-        let before = Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
-        let pause = match pruned(&store, before, config.max_records).await {
+        let before = |age| Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
+        let pause = match pruned(&store, before(age), config.max_records, before(audit.retention())).await {
             Ok(deleted) => {
                 works = true;
                 if deleted == 0 { LOOK_EVERY } else { STEP_EVERY }
@@ -60,10 +61,11 @@ pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, stop: Cancel
     }
 }
 
-async fn pruned(store: &Store, before: Timestamp, most: u64) -> Result<u32, StoreError> {
+async fn pruned(store: &Store, before: Timestamp, most: u64, audit_before: Timestamp) -> Result<u32, StoreError> {
     let calls = store.prune_records(before, most, STEP).await?;
     let outcomes = store.prune_outcomes(before, most, STEP).await?;
-    Ok(calls + outcomes + store.prune_sheets(Timestamp::now(), STEP).await?)
+    let audit = store.prune_audit(audit_before, STEP).await?;
+    Ok(calls + outcomes + audit + store.prune_sheets(Timestamp::now(), STEP).await?)
 }
 
 /// Records that are deleted at a time, of each kind.

@@ -1,10 +1,12 @@
-//! Encryption of secrets in the store (XChaCha20-Poly1305), and the entity tags made with the same key.
+//! Encryption of secrets in the store (XChaCha20-Poly1305), and what else is made with the same key: entity tags, and the
+//! signatures of our own tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use filters::model::Secret;
+use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
 use crate::access::{AccessError, read_configured, read_or_make};
@@ -14,6 +16,7 @@ use crate::config::ProcessConfig;
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
     tag_key: [u8; 32],
+    token_key: hmac::Key,
 }
 
 /// Why a stored secret cannot be read.
@@ -55,10 +58,11 @@ impl Sealer {
 
     /// With this key.
     pub fn new(key: &[u8; 32]) -> Self {
-        let tag_key = Sha256::new().chain_update(b"entity tags").chain_update(key).finalize();
+        let derived = |purpose: &[u8]| Sha256::new().chain_update(purpose).chain_update(key).finalize();
         Self {
             cipher: XChaCha20Poly1305::new(key.into()),
-            tag_key: tag_key.into(),
+            tag_key: derived(b"entity tags").into(),
+            token_key: hmac::Key::new(hmac::HMAC_SHA256, &derived(b"tokens of sessions")),
         }
     }
 
@@ -99,6 +103,16 @@ impl Sealer {
     pub(crate) fn tag(&self, digest: &[u8; 32]) -> String {
         let tag = Sha256::new().chain_update(self.tag_key).chain_update(digest).finalize();
         hex::encode(&tag[..16])
+    }
+
+    /// Signature of one of our own tokens (HMAC-SHA256).
+    pub(crate) fn sign(&self, text: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.token_key, text).as_ref().to_vec()
+    }
+
+    /// True if [`Sealer::sign`] made this signature of this text.
+    pub(crate) fn signed(&self, text: &[u8], signature: &[u8]) -> bool {
+        hmac::verify(&self.token_key, text, signature).is_ok()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::alerts::{Alerts, AlertsError, Watcher};
 use crate::api::{App, Rates, router};
 use crate::bulk::Bulks;
 use crate::commands::Commands;
+use crate::config::auth::AuditConfig;
 use crate::config::{ProcessConfig, RecordsConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
@@ -26,6 +27,7 @@ use crate::records;
 use crate::seal::Sealer;
 use crate::store::{Store, StoreError};
 use crate::tls::{self, TlsError};
+use crate::users::{Users, UsersError};
 
 /// A running control plane.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct ControlPlane {
     pub address: SocketAddr,
     /// An operator key that was made just now, to be shown once.
     pub new_operator_key: Option<Secret>,
+    /// The token of the first administrator, to be shown once; there is one while there are no users.
+    pub first_admin_token: Option<Secret>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -72,6 +76,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Accounts cannot be looked at, or passwords not be hashed.
+    #[error("accounts cannot be used: {0}")]
+    Users(String),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -102,6 +109,8 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
             Refusal::Store(error) => StartError::Store(error),
             other => StartError::Publish(other),
         })?;
+    let users = Users::start(Arc::clone(&store), Arc::clone(&sealer), config.auth.clone()).await?;
+    let first_admin_token = users.first_admin_token();
     let fleet = Arc::new(Fleet::load(Arc::clone(&store), Arc::clone(&metrics)).await?);
     let alerts = Arc::new(Alerts::default());
     let watcher = Watcher::new(&config.alerts, &alerts, &metrics)?;
@@ -123,6 +132,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let commands = Arc::new(Commands::new(Arc::clone(&store)));
     let app = Arc::new(App {
         access,
+        users,
         publisher,
         fleet,
         messages: Messages::default(),
@@ -143,9 +153,24 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     Ok(ControlPlane {
         address,
         new_operator_key,
-        serving: tokio::spawn(serve(app, config.records, watcher, Door { listener, tls })),
+        first_admin_token,
+        serving: tokio::spawn(serve(
+            app,
+            (config.records, config.audit),
+            watcher,
+            Door { listener, tls },
+        )),
         stop,
     })
+}
+
+impl From<UsersError> for StartError {
+    fn from(error: UsersError) -> Self {
+        match error {
+            UsersError::Store(error) => Self::Store(error),
+            other => Self::Users(other.to_string()),
+        }
+    }
 }
 
 impl ControlPlane {
@@ -158,7 +183,7 @@ impl ControlPlane {
     }
 }
 
-async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, door: Door) {
+async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watcher, door: Door) {
     let saved = CancellationToken::new();
     let saving = {
         let (fleet, saved) = (Arc::clone(&app.fleet), saved.clone());
@@ -167,7 +192,7 @@ async fn serve(app: Arc<App>, kept: RecordsConfig, watcher: Watcher, door: Door)
     let watching = tokio::spawn(watcher.watch(Arc::clone(&app)));
     let following = tokio::spawn(follow(Arc::clone(&app)));
     let retrying = tokio::spawn(Arc::clone(&app.bulks).run(app.stop.clone()));
-    let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept, app.stop.clone()));
+    let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept.0, kept.1, app.stop.clone()));
     listener::serve(door, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
     app.streams.close();
     if tokio::time::timeout(app.limits.shutdown_timeout(), app.streams.wait())

@@ -20,6 +20,7 @@ pub use self::outcomes::Outcomes;
 pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
 pub use self::shelf::{Sheet, Shelf, Shelved, Write};
 use self::sqlite::SqliteStore;
+use crate::audit::AuditEntry;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
 
@@ -196,14 +197,16 @@ impl Store {
         }
     }
 
-    /// Writes a version with what it changed: all of it or nothing. It is on disk when this returns.
+    /// Writes a version with what it changed, and what is said of it in the audit: all of it or nothing. It is on disk when
+    /// this returns.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the newest version is not the one before `version`; else if the store does not work.
-    pub async fn commit(&self, version: &Version, change: &Change) -> Result<(), StoreError> {
+    pub async fn commit(&self, version: &Version, change: &Change, audit: Vec<AuditEntry>) -> Result<(), StoreError> {
+        let audit = audit::rows(audit)?;
         match &self.0 {
-            Implementation::Sqlite(store) => store.commit(version, change).await,
-            Implementation::Mongo(store) => store.commit(version, change).await,
+            Implementation::Sqlite(store) => store.commit(version, change, audit).await,
+            Implementation::Mongo(store) => store.commit(version, change, &audit).await,
         }
     }
 

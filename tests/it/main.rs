@@ -1,6 +1,7 @@
 //! Every test that needs running programs, one module per feature, in one binary as linking is what takes time.
 #![expect(clippy::unwrap_used, reason = "a broken test stops at once")]
 
+mod access;
 mod auth_inbound;
 mod auth_outgoing;
 mod auth_signatures;

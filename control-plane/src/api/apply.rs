@@ -120,6 +120,9 @@ pub(super) async fn apply(
     document: Document<Request>,
 ) -> Result<Json<Applied>, ApiError> {
     let request = document.read()?;
+    if !request.dry_run {
+        caller.require_write()?;
+    }
     let (mode, message) = (
         if request.dry_run { Mode::DryRun } else { Mode::Commit },
         request.message.clone(),
@@ -223,10 +226,11 @@ fn check_put(caller: &Caller, state: &Configuration, object: &Object) -> Result<
     Ok(())
 }
 
-/// What an organization is allowed is not for itself to say.
+/// What an organization is allowed is not for itself to say, and units are for administrators, here as by their own routes.
 fn check_kind(caller: &Caller, id: &ObjectId) -> Result<(), Refusal> {
     match id {
-        ObjectId::Organization(_) => caller.may_all(),
+        ObjectId::Organization(_) => caller.may_administer().and_then(|()| caller.may_all()),
+        ObjectId::Unit(_) => caller.may_administer(),
         _ => Ok(()),
     }
 }

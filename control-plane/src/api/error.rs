@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::publish::Refusal;
 use crate::store::StoreError;
+use crate::users::{PasswordError, UsersError};
 
 /// An error answer. Its body is written last, where the request's identifier is known (`observe.rs`).
 #[derive(Clone, Debug)]
@@ -149,6 +150,24 @@ impl From<Refusal> for ApiError {
             Refusal::Busy => Self::unavailable(message),
             Refusal::Store(error) => error.into(),
             Refusal::Internal => Self::internal(),
+        }
+    }
+}
+
+impl From<UsersError> for ApiError {
+    fn from(error: UsersError) -> Self {
+        let message = error.to_string();
+        match error {
+            UsersError::NoSession | UsersError::NoKey | UsersError::Wrong => Self::unauthorized(message),
+            UsersError::NotFirst => Self::forbidden(message),
+            UsersError::Throttled(seconds) => Self::rate_limited(&message, seconds),
+            UsersError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, message),
+            UsersError::Conflict(_) => Self::new(StatusCode::CONFLICT, message),
+            UsersError::Precondition(_) => Self::new(StatusCode::PRECONDITION_FAILED, message),
+            UsersError::Problems(problems) => Self::validation(problems),
+            UsersError::Busy | UsersError::Password(PasswordError::Busy) => Self::unavailable(message),
+            UsersError::Password(PasswordError::Fault) => Self::internal(),
+            UsersError::Store(error) => error.into(),
         }
     }
 }

@@ -8,8 +8,9 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use filters::model::Secret;
 use futures_util::FutureExt as _;
-use http::header::ALLOW;
+use http::header::{ALLOW, CACHE_CONTROL};
 use http::{HeaderName, HeaderValue, StatusCode};
 use uuid::Uuid;
 
@@ -22,7 +23,9 @@ pub(super) struct Noted(Arc<Notes>);
 
 #[derive(Debug, Default)]
 struct Notes {
+    request_id: OnceLock<String>,
     operator: OnceLock<String>,
+    renewed: OnceLock<Secret>,
     reads_body: AtomicBool,
 }
 
@@ -31,6 +34,16 @@ impl Noted {
     pub(super) fn operator(&self, name: &str) {
         // The first one stays; there is only one key per request.
         let _ = self.0.operator.set(name.to_owned());
+    }
+
+    /// Notes a token to be given back in the place of the one that is getting old.
+    pub(super) fn renewed(&self, token: Secret) {
+        let _ = self.0.renewed.set(token);
+    }
+
+    /// The request's identifier.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.0.request_id.get().map(String::as_str)
     }
 
     /// Notes whether the body is being waited for; for the answer if that takes too long.
@@ -43,6 +56,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     let begun = Instant::now();
     let request_id = id_of(&request);
     let noted = Noted::default();
+    let _ = noted.0.request_id.set(request_id.clone());
     request.extensions_mut().insert(noted.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -69,6 +83,17 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         .answer(&request_id),
     };
     let mut response = shaped(response, &uri, &request_id);
+    if let Some(token) = noted.0.renewed.get()
+        && let Ok(mut value) = HeaderValue::from_str(token.expose())
+    {
+        value.set_sensitive(true);
+        response.headers_mut().insert(SESSION_TOKEN, value);
+    }
+    if uri.path().starts_with("/api/") {
+        // Answers hold what only this caller may see.
+        let caching = response.headers_mut().entry(CACHE_CONTROL);
+        caching.or_insert(HeaderValue::from_static("no-store"));
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -168,4 +193,6 @@ fn method_label(method: &http::Method) -> &str {
 }
 
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// A token in the place of the one that the request came with.
+const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-session-token");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -23,12 +23,20 @@ pub(super) fn document() -> OpenApi {
     let key = SecurityScheme::ApiKey {
         location: ApiKeyLocation::Header,
         name: "X-API-Key".to_owned(),
-        description: Some("The key of an operator".to_owned()),
+        description: Some("A key of an operator or a program".to_owned()),
+        extensions: Default::default(),
+    };
+    let session = SecurityScheme::Http {
+        scheme: "bearer".to_owned(),
+        bearer_format: Some("JWT".to_owned()),
+        description: Some("The token of somebody who signed in (POST /api/v1/auth/login)".to_owned()),
         extensions: Default::default(),
     };
     let _ = TransformOpenApi::new(&mut document)
         .security_scheme("operator", key)
-        .security_requirement("operator");
+        .security_scheme("session", session)
+        .security_requirement("operator")
+        .security_requirement("session");
     aide::generate::extract_schemas(true);
     document
 }
@@ -49,6 +57,8 @@ pub(super) async fn answer(text: Bytes) -> impl IntoResponse {
 pub(super) trait Describe {
     /// It may make an object: 201 beside 200.
     fn made<T: JsonSchema>(self) -> Self;
+    /// It asks for neither a key nor a token.
+    fn open(self) -> Self;
     /// It may answer with these errors, besides those of what it takes.
     fn errors(self, statuses: &[u16]) -> Self;
 }
@@ -56,6 +66,11 @@ pub(super) trait Describe {
 impl Describe for TransformOperation<'_> {
     fn made<T: JsonSchema>(self) -> Self {
         self.response_with::<201, Json<T>, _>(|response| response.description("It was made."))
+    }
+
+    fn open(mut self) -> Self {
+        self.inner_mut().security = vec![Default::default()];
+        self
     }
 
     fn errors(mut self, statuses: &[u16]) -> Self {

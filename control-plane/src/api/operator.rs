@@ -1,36 +1,90 @@
-//! Who is asking: a handler that takes [`Caller`] is for operators only.
+//! Who is asking: a handler that takes [`Caller`] is for those who may come in, and whose role allows the method and the
+//! route.
 
 use std::sync::Arc;
 
 use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use filters::auth::query_value;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
+use jiff::Timestamp;
 
 use super::App;
 use super::error::{ApiError, documented};
 use super::observe::Noted;
-use crate::access::Operator;
+use crate::access::{Denied, Operator, Proof, Role};
+use crate::audit::Actor;
 use crate::publish::{Author, Refusal};
 
-/// The operator who asks.
+/// Who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Caller(Arc<Operator>);
+pub(super) struct Caller {
+    operator: Arc<Operator>,
+    request_id: Option<String>,
+}
 
 impl Caller {
-    /// The operator's name.
+    /// The name of the key, or the user's e-mail address.
     pub(super) fn name(&self) -> &str {
-        &self.0.name
+        &self.operator.name
+    }
+
+    /// Who asks, with how that was shown and what they may do.
+    pub(super) fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// As the author of a change.
     pub(super) fn author(&self, message: String) -> Author {
         Author {
-            name: self.0.name.clone(),
+            name: self.operator.name.clone(),
             message,
-            org_ids: self.0.org_ids().cloned(),
+            org_ids: self.operator.org_ids().cloned(),
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    /// As the one who does something, for the audit.
+    pub(super) fn actor(&self) -> Actor {
+        Actor {
+            name: self.operator.name.clone(),
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    /// The session and the user, of somebody who signed in.
+    pub(super) fn session(&self) -> Result<(&str, &str), ApiError> {
+        match &self.operator.proof {
+            Proof::Session { id, user_id } => Ok((id, user_id)),
+            Proof::OperatorKey | Proof::ApiKey { .. } => Err(ApiError::forbidden(
+                "this is for people who signed in; a key has neither a session nor a password",
+            )),
+        }
+    }
+
+    /// True if this is the caller's own account.
+    pub(super) fn is_user(&self, id: &str) -> bool {
+        matches!(&self.operator.proof, Proof::Session { user_id, .. } if user_id == id)
+    }
+
+    /// Refuses whoever is no administrator, inside of a change.
+    pub(super) fn may_administer(&self) -> Result<(), Refusal> {
+        match self.operator.role() {
+            Role::Admin => Ok(()),
+            Role::User | Role::ApiKey | Role::ReadOnly => Err(Refusal::Forbidden(Denied::Admin.to_string())),
+        }
+    }
+
+    /// Refuses whoever only reads, where the route alone does not tell that something is changed.
+    pub(super) fn require_write(&self) -> Result<(), ApiError> {
+        if self.operator.role().may_write() {
+            Ok(())
+        } else {
+            Err(ApiError::forbidden(Denied::Write.to_string()))
         }
     }
 
@@ -38,7 +92,7 @@ impl Caller {
     pub(super) fn scope(&self, org_id: Option<u64>) -> Result<Option<u64>, ApiError> {
         match org_id {
             Some(org_id) => self.allow(org_id).map(|()| Some(org_id)),
-            None if self.0.sees_all() => Ok(None),
+            None if self.operator.sees_all() => Ok(None),
             None => Err(ApiError::validation(vec![filters::model::Problem::new(
                 "orgId",
                 "must be given as a query parameter, as this key is limited to certain organizations",
@@ -48,7 +102,7 @@ impl Caller {
 
     /// Refuses an organization that the key is not for.
     pub(super) fn allow(&self, org_id: u64) -> Result<(), ApiError> {
-        if self.0.may_touch(org_id) {
+        if self.operator.may_touch(org_id) {
             Ok(())
         } else {
             Err(ApiError::forbidden(forbidden(org_id)))
@@ -57,7 +111,7 @@ impl Caller {
 
     /// The same inside of a change.
     pub(super) fn may(&self, org_id: u64) -> Result<(), Refusal> {
-        if self.0.may_touch(org_id) {
+        if self.operator.may_touch(org_id) {
             Ok(())
         } else {
             Err(Refusal::Forbidden(forbidden(org_id)))
@@ -66,7 +120,7 @@ impl Caller {
 
     /// Refuses a key that is limited to certain organizations, inside of a change.
     pub(super) fn may_all(&self) -> Result<(), Refusal> {
-        if self.0.sees_all() {
+        if self.operator.sees_all() {
             Ok(())
         } else {
             Err(Refusal::Forbidden(ALL_NEEDED.to_owned()))
@@ -75,7 +129,7 @@ impl Caller {
 
     /// Refuses a key that is limited to certain organizations.
     pub(super) fn require_all(&self) -> Result<(), ApiError> {
-        if self.0.sees_all() {
+        if self.operator.sees_all() {
             Ok(())
         } else {
             Err(ApiError::forbidden(ALL_NEEDED))
@@ -84,7 +138,7 @@ impl Caller {
 
     /// True if the caller may know of an object of organization `owner`, asking within `org_id`.
     pub(super) fn sees(&self, owner: u64, org_id: Option<u64>) -> bool {
-        self.0.may_touch(owner) && org_id.is_none_or(|asked| asked == owner)
+        self.operator.may_touch(owner) && org_id.is_none_or(|asked| asked == owner)
     }
 }
 
@@ -92,18 +146,52 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let key = parts.headers.get("x-api-key").and_then(|key| key.to_str().ok());
-        let key = key.ok_or_else(|| ApiError::unauthorized("give your key in the header X-API-Key"))?;
-        let operator = app.access.operator(key);
-        let operator = operator.ok_or_else(|| ApiError::unauthorized("the key in X-API-Key is not known"))?;
-        if let Some(noted) = parts.extensions.get::<Noted>() {
-            noted.operator(&operator.name);
-        }
+        let noted = parts.extensions.get::<Noted>().cloned().unwrap_or_default();
+        let operator = who(&parts.headers, app, &noted).await?;
+        noted.operator(&operator.name);
+        let route = parts.extensions.get::<MatchedPath>();
+        let route = route.map_or_else(|| parts.uri.path(), MatchedPath::as_str);
+        operator
+            .may_ask(&parts.method, route)
+            .map_err(|denied| ApiError::forbidden(denied.to_string()))?;
         if let Some(org_id) = organization_of(parts.uri.query(), &operator) {
             app.rates.of_organization(org_id)?;
         }
-        Ok(Self(operator))
+        Ok(Self {
+            operator,
+            request_id: noted.request_id().map(str::to_owned),
+        })
     }
+}
+
+/// Who sent these headers.
+async fn who(headers: &HeaderMap, app: &App, noted: &Noted) -> Result<Arc<Operator>, ApiError> {
+    let key = headers.get("x-api-key").map(|key| key.to_str().unwrap_or_default());
+    match (key, bearer(headers)) {
+        (Some(_), Some(_)) => Err(ApiError::unauthorized(
+            "give either X-API-Key or Authorization, not both",
+        )),
+        (Some(key), None) => match app.access.operator(key) {
+            Some(operator) => Ok(operator),
+            None => Ok(app.users.of_key(key, Timestamp::now()).await?),
+        },
+        (None, Some(token)) => {
+            let bearer = app.users.of_token(token, Timestamp::now()).await?;
+            if let Some(token) = bearer.renewed {
+                noted.renewed(token);
+            }
+            Ok(bearer.operator)
+        }
+        (None, None) => Err(ApiError::unauthorized(
+            "give your key in the header X-API-Key, or the token of your session as `Authorization: Bearer`",
+        )),
+    }
+}
+
+/// The token of `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl OperationInput for Caller {

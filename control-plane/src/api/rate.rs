@@ -75,7 +75,7 @@ pub(super) async fn by_address(State(app): State<Arc<App>>, request: Request, ne
 }
 
 /// The address itself, or the /64 that an IPv6 site hands out as it likes.
-fn site_of(address: IpAddr) -> IpAddr {
+pub(super) fn site_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

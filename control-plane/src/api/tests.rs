@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use crate::ControlPlane;
 use crate::config::{GatewayToken, Limits, OperatorKey, ProcessConfig};
 
+mod access;
 mod alerts;
 mod bulk;
 mod commands;

@@ -31,6 +31,7 @@ pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
             name: "tests".to_owned(),
             message: String::new(),
             org_ids: None,
+            request_id: None,
         };
         let object = match number {
             1 => Object::Security(Security::default()),
@@ -64,6 +65,7 @@ fn author() -> Author {
         name: "tests".to_owned(),
         message: String::new(),
         org_ids: None,
+        request_id: None,
     }
 }
 

@@ -1,8 +1,28 @@
 //! The audit as both stores keep it.
 
-use super::StoreError;
+use jiff::Timestamp;
+
 use super::kept::{Cell, Cursor, Kept, Place, Row, encode, whole};
+use super::{Implementation, Store, StoreError};
 use crate::audit::AuditEntry;
+
+/// Entries as they are kept.
+pub(super) fn rows(entries: Vec<AuditEntry>) -> Result<Vec<Row>, StoreError> {
+    entries.into_iter().map(AuditEntry::into_row).collect()
+}
+
+impl Store {
+    /// Deletes entries from before `before`, at most `step`. Returns how many.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn prune_audit(&self, before: Timestamp, step: u32) -> Result<u32, StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(store) => store.prune_audit(before, step).await,
+            Implementation::Mongo(store) => store.prune_audit(before, step).await,
+        }
+    }
+}
 
 impl Kept for AuditEntry {
     const PLACE: Place = Place::AdminAudit;

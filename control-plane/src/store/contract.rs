@@ -31,6 +31,7 @@ macro_rules! for_each_store {
 }
 
 mod alerts;
+mod audit;
 mod commands;
 mod deliveries;
 mod shelf;
@@ -331,10 +332,10 @@ pub(super) async fn commit(
     delete: Vec<ObjectId>,
 ) -> Result<(), StoreError> {
     let version = version(number, put.len() as u64, delete.len() as u64);
-    store.commit(&version, &Change { put, delete }).await
+    store.commit(&version, &Change { put, delete }, Vec::new()).await
 }
 
-fn version(number: u64, put: u64, deleted: u64) -> Version {
+pub(super) fn version(number: u64, put: u64, deleted: u64) -> Version {
     Version {
         number,
         author: "tests".to_owned(),

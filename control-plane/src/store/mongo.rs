@@ -18,7 +18,7 @@ use mongodb::{Client, Database, IndexModel};
 use tokio::sync::Mutex;
 
 use self::collections::Collections;
-use super::kept::Row;
+use super::kept::{Place, Row};
 use super::shelf::{Found, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
@@ -93,8 +93,8 @@ impl MongoStore {
         self.within(read::load(self)).await
     }
 
-    pub(super) async fn commit(&self, version: &Version, change: &Change) -> Result<(), StoreError> {
-        self.within(commit::commit(self, version, change)).await
+    pub(super) async fn commit(&self, version: &Version, change: &Change, audit: &[Row]) -> Result<(), StoreError> {
+        self.within(commit::commit(self, version, change, audit)).await
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
@@ -209,6 +209,12 @@ impl MongoStore {
 
     pub(super) async fn prune_sheets(&self, now: Timestamp, step: u32) -> Result<u32, StoreError> {
         self.within(shelf::prune(self, now, step)).await
+    }
+
+    pub(super) async fn prune_audit(&self, before: Timestamp, step: u32) -> Result<u32, StoreError> {
+        let old = doc! {"createdAt": {"$lt": records::date(before)}};
+        let audit = self.collections.place(Place::AdminAudit);
+        self.within(records::delete_oldest(audit, old, "createdAt", step)).await
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::kept::{Kept as _, Row, decode, encode, whole};
+use super::kept::{decode, encode, whole};
 use super::{Implementation, Store, StoreError};
 use crate::audit::AuditEntry;
 
@@ -208,7 +208,7 @@ impl Store {
     /// # Errors
     /// If the store does not work.
     pub async fn write(&self, writes: Vec<Write>, audit: Vec<AuditEntry>) -> Result<bool, StoreError> {
-        let audit: Vec<Row> = audit.into_iter().map(AuditEntry::into_row).collect::<Result<_, _>>()?;
+        let audit = super::audit::rows(audit)?;
         match &self.0 {
             Implementation::Sqlite(store) => store.write_sheets(writes, audit).await,
             Implementation::Mongo(store) => store.write_sheets(&writes, &audit).await,

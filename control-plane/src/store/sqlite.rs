@@ -23,6 +23,7 @@ use crate::alerts::{Alert, DeadLetterCount};
 use crate::seal::Sealer;
 
 mod alerts;
+mod audit;
 mod commands;
 mod kept;
 mod migrate;
@@ -82,7 +83,7 @@ impl SqliteStore {
         .await
     }
 
-    pub(super) async fn commit(&self, version: &Version, change: &Change) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, version: &Version, change: &Change, audit: Vec<Row>) -> Result<(), StoreError> {
         let version = version.clone();
         let put: Vec<_> = change
             .put
@@ -90,8 +91,11 @@ impl SqliteStore {
             .map(|object| document::encode(object, &self.sealer))
             .collect();
         let delete = change.delete.clone();
-        self.write(move |transaction| statements::commit(transaction, &version, &put, &delete))
-            .await
+        self.write(move |transaction| {
+            statements::commit(transaction, &version, &put, &delete)?;
+            audit::append(transaction, &audit)
+        })
+        .await
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
@@ -241,6 +245,10 @@ impl SqliteStore {
 
     pub(super) async fn prune_sheets(&self, now: Timestamp, step: u32) -> Result<u32, StoreError> {
         self.run(move |connection| shelf::prune(connection, now, step)).await
+    }
+
+    pub(super) async fn prune_audit(&self, before: Timestamp, step: u32) -> Result<u32, StoreError> {
+        self.run(move |connection| audit::prune(connection, before, step)).await
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

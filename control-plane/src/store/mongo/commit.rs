@@ -8,8 +8,10 @@ use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRAN
 use mongodb::options::ReadConcern;
 use uuid::Uuid;
 
+use super::super::kept::{Place, Row};
 use super::super::{Change, GatewayRecord, StoreError, Version};
 use super::documents::{deletion_of, documents_of, number, version_document};
+use super::kept::document_of;
 use super::{MongoStore, failed};
 
 /// Everything that a version writes.
@@ -18,6 +20,7 @@ struct Writes {
     version: Document,
     changes: Vec<Document>,
     objects: Vec<ObjectWrites>,
+    audit: Vec<Document>,
 }
 
 /// What a version writes to one collection.
@@ -43,8 +46,13 @@ enum Failure {
 
 /// Writes a version. Whatever goes wrong, the store is asked whether it has the version before an error is believed:
 /// after a failover or a restart a server may not remember that it has done what it is asked to do again.
-pub(super) async fn commit(store: &MongoStore, version: &Version, change: &Change) -> Result<(), StoreError> {
-    let writes = writes_of(store, version, change);
+pub(super) async fn commit(
+    store: &MongoStore,
+    version: &Version,
+    change: &Change,
+    audit: &[Row],
+) -> Result<(), StoreError> {
+    let writes = writes_of(store, version, change, audit);
     let mut pause = FIRST_PAUSE;
     loop {
         let failure = match try_commit(store, version.number, &writes).await {
@@ -80,13 +88,14 @@ async fn written(store: &MongoStore, version: u64, commit: &str) -> Option<bool>
     Some(found.get_str("commit").is_ok_and(|found| found == commit))
 }
 
-fn writes_of(store: &MongoStore, version: &Version, change: &Change) -> Writes {
+fn writes_of(store: &MongoStore, version: &Version, change: &Change, audit: &[Row]) -> Writes {
     let commit = Uuid::now_v7().to_string();
     let mut writes = Writes {
         version: version_document(version, &commit),
         commit,
         changes: Vec::with_capacity(change.put.len() + change.delete.len()),
         objects: Vec::new(),
+        audit: audit.iter().map(document_of).collect(),
     };
     for object in &change.put {
         let (kind, document, entry) = documents_of(object, version.number, &store.sealer);
@@ -141,6 +150,10 @@ async fn try_commit(store: &MongoStore, version: u64, writes: &Writes) -> Result
             .session(&mut session)
             .await
             .map_err(Failure::of)?;
+    }
+    if !writes.audit.is_empty() {
+        let audit = store.collections.place(Place::AdminAudit).insert_many(&writes.audit);
+        audit.session(&mut session).await.map_err(Failure::of)?;
     }
     session.commit_transaction().await.map_err(Failure::of)
 }

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row as Read, TransactionBehavior, params};
 
 use super::super::StoreError;
-use super::super::kept::{Place, Row};
+use super::super::kept::Row;
 use super::super::shelf::{Found, Shelf, Write};
+use super::audit::append;
 use super::failed;
-use super::kept::insert;
 use crate::seal::Sealer;
 
 /// Makes all changes, or none and returns false.
@@ -26,9 +26,7 @@ pub(super) fn write(
             return Ok(false);
         }
     }
-    for row in audit {
-        insert(&transaction, Place::AdminAudit, row, "ON CONFLICT (id) DO NOTHING")?;
-    }
+    append(&transaction, audit)?;
     transaction.commit().map_err(failed)?;
     Ok(true)
 }
