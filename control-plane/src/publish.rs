@@ -17,6 +17,7 @@ use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
 use crate::store::{Change, Store, StoreError, Version};
 
+mod fitting;
 mod limited;
 mod needed;
 mod prepare;
@@ -34,6 +35,8 @@ pub struct Edit {
     pub put: Vec<(String, Object)>,
     /// Objects to delete. Those that are not there are passed over.
     pub delete: Vec<ObjectId>,
+    /// What is put was in force before, and is not held against schemas again: to go back must always be possible.
+    pub restores: bool,
 }
 
 impl Edit {
@@ -41,7 +44,7 @@ impl Edit {
     pub fn of_one(object: Object) -> Self {
         Self {
             put: vec![(String::new(), object)],
-            delete: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -114,6 +117,8 @@ pub struct Published {
     pub state: Arc<State>,
     /// What happened to each object, in the order of the request.
     pub outcomes: Vec<Outcome>,
+    /// What may be wrong with it all the same.
+    pub warnings: Vec<Problem>,
 }
 
 /// Makes changes, and tells of them.
@@ -251,10 +256,21 @@ impl Inner {
                     next.map(|next| audit::of_version(&base.snapshot, &next.change, &next.version, &by.actor()));
                 Ok::<_, Refusal>((draft, audit))
             });
-            let (Draft { outcomes, next }, audit) = drafted.await??;
+            let (draft, audit) = drafted.await??;
+            let Draft {
+                outcomes,
+                warnings,
+                next,
+            } = draft;
             let (next, audit) = match (next, audit) {
                 (Some(next), Some(audit)) => (next, audit),
-                _ => return Ok(Published { state, outcomes }),
+                _ => {
+                    return Ok(Published {
+                        state,
+                        outcomes,
+                        warnings,
+                    });
+                }
             };
             match self.store.commit(&next.version, &next.change, audit).await {
                 Ok(()) => {
@@ -262,7 +278,11 @@ impl Inner {
                     self.swap(&next);
                     // To free what only the old state held takes milliseconds, for which nobody should wait.
                     drop(tokio::task::spawn_blocking(move || drop(state)));
-                    return Ok(Published { state: next, outcomes });
+                    return Ok(Published {
+                        state: next,
+                        outcomes,
+                        warnings,
+                    });
                 }
                 Err(StoreError::Conflict(_)) => self.catch_up().await?,
                 Err(error) => return Err(error.into()),
@@ -312,6 +332,7 @@ impl Inner {
 /// A change that is worked out, but not made.
 struct Draft {
     outcomes: Vec<Outcome>,
+    warnings: Vec<Problem>,
     /// `None` if everything is as it should be already.
     next: Option<Next>,
 }
@@ -325,6 +346,7 @@ struct Next {
 impl Draft {
     fn new(base: &State, edit: Edit, author: &Author) -> Result<Self, Refusal> {
         let at = now();
+        let restores = edit.restores;
         let prepared = prepare::prepare(&base.snapshot, edit, at).map_err(Refusal::Problems)?;
         let Prepared {
             change,
@@ -332,7 +354,11 @@ impl Draft {
             places,
         } = prepared;
         if change.put.is_empty() && change.delete.is_empty() {
-            return Ok(Self { outcomes, next: None });
+            return Ok(Self {
+                outcomes,
+                warnings: Vec::new(),
+                next: None,
+            });
         }
         limited::check(&base.snapshot, &change, author)
             .map_err(|problems| Refusal::Problems(places.relocate(problems)))?;
@@ -345,6 +371,10 @@ impl Draft {
         }
         let plan = filters::compile(&snapshot, base.plan.as_deref())
             .map_err(|problems| Refusal::Problems(limited::visible(places.relocate(problems), author)))?;
+        let findings = fitting::check(&snapshot, &plan, &change, &places);
+        if !findings.problems.is_empty() && !restores {
+            return Err(Refusal::Problems(findings.problems));
+        }
         let version = Version {
             number,
             author: author.name.clone(),
@@ -358,6 +388,7 @@ impl Draft {
         let next = Next { state, version, change };
         Ok(Self {
             outcomes,
+            warnings: findings.warnings,
             next: Some(next),
         })
     }

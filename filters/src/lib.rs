@@ -18,6 +18,7 @@ pub mod error_page;
 pub mod event;
 pub mod explain;
 pub mod fault;
+pub mod fit;
 pub mod format;
 pub mod lookup;
 pub mod model;

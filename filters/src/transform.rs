@@ -10,6 +10,7 @@ mod date;
 mod edits;
 mod evaluate;
 mod fault;
+mod fit;
 mod line;
 mod operation;
 pub(crate) mod path;

@@ -79,6 +79,35 @@ async fn documents_are_checked_without_any_server() {
 }
 
 #[tokio::test]
+async fn tables_are_held_against_the_schemas_of_what_they_get() {
+    let folder = TempDir::new().unwrap();
+    let checked = async |source: &str| {
+        let schema = json!({"type": "object", "properties": {"patient": {"type": "object", "properties": {"mrn": {}}}},
+            "additionalProperties": false});
+        let body = json!({"content": [{"contentType": "application/json", "schema": schema}]});
+        let labs = with(
+            integration("labs", "https://partner.example/"),
+            json!({"requestTransformationMode": "SIMPLE",
+                "requestFieldMappings": [{"sourceField": source, "targetField": "id"}],
+                "validation": {"operations": [{"requestBody": body}]}}),
+        );
+        write(&folder, "labs.json", &document([labs]));
+        gwctl::offline(&["validate", "-f", folder.path().to_str().unwrap()]).await
+    };
+    let good = checked("patient.mrn").await;
+    assert_eq!((good.code, good.stderr.contains("warning")), (0, false), "{good:?}");
+    let warned = checked("patient.mnr").await;
+    assert_eq!(warned.code, 0, "{warned:?}");
+    assert!(warned.stderr.contains("does not name `mnr`, but mrn"), "{warned:?}");
+    let refused = checked("patiant.mrn").await;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.contains("requestFieldMappings[0].sourceField"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_examples_and_the_demo_are_valid() {
     let conf = harness::binaries::repository().join("conf");
     for name in ["examples", "demo"] {

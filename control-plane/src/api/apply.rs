@@ -94,6 +94,9 @@ pub(super) struct Applied {
     deleted: usize,
     /// What was done, object by object; without the unchanged ones.
     objects: Vec<Done>,
+    /// What may be wrong with the objects that were put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Problem>,
 }
 
 /// What was done to an object.
@@ -150,13 +153,18 @@ pub(super) async fn apply(
             check_kind(&caller, id)?;
         }
         let put = put.clone();
-        Ok(Edit { put, delete })
+        Ok(Edit {
+            put,
+            delete,
+            ..Edit::default()
+        })
     };
     let published = app.publisher.publish(by, mode, change).await?;
     Ok(Json(summary(
         published.state.snapshot.version,
         mode,
         &published.outcomes,
+        published.warnings,
     )))
 }
 
@@ -241,7 +249,7 @@ fn is_hidden(caller: &Caller, state: &Configuration, id: &ObjectId) -> bool {
     !matches!(id, ObjectId::Organization(_)) && owner.is_some_and(|owner| !caller.sees(owner, None))
 }
 
-fn summary(version: u64, mode: Mode, outcomes: &[Outcome]) -> Applied {
+fn summary(version: u64, mode: Mode, outcomes: &[Outcome], warnings: Vec<Problem>) -> Applied {
     let count = |action| outcomes.iter().filter(|outcome| outcome.action == action).count();
     let done = outcomes.iter().filter_map(|outcome| {
         let action = match outcome.action {
@@ -263,6 +271,7 @@ fn summary(version: u64, mode: Mode, outcomes: &[Outcome]) -> Applied {
         unchanged: count(Action::Unchanged) + count(Action::Absent),
         deleted: count(Action::Deleted),
         objects: done.collect(),
+        warnings,
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) async fn import(
         let becomes = Arc::clone(&becomes);
         move |state: &Configuration| Ok(Edit::of_one(Object::Integration(Arc::new(becomes(state)?))))
     };
-    let Published { state, outcomes } = app.publisher.publish(by, mode, edit).await?;
+    let Published { state, outcomes, .. } = app.publisher.publish(by, mode, edit).await?;
     let integration = match mode {
         Mode::Commit => {
             let entry = InboundIntegration::entry(&state.snapshot, &id).ok_or_else(ApiError::internal)?;

@@ -89,6 +89,9 @@ pub(super) struct Verdict {
     valid: bool,
     /// Everything that is wrong.
     problems: Vec<Problem>,
+    /// What may be wrong, and can be saved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Problem>,
 }
 
 /// What a patch may change: any field but identity and times, by JSON merge patch (RFC 7396).
@@ -213,8 +216,8 @@ pub(super) async fn delete<T: Resource>(
         let entry = visible::<T>(state, &id, &caller, within.org_id)?;
         check_change(entry, &caller, &precondition, &sealer)?;
         Ok(Edit {
-            put: Vec::new(),
             delete: vec![id.clone()],
+            ..Edit::default()
         })
     };
     app.publisher.publish(by, Mode::Commit, remove).await?;
@@ -228,7 +231,7 @@ pub(super) async fn validate<T: Resource>(
     Params(within): Params<Within>,
     document: Document<T>,
 ) -> Result<Json<Verdict>, ApiError> {
-    let problems = match read_body(document, within.org_id, None) {
+    let (problems, warnings) = match read_body(document, within.org_id, None) {
         Ok(mut value) => {
             T::may_change(&caller, value.org_id())?;
             value.name_it();
@@ -242,16 +245,17 @@ pub(super) async fn validate<T: Resource>(
                 Ok(Edit::of_one(object.clone()))
             };
             match app.publisher.publish(by, Mode::DryRun, put).await {
-                Ok(_) => Vec::new(),
-                Err(Refusal::Problems(problems)) => problems,
+                Ok(published) => (Vec::new(), published.warnings),
+                Err(Refusal::Problems(problems)) => (problems, Vec::new()),
                 Err(refusal) => return Err(refusal.into()),
             }
         }
-        Err(error) => error.into_problems()?,
+        Err(error) => (error.into_problems()?, Vec::new()),
     };
     Ok(Json(Verdict {
         valid: problems.is_empty(),
         problems,
+        warnings,
     }))
 }
 
@@ -339,7 +343,7 @@ where
     F: Fn(&Configuration) -> Result<Edit, Refusal> + Send + 'static,
 {
     let by = caller.author(String::new());
-    let Published { state, outcomes } = app.publisher.publish(by, Mode::Commit, edit).await?;
+    let Published { state, outcomes, .. } = app.publisher.publish(by, Mode::Commit, edit).await?;
     let entry = T::entry(&state.snapshot, id).ok_or_else(ApiError::internal)?;
     let (tag, body) = (app.sealer.tag(&entry.digest), entry.value.shown());
     let created = outcomes.iter().any(|outcome| outcome.action == Action::Created);

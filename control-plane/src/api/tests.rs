@@ -16,6 +16,7 @@ mod deliveries;
 mod dry_run;
 mod errors;
 mod execution_logs;
+mod fitting;
 mod import;
 mod outbound;
 mod producer_keys;

@@ -39,7 +39,7 @@ impl Apply {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let documents = self.files.load()?;
         documents.refuse_security()?;
-        documents.check()?;
+        documents.compiled()?;
         self.prune.check(&documents.snapshot)?;
         let live = if self.prune.prune {
             change::live(client, &documents, &self.prune)?

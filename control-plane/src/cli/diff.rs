@@ -55,7 +55,7 @@ impl Diff {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let documents = self.files.load()?;
         documents.refuse_security()?;
-        documents.check()?;
+        documents.compiled()?;
         self.prune.check(&documents.snapshot)?;
         let live = change::live(client, &documents, &self.prune)?;
         let change = Change::new(&documents, &self.prune, &live);

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use filters::fit::{self, Findings};
 use filters::model::push::{Object, ObjectId};
 use filters::model::secret::{self, MASK};
 use filters::model::{Problem, Secret, Security, Snapshot, decode};
@@ -53,8 +54,19 @@ impl Documents {
     ///
     /// Without a `security` section, what only the server's rules forbid is allowed here. Masked secrets count as good
     /// ones: whether there is a stored one to put in their place is known to the server alone.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        self.compiled().map(drop)
+    ///
+    /// # Errors
+    /// Every problem in them; those of mapping tables with the schemas of bodies only where there are no others.
+    pub(super) fn check(&self) -> Result<Findings, Failure> {
+        let plan = self.compiled()?;
+        let all = self.files.keys().cloned().collect();
+        let mut findings = fit::mappings(&self.snapshot, &plan, &all);
+        let problems = std::mem::take(&mut findings.problems);
+        if problems.is_empty() {
+            Ok(findings)
+        } else {
+            Err(Failure::Invalid(self.with_files(problems)))
+        }
     }
 
     /// Compiles the documents as [`Self::check`] does.

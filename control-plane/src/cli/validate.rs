@@ -25,7 +25,10 @@ struct Valid {
 
 pub(super) fn run(files: &Files, output: &mut Output<'_>) -> Result<Outcome, Failure> {
     let documents = files.load()?;
-    documents.check()?;
+    let findings = documents.check()?;
+    for warning in documents.with_files(findings.warnings) {
+        output.say(format_args!("warning: {warning}"))?;
+    }
     if documents.security_from.is_none() {
         output.say(
             "note: the documents have no `security` section, so the control plane's own rules for https and private \
