@@ -14,7 +14,7 @@ mod key_hash;
 mod operator;
 mod role;
 
-pub(crate) use files::{make_private_folder, read_configured, read_or_make};
+pub(crate) use files::{make_private_folder, read_configured, read_or_make, write_private};
 pub(crate) use key_hash::{KeyHash, random_key};
 pub use operator::{Operator, Proof};
 pub use role::{Denied, Role};

@@ -18,6 +18,7 @@ pub mod metrics;
 mod outcomes;
 pub mod publish;
 mod records;
+pub mod rotate;
 pub mod seal;
 mod server;
 pub mod store;

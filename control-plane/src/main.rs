@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use control_plane::config::{LogConfig, LogFormat, ProcessConfig};
+use control_plane::rotate;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -19,11 +20,28 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[command(version)]
 struct Arguments {
     /// File with the settings; each can also be set by environment, as CONTROL_PLANE_STORE__SQLITE__PATH.
-    #[arg(long, env = "CONTROL_PLANE_CONFIG")]
+    #[arg(long, env = "CONTROL_PLANE_CONFIG", global = true)]
     config: Option<PathBuf>,
     /// File to write the bound address to, as {"api": "127.0.0.1:7070"}.
     #[arg(long)]
     ports_file: Option<PathBuf>,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// Work on the store, done once.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Makes a new key for stored secrets and encrypts them anew with it.
+    ///
+    /// With the embedded store the control plane must be stopped for it. A run that was interrupted is finished by the next
+    /// one. Older keys stay in the key file until they are removed, as backups of the store may need them.
+    RotateSecrets {
+        /// Removes the older keys from the key file once nothing in the store needs them.
+        #[arg(long)]
+        remove_old_keys: bool,
+    },
 }
 
 #[tokio::main]
@@ -43,6 +61,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         config.ports_file = arguments.ports_file;
     }
     start_log(&config.log)?;
+    if let Some(task) = arguments.task {
+        return work(task, &config).await;
+    }
     // Asked for before anything is served, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -73,6 +94,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     control_plane.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn work(task: Task, config: &ProcessConfig) -> anyhow::Result<()> {
+    let told = match task {
+        Task::RotateSecrets { remove_old_keys } => rotate::rotate(config, remove_old_keys).await?.to_string(),
+    };
+    writeln!(std::io::stdout().lock(), "{told}").context("cannot tell what was done")
 }
 
 fn start_log(config: &LogConfig) -> anyhow::Result<()> {

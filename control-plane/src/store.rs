@@ -18,6 +18,7 @@ pub use self::kept::{Cursor, Field, Kept, NoCursor, Place, Query, Row};
 use self::mongo::MongoStore;
 pub use self::outcomes::Outcomes;
 pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
+pub use self::reseal::Resealed;
 pub use self::shelf::{Sheet, Shelf, Shelved, Write};
 use self::sqlite::SqliteStore;
 use crate::audit::AuditEntry;
@@ -32,6 +33,7 @@ mod kept;
 mod mongo;
 mod outcomes;
 mod records;
+mod reseal;
 mod shelf;
 mod sqlite;
 

@@ -37,24 +37,26 @@ pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Secret) -> Result
         Err(error) => return Err(failed(error)),
     }
     let secret = make();
+    write_private(path, &secret).map_err(failed)?;
+    Ok(secret)
+}
+
+/// Writes a private file, in the place of the one that is there. It is whole and on disk when this returns.
+pub(crate) fn write_private(path: &Path, secret: &Secret) -> io::Result<()> {
     // Under another name first: a file that exists is always whole.
     let draft = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(secret.expose().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
-    };
-    write().map_err(failed)?;
-    Ok(secret)
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
+    file.write_all(secret.expose().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    path.parent()
+        .map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 /// Reads a secret from the file that the setting `setting` names. It is never made: a key that is not there would be

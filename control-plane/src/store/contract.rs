@@ -34,6 +34,7 @@ mod alerts;
 mod audit;
 mod commands;
 mod deliveries;
+mod reseal;
 mod shelf;
 
 for_each_store!(

@@ -52,6 +52,32 @@ pub(super) fn decode(kind: &str, id: &str, body: &str, sealer: &Sealer) -> Resul
     serde_json::from_value(Value::Object(whole)).map_err(|error| corrupt(error.to_string()))
 }
 
+/// An object as it is kept, with each of its secrets sealed by the newest key; `None` if that is so already.
+pub(super) fn reseal_secrets(kind: &str, id: &str, body: &str, sealer: &Sealer) -> Result<Option<String>, StoreError> {
+    let corrupt = |reason: String| StoreError::Corrupt {
+        object: format!("{kind} {id:?}"),
+        reason,
+    };
+    let known = ObjectKind::of_name(kind).ok_or_else(|| unknown(kind, id))?;
+    let mut value: Value = serde_json::from_str(body).map_err(|error| corrupt(error.to_string()))?;
+    let (mut changed, mut failure) = (false, None);
+    for_each_secret(known, &mut value, &mut |text| {
+        if sealer.is_stale(text) {
+            match sealer.open(text, id) {
+                Ok(opened) => {
+                    *text = sealer.seal(&opened, id);
+                    changed = true;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+    });
+    match failure {
+        Some(error) => Err(corrupt(error.to_string())),
+        None => Ok(changed.then(|| value.to_string())),
+    }
+}
+
 /// Reads back which object a row is about; `None` for the security rules.
 pub(super) fn object_id(kind: &str, id: &str) -> Result<Option<ObjectId>, StoreError> {
     match ObjectKind::of_name(kind) {

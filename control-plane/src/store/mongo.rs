@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 use self::collections::Collections;
 use super::kept::{Place, Row};
+use super::reseal::{SealedPlace, SealedRow};
 use super::shelf::{Found, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
@@ -36,6 +37,7 @@ mod documents;
 mod kept;
 mod read;
 mod records;
+mod reseal;
 mod shelf;
 
 /// A MongoDB replica set.
@@ -215,6 +217,18 @@ impl MongoStore {
         let old = doc! {"createdAt": {"$lt": records::date(before)}};
         let audit = self.collections.place(Place::AdminAudit);
         self.within(records::delete_oldest(audit, old, "createdAt", step)).await
+    }
+
+    pub(super) async fn sealed_rows(&self, place: SealedPlace, after: &str) -> Result<Vec<SealedRow>, StoreError> {
+        self.within(reseal::rows(self, place, after)).await
+    }
+
+    pub(super) async fn replace_sealed(
+        &self,
+        place: SealedPlace,
+        rows: &[(SealedRow, String)],
+    ) -> Result<u64, StoreError> {
+        self.within(reseal::replace(self, place, rows)).await
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

@@ -283,6 +283,7 @@ impl Store {
     }
 }
 
-fn owner(shelf: Shelf, id: &str) -> String {
+/// To whom the sealed text of a sheet is bound.
+pub(super) fn owner(shelf: Shelf, id: &str) -> String {
     format!("{}/{id}", shelf.name())
 }

@@ -14,6 +14,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::kept::Row;
+use super::reseal::{SealedPlace, SealedRow};
 use super::shelf::{Found, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
@@ -28,6 +29,7 @@ mod commands;
 mod kept;
 mod migrate;
 mod records;
+mod reseal;
 mod shelf;
 mod statements;
 
@@ -249,6 +251,20 @@ impl SqliteStore {
 
     pub(super) async fn prune_audit(&self, before: Timestamp, step: u32) -> Result<u32, StoreError> {
         self.run(move |connection| audit::prune(connection, before, step)).await
+    }
+
+    pub(super) async fn sealed_rows(&self, place: SealedPlace, after: String) -> Result<Vec<SealedRow>, StoreError> {
+        self.run(move |connection| reseal::rows(connection, place, &after))
+            .await
+    }
+
+    pub(super) async fn replace_sealed(
+        &self,
+        place: SealedPlace,
+        rows: Vec<(SealedRow, String)>,
+    ) -> Result<u64, StoreError> {
+        self.write(move |transaction| reseal::replace(transaction, place, &rows))
+            .await
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

@@ -19,7 +19,10 @@ pub(super) trait Backend {
     async fn open(&self) -> Store {
         self.open_with(&[5; 32]).await
     }
-    async fn open_with(&self, key: &[u8; 32]) -> Store;
+    async fn open_with(&self, key: &[u8; 32]) -> Store {
+        self.open_sealed_by(Sealer::new(key)).await
+    }
+    async fn open_sealed_by(&self, sealer: Sealer) -> Store;
     fn can_be_killed(&self) -> bool;
     /// Commits one version after the other, beginning after `done`, until the server is killed in the middle of it.
     /// Returns the last number that was acknowledged. The server runs again afterwards.
@@ -42,10 +45,9 @@ impl Sqlite {
 }
 
 impl Backend for Sqlite {
-    async fn open_with(&self, key: &[u8; 32]) -> Store {
-        let sealer = Arc::new(Sealer::new(key));
+    async fn open_sealed_by(&self, sealer: Sealer) -> Store {
         let config = Self::config(self.0.path());
-        Store::open(&config, self.0.path(), &Limits::default(), sealer)
+        Store::open(&config, self.0.path(), &Limits::default(), Arc::new(sealer))
             .await
             .unwrap()
     }
@@ -179,13 +181,12 @@ impl Mongo {
 }
 
 impl Backend for Mongo {
-    async fn open_with(&self, key: &[u8; 32]) -> Store {
-        let sealer = Arc::new(Sealer::new(key));
+    async fn open_sealed_by(&self, sealer: Sealer) -> Store {
         let limits = Limits {
             store_timeout_ms: 60_000,
             ..Limits::default()
         };
-        Store::open(&self.config(), Path::new(""), &limits, sealer)
+        Store::open(&self.config(), Path::new(""), &limits, Arc::new(sealer))
             .await
             .unwrap()
     }

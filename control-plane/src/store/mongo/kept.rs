@@ -213,4 +213,4 @@ fn narrowed<K: Kept>(query: &Query) -> Vec<Document> {
 }
 
 /// Documents that are written at a time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
