@@ -14,9 +14,11 @@ use serde_json::Value;
 
 pub mod alerts;
 pub mod auth;
+pub mod secrets;
 
 use alerts::AlertsConfig;
 use auth::{AuditConfig, AuthConfig};
+use secrets::SecretSources;
 
 /// All settings of the process. `conf/control-plane.yaml` shows each of them with its default.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,9 +34,13 @@ pub struct ProcessConfig {
     pub data_dir: PathBuf,
     /// Where integrations and versions are kept.
     pub store: StoreConfig,
-    /// File with the key that encrypts stored secrets: 64 hexadecimal digits. It must be there; if not
-    /// given, one is made in the data folder.
+    /// The other store of `control-plane migrate`.
+    pub migration_store: Option<StoreConfig>,
+    /// File with the key that encrypts stored secrets: 64 hexadecimal digits in each line, the newest key first. It must
+    /// be there; if not given, one is made in the data folder.
     pub secret_key_file: Option<PathBuf>,
+    /// What integrations may refer to instead of holding a secret.
+    pub secret_sources: SecretSources,
     /// Keys of the people and programs that may use the API. Without any, one is made at the first start.
     pub operator_keys: Vec<OperatorKey>,
     /// Tokens of the gateways. Without any, one is made at the first start.
@@ -65,7 +71,9 @@ impl Default for ProcessConfig {
             ports_file: None,
             data_dir: PathBuf::from("data/control-plane"),
             store: StoreConfig::default(),
+            migration_store: None,
             secret_key_file: None,
+            secret_sources: SecretSources::default(),
             operator_keys: Vec::new(),
             gateway_tokens: Vec::new(),
             auth: AuthConfig::default(),
@@ -402,13 +410,20 @@ impl ProcessConfig {
         self.auth.check(problems);
         self.audit.check(problems);
         self.alerts.check(problems);
-        if let StoreConfig::Mongodb(mongodb) = &self.store
-            && (mongodb.database.is_empty() || mongodb.database.contains(['/', '\\', '.', '"', '$', ' ', '\0']))
-        {
-            problems.push(Problem::new(
-                "store.mongodb.database",
-                "must be a MongoDB database name: not empty, without / \\ . \" $ or spaces",
-            ));
+        self.secret_sources.check(problems);
+        let stores = [
+            ("store", Some(&self.store)),
+            ("migrationStore", self.migration_store.as_ref()),
+        ];
+        for (path, store) in stores {
+            if let Some(StoreConfig::Mongodb(mongodb)) = store
+                && (mongodb.database.is_empty() || mongodb.database.contains(['/', '\\', '.', '"', '$', ' ', '\0']))
+            {
+                problems.push(Problem::new(
+                    format!("{path}.mongodb.database"),
+                    "must be a MongoDB database name: not empty, without / \\ . \" $ or spaces",
+                ));
+            }
         }
     }
 }

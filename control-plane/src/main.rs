@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use control_plane::config::{LogConfig, LogFormat, ProcessConfig};
+use control_plane::migrate::{self, StoreKind};
 use control_plane::rotate;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -42,6 +43,36 @@ enum Task {
         #[arg(long)]
         remove_old_keys: bool,
     },
+    /// Copies everything to an empty store of the other kind, and compares both in the end.
+    ///
+    /// One of them is `store` of the settings, the other `migrationStore`. Every control plane on them must be stopped;
+    /// gateways go on. A run that was interrupted is finished by the next one.
+    Migrate {
+        /// What is copied.
+        #[arg(long)]
+        from: Kind,
+        /// What it is copied to.
+        #[arg(long)]
+        to: Kind,
+    },
+}
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// The embedded store.
+    Sqlite,
+    /// A MongoDB replica set.
+    Mongodb,
+}
+
+impl From<Kind> for StoreKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::Sqlite,
+            Kind::Mongodb => Self::Mongodb,
+        }
+    }
 }
 
 #[tokio::main]
@@ -99,6 +130,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn work(task: Task, config: &ProcessConfig) -> anyhow::Result<()> {
     let told = match task {
         Task::RotateSecrets { remove_old_keys } => rotate::rotate(config, remove_old_keys).await?.to_string(),
+        Task::Migrate { from, to } => migrate::migrate(config, from.into(), to.into()).await?.to_string(),
     };
     writeln!(std::io::stdout().lock(), "{told}").context("cannot tell what was done")
 }

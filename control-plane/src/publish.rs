@@ -15,12 +15,14 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
+use crate::secrets::{Resolved, Secrets, Values, wanted_by};
 use crate::store::{Change, Store, StoreError, Version};
 
 mod fitting;
 mod limited;
 mod needed;
 mod prepare;
+mod renew;
 mod state;
 mod unique;
 
@@ -128,6 +130,7 @@ pub struct Publisher(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<Store>,
+    secrets: Secrets,
     state: watch::Sender<Arc<State>>,
     turn: Mutex<()>,
     metrics: Arc<Metrics>,
@@ -138,29 +141,46 @@ impl Publisher {
     ///
     /// # Errors
     /// If the store does not work, or what it holds breaks the rules of `security`.
-    pub async fn start(store: Arc<Store>, security: Security, metrics: Arc<Metrics>) -> Result<Self, Refusal> {
+    pub(crate) async fn start(
+        store: Arc<Store>,
+        secrets: Secrets,
+        security: Security,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Refusal> {
         let contents = store.load().await?;
         let snapshot = contents.snapshot;
-        let (snapshot, compiled) = blocking(move || {
-            let compiled = filters::compile(&snapshot, None);
-            (snapshot, compiled)
+        let (snapshot, wanted) = blocking(move || {
+            let wanted = snapshot.objects().iter().flat_map(wanted_by).collect();
+            (snapshot, wanted)
         })
         .await?;
+        let read = secrets.read(wanted).await;
+        let (snapshot, resolved, compiled) = blocking(move || {
+            let resolved = Resolved::of(&snapshot, &read);
+            let compiled = filters::compile(&resolved.snapshot, None);
+            (snapshot, resolved, compiled)
+        })
+        .await?;
+        for problem in resolved.problems(&snapshot.objects()) {
+            tracing::error!(%problem, "a secret cannot be read; gateways keep what they have until it can");
+        }
         if let Err(problems) = &compiled {
             for problem in problems {
                 tracing::error!(%problem, "the stored configuration has an error; mend it through the API");
             }
         }
         let state = State {
-            digest: snapshot.digest(),
+            digest: resolved.snapshot.digest(),
             at: contents.recent.last().map(|step| step.version.at),
             plan: compiled.ok().map(Arc::new),
             recent: contents.recent.into_iter().map(Arc::new).collect(),
             snapshot,
+            resolved,
         };
         metrics.version(state.snapshot.version);
         let publisher = Self(Arc::new(Inner {
             store,
+            secrets,
             state: watch::Sender::new(Arc::new(state)),
             turn: Mutex::new(()),
             metrics,
@@ -180,6 +200,7 @@ impl Publisher {
                 Ok(edit)
             })
             .await?;
+        publisher.0.renew_all().await?;
         Ok(publisher)
     }
 
@@ -240,6 +261,9 @@ impl Inner {
     where
         F: Fn(&State) -> Result<Edit, Refusal> + Send,
     {
+        // Before the turn, as it may take a while.
+        let early = self.secrets.are_configured().then(|| edit(&self.state.borrow()));
+        let read = self.read_unknown(early.and_then(Result::ok)).await?;
         // What is only tried gets in nobody's way.
         let _turn = match mode {
             Mode::Commit => Some(self.turn().await?),
@@ -248,9 +272,9 @@ impl Inner {
         for _ in 0..MOST_TRIES {
             let state = Arc::clone(&self.state.borrow());
             let edit = edit(&state)?;
-            let (base, by) = (Arc::clone(&state), author.clone());
+            let (base, by, read) = (Arc::clone(&state), author.clone(), read.clone());
             let drafted = blocking(move || {
-                let draft = Draft::new(&base, edit, &by)?;
+                let draft = Draft::new(&base, edit, &by, &read)?;
                 let next = draft.next.as_ref().filter(|_| mode == Mode::Commit);
                 let audit =
                     next.map(|next| audit::of_version(&base.snapshot, &next.change, &next.version, &by.actor()));
@@ -311,10 +335,13 @@ impl Inner {
                 reason: "it is missing".to_owned(),
             })?;
             let base = Arc::clone(&state);
+            // All of them: the version may be about secrets that are other ones now.
+            let read = self.secrets.read(change.put.iter().flat_map(wanted_by).collect()).await;
             state = blocking(move || {
                 let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
-                let compiled = filters::compile(&snapshot, base.plan.as_deref());
-                Arc::new(base.next(snapshot, compiled.ok(), version, &change))
+                let resolved = base.resolved.changed(&snapshot, &change, &read);
+                let compiled = filters::compile(&resolved.snapshot, base.plan.as_deref());
+                Arc::new(base.next(snapshot, resolved, compiled.ok(), version, &change))
             })
             .await?;
         }
@@ -344,7 +371,7 @@ struct Next {
 }
 
 impl Draft {
-    fn new(base: &State, edit: Edit, author: &Author) -> Result<Self, Refusal> {
+    fn new(base: &State, edit: Edit, author: &Author, read: &Values) -> Result<Self, Refusal> {
         let at = now();
         let restores = edit.restores;
         let prepared = prepare::prepare(&base.snapshot, edit, at).map_err(Refusal::Problems)?;
@@ -369,7 +396,12 @@ impl Draft {
         if !twice.is_empty() {
             return Err(Refusal::Problems(places.relocate(twice)));
         }
-        let plan = filters::compile(&snapshot, base.plan.as_deref())
+        let resolved = base.resolved.changed(&snapshot, &change, read);
+        let unread = resolved.problems(&change.put);
+        if !unread.is_empty() {
+            return Err(Refusal::Problems(places.relocate(unread)));
+        }
+        let plan = filters::compile(&resolved.snapshot, base.plan.as_deref())
             .map_err(|problems| Refusal::Problems(limited::visible(places.relocate(problems), author)))?;
         let findings = fitting::check(&snapshot, &plan, &change, &places);
         if !findings.problems.is_empty() && !restores {
@@ -384,7 +416,7 @@ impl Draft {
             put: change.put.len() as u64,
             deleted: change.delete.len() as u64,
         };
-        let state = base.next(snapshot, Some(plan), version.clone(), &change);
+        let state = base.next(snapshot, resolved, Some(plan), version.clone(), &change);
         let next = Next { state, version, change };
         Ok(Self {
             outcomes,

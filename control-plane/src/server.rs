@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::publish::{Publisher, Refusal};
 use crate::records;
 use crate::seal::Sealer;
+use crate::secrets::{Secrets, SecretsError};
 use crate::store::{Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::users::{Users, UsersError};
@@ -82,6 +83,12 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
+    /// A migration fills the store.
+    #[error("the store is being filled from {0} and is not whole; run `control-plane migrate` to its end first")]
+    Filling(String),
+    /// The places of secrets cannot be used as configured.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// Alerts cannot be sent as configured.
     #[error(transparent)]
     Alerts(#[from] AlertsError),
@@ -100,15 +107,8 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let new_operator_key = access.new_operator_key.take();
     let sealer = Arc::new(Sealer::load(&config)?);
     let metrics = Arc::new(Metrics::new()?);
-    let store = Store::open(&config.store, &config.data_dir, &config.limits, Arc::clone(&sealer)).await?;
-    let store = Arc::new(store);
-    let publisher = Publisher::start(Arc::clone(&store), config.security, Arc::clone(&metrics))
-        .await
-        .map_err(|refusal| match refusal {
-            Refusal::Problems(problems) => StartError::Security(problems),
-            Refusal::Store(error) => StartError::Store(error),
-            other => StartError::Publish(other),
-        })?;
+    let store = open_store(&config, &sealer).await?;
+    let publisher = start_publisher(&config, &store, &metrics).await?;
     let users = Users::start(Arc::clone(&store), Arc::clone(&sealer), config.auth.clone()).await?;
     let first_admin_token = users.first_admin_token();
     let fleet = Arc::new(Fleet::load(Arc::clone(&store), Arc::clone(&metrics)).await?);
@@ -173,6 +173,29 @@ impl From<UsersError> for StartError {
     }
 }
 
+/// Opens the store, unless it is not whole.
+async fn open_store(config: &ProcessConfig, sealer: &Arc<Sealer>) -> Result<Arc<Store>, StartError> {
+    let store = Store::open(&config.store, &config.data_dir, &config.limits, Arc::clone(sealer)).await?;
+    match store.filling().await? {
+        Some(filling) => Err(StartError::Filling(filling.from)),
+        None => Ok(Arc::new(store)),
+    }
+}
+
+async fn start_publisher(
+    config: &ProcessConfig,
+    store: &Arc<Store>,
+    metrics: &Arc<Metrics>,
+) -> Result<Publisher, StartError> {
+    let secrets = Secrets::new(&config.secret_sources)?;
+    let started = Publisher::start(Arc::clone(store), secrets, config.security, Arc::clone(metrics)).await;
+    started.map_err(|refusal| match refusal {
+        Refusal::Problems(problems) => StartError::Security(problems),
+        Refusal::Store(error) => StartError::Store(error),
+        other => StartError::Publish(other),
+    })
+}
+
 impl ControlPlane {
     /// Stops it: no new requests, those in flight end, and what is known of gateways is saved.
     pub async fn stop(self) {
@@ -191,6 +214,7 @@ async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watch
     };
     let watching = tokio::spawn(watcher.watch(Arc::clone(&app)));
     let following = tokio::spawn(follow(Arc::clone(&app)));
+    let refreshing = tokio::spawn(refresh_secrets(Arc::clone(&app)));
     let retrying = tokio::spawn(Arc::clone(&app.bulks).run(app.stop.clone()));
     let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept.0, kept.1, app.stop.clone()));
     listener::serve(door, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
@@ -202,7 +226,7 @@ async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watch
         tracing::warn!(left = app.streams.len(), "push streams were cut off");
     }
     saved.cancel();
-    for task in [saving, following, retrying, pruning, watching] {
+    for task in [saving, following, refreshing, retrying, pruning, watching] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended by a fault");
         }
@@ -239,6 +263,25 @@ async fn follow(app: Arc<App>) {
         };
         if failed {
             tokio::time::sleep(FOLLOW_EVERY).await;
+        }
+    }
+}
+
+/// Reads what integrations refer to again, now and then.
+async fn refresh_secrets(app: Arc<App>) {
+    let mut works = true;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(app.publisher.refresh_every()) => {}
+            () = app.stop.cancelled() => return,
+        }
+        match app.publisher.refresh_secrets().await {
+            Ok(()) => works = true,
+            Err(error) if works => {
+                tracing::error!(%error, "secrets that changed are not published; gateways keep the old ones");
+                works = false;
+            }
+            Err(_) => {}
         }
     }
 }

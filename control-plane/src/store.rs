@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::alerts::Lately;
 pub use self::commands::{Bulk, BulkFilter, BulkProgress, CommandRecord};
+pub(crate) use self::document::{for_each_secret, holds_secrets};
 pub use self::kept::{Cursor, Field, Kept, NoCursor, Place, Query, Row};
+pub use self::migration::{Filling, Inventory};
 use self::mongo::MongoStore;
 pub use self::outcomes::Outcomes;
 pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
@@ -30,6 +32,7 @@ mod audit;
 mod commands;
 mod document;
 mod kept;
+mod migration;
 mod mongo;
 mod outcomes;
 mod records;

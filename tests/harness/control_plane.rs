@@ -1,7 +1,7 @@
 //! A control-plane process.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -102,6 +102,7 @@ impl Setup {
         let client = self.authority.as_deref().map_or_else(client, client_trusting);
         let mut control_plane = ControlPlane {
             process,
+            settings,
             address,
             setup: self,
             client,
@@ -116,6 +117,7 @@ impl Setup {
 pub struct ControlPlane {
     /// Its process.
     pub process: Process,
+    settings: PathBuf,
     address: String,
     setup: Setup,
     client: Client,
@@ -140,6 +142,11 @@ impl ControlPlane {
     /// How it was set up; start it again with this to have the same store.
     pub fn setup(&self) -> Setup {
         self.setup.clone()
+    }
+
+    /// The file with its settings.
+    pub fn settings_file(&self) -> &Path {
+        &self.settings
     }
 
     /// Its data folder.

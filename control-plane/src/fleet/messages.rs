@@ -59,7 +59,7 @@ fn message(state: &State, due: Due) -> FromControlPlane {
     match due {
         Due::Snapshot => FromControlPlane::Snapshot {
             version: to,
-            put: state.snapshot.objects(),
+            put: state.resolved.snapshot.objects(),
         },
         Due::Change { from, change } => FromControlPlane::Change {
             from,

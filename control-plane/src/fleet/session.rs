@@ -61,7 +61,7 @@ impl Session {
     /// What the gateway is to be told now, if anything.
     pub(crate) fn due(&self, state: &State) -> Option<Due> {
         let target = state.snapshot.version;
-        if self.on_its_way.is_some() || target == 0 {
+        if self.on_its_way.is_some() || target == 0 || !state.resolved.is_whole() {
             return None;
         }
         let failed = self

@@ -7,6 +7,7 @@ use filters::model::auth::InboundAuthType;
 use filters::model::consumer::{Consumer, ConsumerCredential};
 use filters::model::problem::join;
 use filters::model::push::{Object, ObjectId};
+use filters::model::secret::SecretReference;
 use filters::model::{Problem, ProducerKey, Secret, Snapshot, secret};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -247,6 +248,14 @@ fn hash_producer_key(key: &mut ProducerKey, problems: &mut Vec<Problem>) {
             problems.push(unknown_mask(path));
         }
     }
+    // What it refers to is hashed for the gateways.
+    if key
+        .value
+        .as_ref()
+        .is_some_and(|value| SecretReference::is_meant(value.expose()))
+    {
+        return;
+    }
     let Some(value) = key.value.take() else { return };
     // Seen here only: of a hash nobody can tell how long the key is.
     if value.expose().len() < SHORTEST_KEY {
@@ -280,6 +289,9 @@ fn hash_credentials(kind: InboundAuthType, config: &mut Value, path: &str, probl
         let Some(Value::String(text)) = entry.get(plain) else {
             continue;
         };
+        if SecretReference::is_meant(text) {
+            continue;
+        }
         let path = format!("{path}.{list}[{index}].{plain}");
         if text.is_empty() {
             problems.push(Problem::new(path, "must not be empty"));
@@ -331,7 +343,8 @@ fn hash_consumer(consumer: &mut Consumer, problems: &mut Vec<Problem>) {
             | ConsumerCredential::Hmac { .. }
             | ConsumerCredential::ClientCertificate { .. } => continue,
         };
-        let Some(text) = plain.as_ref().filter(|text| text.expose() != secret::MASK) else {
+        let is_secret = |text: &&Secret| text.expose() != secret::MASK && !SecretReference::is_meant(text.expose());
+        let Some(text) = plain.as_ref().filter(is_secret) else {
             continue;
         };
         let (plain_name, hash_name) = names;

@@ -8,14 +8,17 @@ use filters::model::push::{Object, ObjectId};
 use filters::plan::Plan;
 use jiff::Timestamp;
 
+use crate::secrets::Resolved;
 use crate::store::{Change, HISTORY, Touched, Version};
 
 /// The configuration at one version, as this process serves and pushes it. Immutable; a change makes the next one.
 #[derive(Debug)]
 pub struct State {
-    /// All objects.
+    /// All objects, as they are configured.
     pub snapshot: Snapshot,
-    /// Digest of their content.
+    /// The same as gateways get them.
+    pub(crate) resolved: Resolved,
+    /// Digest of what gateways get.
     pub digest: String,
     /// When this version was made; `None` before the first one.
     pub at: Option<Timestamp>,
@@ -40,9 +43,9 @@ impl State {
         ids.dedup();
         let mut change = Change::default();
         // Its one value is small, and whether it changed is not remembered.
-        change.put.push(Object::Security(self.snapshot.security));
+        change.put.push(Object::Security(self.resolved.snapshot.security));
         for id in ids {
-            match self.snapshot.object(id) {
+            match self.resolved.snapshot.object(id) {
                 Some(object) => change.put.push(object),
                 None => change.delete.push(id.clone()),
             }
@@ -64,7 +67,17 @@ impl State {
     }
 
     /// This state with one more version.
-    pub(super) fn next(&self, snapshot: Snapshot, plan: Option<Plan>, version: Version, change: &Change) -> Self {
+    pub(super) fn next(
+        &self,
+        snapshot: Snapshot,
+        resolved: Resolved,
+        plan: Option<Plan>,
+        version: Version,
+        change: &Change,
+    ) -> Self {
+        // Where another control plane reads another secret, gateways of this one have another content.
+        let digest = plan.as_ref().map_or(version.digest, |plan| plan.digest.clone());
+        let version = Version { digest, ..version };
         let mut recent = self.recent.clone();
         recent.push_back(Arc::new(Touched {
             version: version.clone(),
@@ -78,6 +91,7 @@ impl State {
             at: Some(version.at),
             plan: plan.map(Arc::new),
             snapshot,
+            resolved,
             recent,
         }
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::secrets::SecretSources;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
 use crate::store::HISTORY;
@@ -24,6 +25,7 @@ pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
         at: None,
         plan: Some(Arc::new(plan)),
         recent: VecDeque::new(),
+        resolved: Resolved::of(&snapshot, &Values::default()),
         snapshot,
     }];
     for number in 1..=versions.into_iter().max().unwrap() {
@@ -38,7 +40,10 @@ pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
             number => organization(number),
         };
         let newest = chain.last().unwrap();
-        let next = Draft::new(newest, Edit::of_one(object), &author).unwrap().next.unwrap();
+        let next = Draft::new(newest, Edit::of_one(object), &author, &Values::default())
+            .unwrap()
+            .next
+            .unwrap();
         chain.push(next.state);
     }
     chain.retain(|state| versions.contains(&state.snapshot.version));
@@ -60,6 +65,10 @@ fn integration(id: &str) -> Object {
     Object::Integration(Arc::new(integration))
 }
 
+fn no_secrets() -> Secrets {
+    Secrets::new(&SecretSources::default()).unwrap()
+}
+
 fn author() -> Author {
     Author {
         name: "tests".to_owned(),
@@ -77,7 +86,7 @@ async fn store(folder: &TempDir) -> Arc<Store> {
 
 async fn publisher(store: &Arc<Store>) -> Publisher {
     let metrics = Arc::new(Metrics::new().unwrap());
-    Publisher::start(Arc::clone(store), Security::default(), metrics)
+    Publisher::start(Arc::clone(store), no_secrets(), Security::default(), metrics)
         .await
         .unwrap()
 }
@@ -110,6 +119,7 @@ async fn a_store_that_was_emptied_is_not_taken_for_the_truth() {
     put(&other, integration("a")).await.unwrap();
     let state = other.state();
     let publisher = Publisher(Arc::new(Inner {
+        secrets: no_secrets(),
         store: store(&empty).await,
         state: watch::Sender::new(state),
         turn: Mutex::new(()),
@@ -141,7 +151,9 @@ async fn a_change_of_the_security_rules_is_a_version() {
         ..Security::default()
     };
     let metrics = Arc::new(Metrics::new().unwrap());
-    let changed = Publisher::start(Arc::clone(&store), lax, metrics).await.unwrap();
+    let changed = Publisher::start(Arc::clone(&store), no_secrets(), lax, metrics)
+        .await
+        .unwrap();
     assert_eq!(changed.state().snapshot.version, 2);
     assert!(!changed.state().snapshot.security.enforce_https);
 }
@@ -155,13 +167,13 @@ async fn rules_that_stored_integrations_break_are_refused_at_the_start() {
         ..Security::default()
     };
     let metrics = Arc::new(Metrics::new().unwrap());
-    let publisher = Publisher::start(Arc::clone(&store), lax, Arc::clone(&metrics))
+    let publisher = Publisher::start(Arc::clone(&store), no_secrets(), lax, Arc::clone(&metrics))
         .await
         .unwrap();
     let plain = json!({"id": "a", "name": "a", "type": "a", "orgId": 1, "targetUrl": "http://partner.example"});
     let plain = Object::Integration(Arc::new(serde_json::from_value(plain).unwrap()));
     put(&publisher, plain).await.unwrap();
-    match Publisher::start(store, Security::default(), metrics).await {
+    match Publisher::start(store, no_secrets(), Security::default(), metrics).await {
         Err(Refusal::Problems(problems)) => assert!(problems[0].path.contains("\"a\""), "{problems:?}"),
         other => panic!("{other:?}"),
     }

@@ -110,5 +110,5 @@ async fn commit(store: &Store, number: u64) {
         put: vec![object],
         delete: Vec::new(),
     };
-    store.commit(&version, &change).await.unwrap();
+    store.commit(&version, &change, Vec::new()).await.unwrap();
 }

@@ -34,6 +34,7 @@ mod alerts;
 mod audit;
 mod commands;
 mod deliveries;
+mod migration;
 mod reseal;
 mod shelf;
 

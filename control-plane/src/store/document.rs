@@ -95,8 +95,24 @@ pub(super) fn unknown(kind: &str, id: &str) -> StoreError {
     }
 }
 
+/// True for kinds whose objects may hold secrets.
+pub(crate) fn holds_secrets(kind: ObjectKind) -> bool {
+    match kind {
+        ObjectKind::Integration
+        | ObjectKind::Outbound
+        | ObjectKind::ProducerKey
+        | ObjectKind::Certificate
+        | ObjectKind::Consumer => true,
+        ObjectKind::Security
+        | ObjectKind::Organization
+        | ObjectKind::EventType
+        | ObjectKind::Unit
+        | ObjectKind::Lookup => false,
+    }
+}
+
 /// Calls `visit` with each secret of an object of `kind`.
-fn for_each_secret(kind: ObjectKind, body: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+pub(crate) fn for_each_secret(kind: ObjectKind, body: &mut Value, visit: &mut dyn FnMut(&mut String)) {
     let mut seal = |config: &mut Value| {
         secret::for_each(config, &mut |value| {
             if let Value::String(text) = value {

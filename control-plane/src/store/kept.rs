@@ -97,6 +97,8 @@ pub(super) enum Cell {
     Number(u64),
     Text(String),
     Moment(Option<Timestamp>),
+    /// Neither a number nor a text.
+    Nothing,
 }
 
 /// A field with which a list can be narrowed.

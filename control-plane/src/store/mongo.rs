@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 use self::collections::Collections;
 use super::kept::{Place, Row};
+use super::migration::Copied;
 use super::reseal::{SealedPlace, SealedRow};
 use super::shelf::{Found, Shelf, Write};
 use super::{
@@ -35,6 +36,7 @@ mod commands;
 mod commit;
 mod documents;
 mod kept;
+mod migration;
 mod read;
 mod records;
 mod reseal;
@@ -229,6 +231,30 @@ impl MongoStore {
         rows: &[(SealedRow, String)],
     ) -> Result<u64, StoreError> {
         self.within(reseal::replace(self, place, rows)).await
+    }
+
+    pub(super) async fn page<K: Kept>(&self, after: &str) -> Result<Vec<(String, K)>, StoreError> {
+        self.within(migration::page(self, after)).await
+    }
+
+    pub(super) async fn page_of_records(&self, after: &str) -> Result<Vec<ExecutionRecord>, StoreError> {
+        self.within(migration::page_of_records(self, after)).await
+    }
+
+    pub(super) async fn plain(&self, place: Place, after: &str) -> Result<Vec<Row>, StoreError> {
+        self.within(migration::plain(self, place, after)).await
+    }
+
+    pub(super) async fn copied(&self, shelf: Shelf, after: &str) -> Result<Vec<Copied>, StoreError> {
+        self.within(migration::copied(self, shelf, after)).await
+    }
+
+    pub(super) async fn insert_rows(&self, place: Place, rows: &[Row]) -> Result<(), StoreError> {
+        self.within(migration::insert_rows(self, place, rows)).await
+    }
+
+    pub(super) async fn insert_sheets(&self, shelf: Shelf, sheets: &[Copied]) -> Result<(), StoreError> {
+        self.within(migration::insert_sheets(self, shelf, sheets)).await
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

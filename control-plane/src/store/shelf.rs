@@ -38,11 +38,13 @@ pub enum Shelf {
     Erasures,
     /// Jobs that are configured.
     Jobs,
+    /// That the store is being filled.
+    Migrations,
 }
 
 impl Shelf {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Users,
         Self::ApiKeys,
         Self::Sessions,
@@ -55,6 +57,7 @@ impl Shelf {
         Self::Settings,
         Self::Erasures,
         Self::Jobs,
+        Self::Migrations,
     ];
 
     /// Its name in both stores; where the product's source documents have one, it is that.
@@ -72,6 +75,7 @@ impl Shelf {
             Self::Settings => "organization_settings",
             Self::Erasures => "erasures",
             Self::Jobs => "scheduled_jobs",
+            Self::Migrations => "migrations",
         }
     }
 }
@@ -133,7 +137,8 @@ pub(super) struct Leaf {
     pub(super) org_id: Option<u64>,
     pub(super) unique: String,
     pub(super) expires_at: Option<Timestamp>,
-    pub(super) fields: Vec<(&'static str, String)>,
+    /// By name.
+    pub(super) fields: Vec<(String, String)>,
     pub(super) document: String,
     pub(super) sealed: bool,
 }
@@ -174,11 +179,17 @@ impl Write {
 
     fn put<T: Shelved>(value: &T, known: Option<u64>) -> Result<Self, StoreError> {
         let id = value.id().to_owned();
+        let mut fields: Vec<_> = value
+            .fields()
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text))
+            .collect();
+        fields.sort_unstable();
         let leaf = Leaf {
             org_id: value.org_id(),
             unique: value.unique().unwrap_or_else(|| id.clone()),
             expires_at: value.expires_at().map(whole),
-            fields: value.fields(),
+            fields,
             document: encode(value)?,
             sealed: T::SEALED,
         };

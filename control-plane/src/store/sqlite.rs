@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::kept::Row;
+use super::kept::{Place, Row};
+use super::migration::Copied;
 use super::reseal::{SealedPlace, SealedRow};
 use super::shelf::{Found, Shelf, Write};
 use super::{
@@ -28,6 +29,7 @@ mod audit;
 mod commands;
 mod kept;
 mod migrate;
+mod migration;
 mod records;
 mod reseal;
 mod shelf;
@@ -264,6 +266,39 @@ impl SqliteStore {
         rows: Vec<(SealedRow, String)>,
     ) -> Result<u64, StoreError> {
         self.write(move |transaction| reseal::replace(transaction, place, &rows))
+            .await
+    }
+
+    pub(super) async fn page<K: Kept>(&self, after: &str) -> Result<Vec<(String, K)>, StoreError> {
+        let after = after.to_owned();
+        self.run(move |connection| migration::page(connection, &after)).await
+    }
+
+    pub(super) async fn page_of_records(&self, after: &str) -> Result<Vec<ExecutionRecord>, StoreError> {
+        let after = after.to_owned();
+        self.run(move |connection| migration::page_of_records(connection, &after))
+            .await
+    }
+
+    pub(super) async fn plain(&self, place: Place, after: &str) -> Result<Vec<Row>, StoreError> {
+        let after = after.to_owned();
+        self.run(move |connection| migration::plain(connection, place, &after))
+            .await
+    }
+
+    pub(super) async fn copied(&self, shelf: Shelf, after: &str) -> Result<Vec<Copied>, StoreError> {
+        let after = after.to_owned();
+        self.run(move |connection| migration::copied(connection, shelf, &after))
+            .await
+    }
+
+    pub(super) async fn insert_rows(&self, place: Place, rows: Vec<Row>) -> Result<(), StoreError> {
+        self.write(move |transaction| migration::insert_rows(transaction, place, &rows))
+            .await
+    }
+
+    pub(super) async fn insert_sheets(&self, shelf: Shelf, sheets: Vec<Copied>) -> Result<(), StoreError> {
+        self.write(move |transaction| migration::insert_sheets(transaction, shelf, &sheets))
             .await
     }
 

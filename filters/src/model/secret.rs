@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroize;
 
+pub use self::reference::{BadReference, SecretReference};
+
+mod reference;
+
 /// What stands in the place of a secret wherever a person or a log may see it.
 pub const MASK: &str = "***";
 
@@ -40,9 +44,14 @@ impl Drop for Secret {
     }
 }
 
-/// Replaces every secret in an auth configuration by the mask. Names, header names and user names stay.
+/// Replaces every secret in an auth configuration by the mask. Names, header names, user names and references to secrets
+/// stay.
 pub fn mask(config: &mut Value) {
-    for_each(config, &mut |secret| *secret = Value::String(MASK.to_owned()));
+    for_each(config, &mut |secret| {
+        if !secret.as_str().is_some_and(SecretReference::is_meant) {
+            *secret = Value::String(MASK.to_owned());
+        }
+    });
 }
 
 /// A copy of a document with each of its secrets masked, for those whose secrets are told by the names of their fields.
@@ -168,6 +177,16 @@ mod tests {
         let mut new = json!({"keys": [{"name": "c", "value": MASK}]});
         restore(&mut new, &json!({"keys": [{"name": "a", "value": "x"}]}));
         assert!(has_mask(&new));
+    }
+
+    #[test]
+    fn a_reference_is_shown() {
+        let mut config = json!({"token": "secret://env/LAB_TOKEN", "headers": {"X-Key": "secret"}});
+        mask(&mut config);
+        assert_eq!(
+            config,
+            json!({"token": "secret://env/LAB_TOKEN", "headers": {"X-Key": MASK}})
+        );
     }
 
     #[test]

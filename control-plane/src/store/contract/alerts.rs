@@ -163,7 +163,7 @@ async fn dead_letters_are_counted_by_subscription(backend: impl Backend) {
 }
 
 /// The alert number `number`, raised at second `number`.
-fn alert(number: u32, change: serde_json::Value) -> Alert {
+pub(super) fn alert(number: u32, change: serde_json::Value) -> Alert {
     let at = format!("2026-01-15T10:00:{number:02}.123Z");
     let mut alert = json!({
         "id": format!("alert-{number}"), "key": format!("LAG:{number}"), "rule": "LAG", "severity": "HIGH",

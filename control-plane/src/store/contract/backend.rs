@@ -1,5 +1,6 @@
 //! The stores under test: an embedded one in a folder, and a database of its own in a MongoDB server.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,6 +36,19 @@ pub(super) struct Sqlite(TempDir);
 impl Sqlite {
     pub(super) fn start() -> Self {
         Self(TempDir::new().unwrap())
+    }
+
+    /// The tables of the database, which must not be open.
+    pub(super) fn tables(&self) -> BTreeSet<String> {
+        let database = rusqlite::Connection::open(self.0.path().join("store.db")).unwrap();
+        let mut select = database
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            .unwrap();
+        select
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap()
     }
 
     fn config(folder: &Path) -> StoreConfig {

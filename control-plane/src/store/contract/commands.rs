@@ -134,7 +134,7 @@ async fn old_commands_are_deleted(backend: impl Backend) {
 }
 
 /// The command number `number`, given at second `number`.
-fn command(number: u32, gateway_id: &str) -> CommandRecord {
+pub(super) fn command(number: u32, gateway_id: &str) -> CommandRecord {
     CommandRecord {
         id: format!("command-{number:04}"),
         org_id: 648,
@@ -151,7 +151,7 @@ fn command(number: u32, gateway_id: &str) -> CommandRecord {
     }
 }
 
-fn bulk(number: u32) -> Bulk {
+pub(super) fn bulk(number: u32) -> Bulk {
     Bulk {
         id: format!("bulk-{number:04}"),
         org_id: 648,
@@ -170,7 +170,7 @@ fn bulk(number: u32) -> Bulk {
     }
 }
 
-fn done(command: &CommandRecord, count: u64) -> DeliveryRecord {
+pub(super) fn done(command: &CommandRecord, count: u64) -> DeliveryRecord {
     DeliveryRecord::Commanded {
         id: command.id.clone(),
         result: CommandResult {

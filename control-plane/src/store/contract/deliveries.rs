@@ -309,7 +309,7 @@ fn told_scheduled(delivery: &ScheduledDelivery) -> DeliveryRecord {
 }
 
 /// The attempt number `number`, made at second `number`.
-fn log(number: u32, change: Value) -> DeliveryLog {
+pub(super) fn log(number: u32, change: Value) -> DeliveryLog {
     made(
         json!({
             "id": format!("log-{number:04}"), "messageId": "m", "integrationConfigId": "bills", "integrationName": "Bills",
@@ -322,7 +322,7 @@ fn log(number: u32, change: Value) -> DeliveryLog {
 }
 
 /// The dead letter number `number`, made at second `number` and changed at 10.
-fn letter(number: u32, change: Value) -> DeadLetter {
+pub(super) fn letter(number: u32, change: Value) -> DeadLetter {
     made(
         json!({
             "id": format!("letter-{number:04}"), "integrationConfigId": "bills", "integrationName": "Bills", "orgId": 648,
@@ -337,7 +337,7 @@ fn letter(number: u32, change: Value) -> DeadLetter {
 }
 
 /// The scheduled delivery number `number`, made at second `number` and changed at 10.
-fn scheduled(number: u32, change: Value) -> ScheduledDelivery {
+pub(super) fn scheduled(number: u32, change: Value) -> ScheduledDelivery {
     made(
         json!({
             "id": format!("g1:{number}-0"), "integrationConfigId": "bills", "integrationName": "Bills", "orgId": 648,

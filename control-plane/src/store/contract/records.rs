@@ -195,7 +195,7 @@ pub(super) async fn old_records_and_those_beyond_the_most_are_deleted(backend: i
 }
 
 /// The call number `number`, which came at second `number`.
-fn record(number: u32, org_id: u64) -> ExecutionRecord {
+pub(super) fn record(number: u32, org_id: u64) -> ExecutionRecord {
     serde_json::from_value(json!({
         "id": format!("0190-{number:04}"), "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "requestId": "r", "orgId": org_id,
         "integrationConfigId": "labs", "integrationName": "Lab results", "direction": "INBOUND", "status": "SUCCESS",

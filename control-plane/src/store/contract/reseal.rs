@@ -29,9 +29,9 @@ async fn everything_sealed_opens_with_the_newest_key_alone_afterwards(backend: i
     store.close().await;
 
     let store = backend.open_sealed_by(Sealer::of(&NEW, &[OLD])).await;
-    // The integration and the key that are there, those that the versions put, and the draft.
+    // The integration and the keys that are there, those that the versions put, and the draft.
     let walked = store.reseal().await.unwrap();
-    assert_eq!(walked, Resealed { stale: 7, resealed: 7 });
+    assert_eq!(walked, Resealed { stale: 8, resealed: 8 });
     assert_eq!(store.reseal().await.unwrap(), Resealed::default());
     store.close().await;
 

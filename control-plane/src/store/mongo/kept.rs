@@ -165,6 +165,7 @@ pub(super) fn document_of(row: &Row) -> Document {
             Cell::Number(value) => number(*value),
             Cell::Text(text) => text.into(),
             Cell::Moment(at) => at.map_or(Bson::Null, |at| date(at).into()),
+            Cell::Nothing => Bson::Null,
         };
         ((*name).to_owned(), value)
     });

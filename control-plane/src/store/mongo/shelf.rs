@@ -133,7 +133,7 @@ async fn apply(store: &MongoStore, session: &mut ClientSession, change: &Write) 
     let mut document: Document = leaf
         .fields
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.into()))
+        .map(|(name, value)| (name.clone(), value.into()))
         .collect();
     document.extend(doc! {
         "_id": &change.id,

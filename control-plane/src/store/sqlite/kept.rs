@@ -141,6 +141,7 @@ pub(super) fn values_of(row: &Row) -> impl Iterator<Item = Value> {
         Cell::Number(number) => number.cast_signed().into(),
         Cell::Text(text) => text.clone().into(),
         Cell::Moment(at) => Value::from(at.map(Timestamp::as_millisecond)),
+        Cell::Nothing => Value::Null,
     })
 }
 

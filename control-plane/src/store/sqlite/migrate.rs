@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
@@ -223,6 +223,10 @@ const STEPS: [&str; 5] = [
     CREATE INDEX admin_audit_of_org ON admin_audit (orgId, createdAt, id);
     CREATE INDEX admin_audit_by_time ON admin_audit (createdAt, id);
     CREATE INDEX admin_audit_of_actor ON admin_audit (actor, createdAt, id);
+",
+    "
+    -- What MongoDB keeps beside the document, by name.
+    ALTER TABLE shelves ADD COLUMN fields TEXT NOT NULL DEFAULT '{}';
 ",
 ];
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row as Read, TransactionBehav
 
 use super::super::StoreError;
 use super::super::kept::Row;
-use super::super::shelf::{Found, Shelf, Write};
+use super::super::shelf::{Found, Leaf, Shelf, Write};
 use super::audit::append;
 use super::failed;
 use crate::seal::Sealer;
@@ -85,11 +85,12 @@ fn apply(connection: &Connection, change: &Write, sealer: &Sealer) -> rusqlite::
     let sealed = leaf.sealed.then(|| sealer.seal(&leaf.document, &change.owner()));
     let statement = match known {
         None => {
-            "INSERT INTO shelves (shelf, id, orgId, uniqueKey, revision, expiresAt, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING"
+            "INSERT INTO shelves (shelf, id, orgId, uniqueKey, revision, expiresAt, document, fields)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING"
         }
         Some(_) => {
-            "UPDATE OR IGNORE shelves SET orgId = ?3, uniqueKey = ?4, revision = ?5, expiresAt = ?6, document = ?7
+            "UPDATE OR IGNORE shelves SET orgId = ?3, uniqueKey = ?4, revision = ?5, expiresAt = ?6, document = ?7,
+             fields = ?8
              WHERE shelf = ?1 AND id = ?2 AND revision = ?5 - 1"
         }
     };
@@ -101,8 +102,18 @@ fn apply(connection: &Connection, change: &Write, sealer: &Sealer) -> rusqlite::
         change.revision().cast_signed(),
         leaf.expires_at.map(Timestamp::as_millisecond),
         sealed.as_ref().unwrap_or(&leaf.document),
+        fields_text(leaf),
     ])?;
     Ok(changed == 1)
+}
+
+/// The fields that only MongoDB has an index for, kept so that a copy of the store has them.
+pub(super) fn fields_text(leaf: &Leaf) -> String {
+    let fields = leaf
+        .fields
+        .iter()
+        .map(|(name, text)| (name.clone(), text.as_str().into()));
+    serde_json::Value::Object(fields.collect()).to_string()
 }
 
 fn found(row: &Read<'_>) -> rusqlite::Result<Found> {
