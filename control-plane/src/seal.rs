@@ -76,7 +76,7 @@ impl Sealer {
             msg: text.as_bytes(),
             aad: owner.as_bytes(),
         };
-        let Key { id, cipher } = &self.keys[0];
+        let Key { id, cipher, .. } = &self.keys[0];
         let sealed = cipher
             .encrypt(XNonce::from_slice(&nonce), payload)
             .expect("the cipher refuses only texts of more than 256 GB");
