@@ -11,8 +11,8 @@ use axum::routing::get;
 use bytes::Bytes;
 use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery};
 use filters::model::{
-    Certificate, Consumer, EventType, InboundIntegration, Lookup, OrgUnit, Organization, OutboundIntegration,
-    ProducerKey,
+    Certificate, Consumer, EventType, ExecutionRecord, InboundIntegration, Lookup, OrgUnit, Organization,
+    OutboundIntegration, ProducerKey,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,7 +21,7 @@ use crate::access::Access;
 use crate::alerts::Alerts;
 use crate::bulk::Bulks;
 use crate::commands::Commands;
-use crate::config::{Limits, StreamConfig};
+use crate::config::{Limits, RecordsConfig, StreamConfig};
 use crate::dry_run::DryRuns;
 use crate::fleet::{Fleet, Messages};
 use crate::metrics::Metrics;
@@ -31,6 +31,7 @@ use crate::store::Store;
 use crate::users::Users;
 
 mod alerts;
+mod analytics;
 mod answer;
 mod api_keys;
 mod apply;
@@ -40,6 +41,7 @@ mod bulk;
 mod certificates;
 mod commands;
 mod consumers;
+mod dashboard;
 mod dead_letters;
 mod dry_run;
 mod endpoints;
@@ -47,6 +49,8 @@ mod error;
 mod event_types;
 mod execution_logs;
 mod export;
+mod export_records;
+mod figures;
 mod gateways;
 mod health;
 mod history;
@@ -64,6 +68,7 @@ mod producer_keys;
 mod rate;
 mod request;
 mod resource;
+mod retention;
 mod scheduled;
 mod stream;
 mod units;
@@ -91,6 +96,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) dry_runs: DryRuns,
+    pub(crate) records: RecordsConfig,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) stream: StreamConfig,
@@ -115,6 +121,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(integrations())
         .merge(surroundings(bulk))
         .merge(operations())
+        .merge(figures())
         .merge(deliveries());
     let documented = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
     let document: Bytes = openapi::text(&document);
@@ -217,6 +224,12 @@ fn surroundings(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
         .api_route("/consumers/validate", check::<Consumer>())
         .api_route("/admin/organizations", all::<Organization>())
         .api_route("/admin/organizations/{id}", one::<Organization>())
+        .api_route(
+            "/admin/organizations/{id}/retention",
+            get_with(retention::read, retention::read_docs)
+                .put_with(retention::set, retention::set_docs)
+                .delete_with(retention::unset, retention::unset_docs),
+        )
         .api_route("/admin/org-units", all::<OrgUnit>())
         .api_route("/admin/org-units/{id}", one::<OrgUnit>())
         .api_route(
@@ -252,12 +265,13 @@ fn check<T: Resource>() -> ApiMethodRouter<Arc<App>> {
 
 /// Routes to what operators watch.
 fn operations() -> ApiRouter<Arc<App>> {
+    type Call = ExecutionRecord;
     ApiRouter::new()
         .api_route("/versions", get_with(versions::list, versions::list_docs))
         .api_route("/versions/{number}", get_with(versions::read, versions::read_docs))
         .api_route(
             "/execution-logs",
-            get_with(execution_logs::list, execution_logs::list_docs),
+            get_with(history::list::<Call>, execution_logs::list_docs),
         )
         .api_route(
             "/execution-logs/{traceId}",
@@ -266,6 +280,28 @@ fn operations() -> ApiRouter<Arc<App>> {
         .api_route("/alerts", get_with(alerts::list, alerts::list_docs))
         .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
         .route("/gateways/stream", get(stream::open))
+}
+
+/// Routes to figures of calls and deliveries, and to their records as tables.
+fn figures() -> ApiRouter<Arc<App>> {
+    type Call = ExecutionRecord;
+    type Letter = DeadLetter;
+    type Log = DeliveryLog;
+    ApiRouter::new()
+        .api_route("/dashboard", get_with(dashboard::read, dashboard::read_docs))
+        .api_route("/analytics", get_with(analytics::read, analytics::read_docs))
+        .api_route(
+            "/logs/export",
+            get_with(export_records::export::<Log>, export_records::export_docs::<Log>),
+        )
+        .api_route(
+            "/execution-logs/export",
+            get_with(export_records::export::<Call>, export_records::export_docs::<Call>),
+        )
+        .api_route(
+            "/dlq/export",
+            get_with(export_records::export::<Letter>, export_records::export_docs::<Letter>),
+        )
 }
 
 /// Routes to what became of deliveries, and to what gateways are told to do with them.

@@ -60,11 +60,11 @@ impl Bulks {
     pub(crate) async fn begin(&self, org_id: u64, filter: BulkFilter, author: &str) -> Result<Bulk, StoreError> {
         let mut bulk = new(org_id, Some(filter), author);
         let query = query(&bulk);
-        let mut total = self.store.count::<DeadLetter>(&query).await?;
+        let mut total = self.store.count::<DeadLetter>(&query, u64::MAX).await?;
         if bulk.filter.as_ref().is_some_and(|filter| filter.status.is_none()) {
             let mut retrying = query;
             retrying.equal.push((Field::Status, "RETRYING".to_owned()));
-            total = total.saturating_sub(self.store.count::<DeadLetter>(&retrying).await?);
+            total = total.saturating_sub(self.store.count::<DeadLetter>(&retrying, u64::MAX).await?);
         }
         bulk.total = total;
         self.store.add_commands(&[], Some(&bulk)).await?;

@@ -181,6 +181,10 @@ pub struct RecordsConfig {
     pub retention_days: u32,
     /// The most that are kept, of all organizations together; the oldest are deleted first.
     pub max_records: u64,
+    /// Counts by hour, of the analytics, are kept for so many days; 1 to 3,650.
+    pub hourly_days: u32,
+    /// Counts by day are kept for so many days; 1 to 3,650.
+    pub daily_days: u32,
 }
 
 impl Default for RecordsConfig {
@@ -188,6 +192,8 @@ impl Default for RecordsConfig {
         Self {
             retention_days: 14,
             max_records: 500_000,
+            hourly_days: 62,
+            daily_days: 800,
         }
     }
 }
@@ -397,12 +403,16 @@ impl ProcessConfig {
                 problems.push(Problem::new(path, format!("{value} is not between 1 and {HOUR_MS}")));
             }
         }
-        if !(1..=LONGEST_RETENTION_DAYS).contains(&self.records.retention_days) {
-            let message = format!(
-                "{} is not between 1 and {LONGEST_RETENTION_DAYS}",
-                self.records.retention_days
-            );
-            problems.push(Problem::new("records.retentionDays", message));
+        let records = &self.records;
+        for (field, days) in [
+            ("retentionDays", records.retention_days),
+            ("hourlyDays", records.hourly_days),
+            ("dailyDays", records.daily_days),
+        ] {
+            if !(1..=LONGEST_RETENTION_DAYS).contains(&days) {
+                let message = format!("{days} is not between 1 and {LONGEST_RETENTION_DAYS}");
+                problems.push(Problem::new(format!("records.{field}"), message));
+            }
         }
         if self.records.max_records == 0 {
             problems.push(Problem::new("records.maxRecords", "must be at least 1"));

@@ -19,6 +19,8 @@ pub mod migrate;
 mod outcomes;
 pub mod publish;
 mod records;
+pub mod retention;
+pub mod rollups;
 pub mod rotate;
 pub mod seal;
 pub mod secrets;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use filters::model::delivery::{DeadLetter, DeadLetterStatus, DeliveryRecord};
 use tokio::task::JoinHandle;
 
+use crate::rollups::Clocks;
 use crate::store::{Outcomes, Store};
 
 /// A batch that is on disk.
@@ -22,6 +23,7 @@ pub(crate) fn keep(
     gateway_id: &str,
     up_to: i64,
     records: Vec<DeliveryRecord>,
+    clocks: Clocks,
 ) -> JoinHandle<Option<Settled>> {
     let (store, gateway_id) = (Arc::clone(store), Arc::<str>::from(gateway_id));
     tokio::spawn(async move {
@@ -30,7 +32,11 @@ pub(crate) fn keep(
             .iter()
             .any(|record| matches!(record, DeliveryRecord::Commanded { .. }));
         let given_up: Vec<GivenUp> = records.iter().filter_map(GivenUp::of).collect();
-        let kept = async { store.keep_outcomes(Outcomes::sort(&gateway_id, records)?).await };
+        let kept = async {
+            store
+                .keep_outcomes(Outcomes::sort(&gateway_id, records, &clocks)?)
+                .await
+        };
         match kept.await {
             Ok(()) => {
                 given_up.iter().for_each(|letter| letter.report(&gateway_id));

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
+use crate::rollups::Clocks;
 use crate::secrets::{Resolved, Secrets, Values, wanted_by};
 use crate::store::{Change, Store, StoreError, Version};
 
@@ -202,6 +203,11 @@ impl Publisher {
             .await?;
         publisher.0.renew_all().await?;
         Ok(publisher)
+    }
+
+    /// The time zones of the organizations, at the newest version.
+    pub fn clocks(&self) -> Clocks {
+        Clocks::of(self.state().snapshot.organizations.values().map(|entry| &*entry.value))
     }
 
     /// The newest state.

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::RecordsConfig;
 use crate::config::auth::AuditConfig;
-use crate::store::{Store, StoreError};
+use crate::retention;
+use crate::rollups::{Deltas, Span};
+use crate::store::{Batch, Store, StoreError};
 
 /// Keeps a batch of `gateway_id`. Gives the batch's name once it is on disk; without that the gateway sends it again.
 pub(crate) fn keep(
@@ -18,6 +20,7 @@ pub(crate) fn keep(
     gateway_id: &str,
     batch: String,
     mut records: Vec<ExecutionRecord>,
+    counted: Deltas,
 ) -> JoinHandle<Option<String>> {
     let (store, gateway_id) = (Arc::clone(store), Arc::<str>::from(gateway_id));
     tokio::spawn(async move {
@@ -25,10 +28,15 @@ pub(crate) fn keep(
             // Under whatever name they come, they are of the gateway that sends them.
             record.gateway_id = Arc::clone(&gateway_id);
         }
-        match store.append_records(&records).await {
+        let count = records.len();
+        let named = Batch {
+            gateway_id: Arc::clone(&gateway_id),
+            name: batch.clone(),
+        };
+        match store.keep_calls(named, records, counted).await {
             Ok(()) => Some(batch),
             Err(error) => {
-                tracing::warn!(%error, %gateway_id, records = records.len(), "records of calls are not kept yet");
+                tracing::warn!(%error, %gateway_id, records = count, "records of calls are not kept yet");
                 None
             }
         }
@@ -37,11 +45,12 @@ pub(crate) fn keep(
 
 /// Deletes records that are too old or too many, until `stop`: little by little, as a store does one thing at a time.
 pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, audit: AuditConfig, stop: CancellationToken) {
-    let age = SignedDuration::from_hours(24 * i64::from(config.retention_days));
+    if let Err(error) = store.expire_records(config.retention_days).await {
+        tracing::warn!(%error, "the store does not delete old records by itself; they are deleted one by one");
+    }
     let mut works = true;
     loop {
-        let before = |age| Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);
-        let pause = match pruned(&store, before(age), config.max_records, before(audit.retention())).await {
+        let pause = match pruned(&store, &config, &audit, Timestamp::now()).await {
             Ok(deleted) => {
                 works = true;
                 if deleted == 0 { LOOK_EVERY } else { STEP_EVERY }
@@ -61,11 +70,17 @@ pub(crate) async fn prune(store: Arc<Store>, config: RecordsConfig, audit: Audit
     }
 }
 
-async fn pruned(store: &Store, before: Timestamp, most: u64, audit_before: Timestamp) -> Result<u32, StoreError> {
-    let calls = store.prune_records(before, most, STEP).await?;
-    let outcomes = store.prune_outcomes(before, most, STEP).await?;
-    let audit = store.prune_audit(audit_before, STEP).await?;
-    Ok(calls + outcomes + audit + store.prune_sheets(Timestamp::now(), STEP).await?)
+async fn pruned(store: &Store, config: &RecordsConfig, audit: &AuditConfig, now: Timestamp) -> Result<u32, StoreError> {
+    let retention = retention::due(store, config, now).await?;
+    let mut deleted = store.prune_records(&retention, STEP).await?;
+    for (span, days) in [(Span::Hour, config.hourly_days), (Span::Day, config.daily_days)] {
+        let age = SignedDuration::from_hours(24 * i64::from(days));
+        let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        deleted += store.prune_rollups(span, before, STEP).await?;
+    }
+    let audit_before = now.checked_sub(audit.retention()).unwrap_or(Timestamp::MIN);
+    deleted += store.prune_audit(audit_before, STEP).await?;
+    Ok(deleted + store.prune_sheets(now, STEP).await?)
 }
 
 /// Records that are deleted at a time, of each kind.

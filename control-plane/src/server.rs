@@ -115,13 +115,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let alerts = Arc::new(Alerts::default());
     let watcher = Watcher::new(&config.alerts, &alerts, &metrics)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-    let listener = TcpListener::bind(config.listen).await;
-    let failed = |source| StartError::Listen {
-        address: config.listen,
-        source,
-    };
-    let listener = listener.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let (listener, address) = listen(config.listen).await?;
     if let Some(path) = &config.ports_file {
         write_ports(path, address).map_err(|source| StartError::PortsFile {
             path: path.display().to_string(),
@@ -144,6 +138,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         alerts,
         dry_runs: DryRuns::start().map_err(StartError::Thread)?,
         rates: Rates::new(&config.limits),
+        records: config.records,
         limits: config.limits,
         stream: config.stream,
         stop: stop.clone(),
@@ -204,6 +199,13 @@ impl ControlPlane {
             tracing::error!(%error, "the control plane ended by a fault");
         }
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watcher, door: Door) {

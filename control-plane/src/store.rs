@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::push::{Object, ObjectId};
-use filters::model::{ExecutionRecord, Problem, Snapshot};
+use filters::model::{Problem, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::alerts::Lately;
 pub use self::commands::{Bulk, BulkFilter, BulkProgress, CommandRecord};
 pub(crate) use self::document::{for_each_secret, holds_secrets};
-pub use self::kept::{Cursor, Field, Kept, NoCursor, Place, Query, Row};
+pub use self::kept::{Cursor, Field, Kept, MOST_OF_A_TRACE, MOST_SEARCHED, NoCursor, Place, Query, Row};
 pub use self::migration::{Filling, Inventory};
 use self::mongo::MongoStore;
-pub use self::outcomes::Outcomes;
-pub use self::records::{MOST_OF_A_TRACE, MOST_SEARCHED, RecordQuery};
+pub use self::outcomes::{Batch, Outcomes, Retention};
 pub use self::reseal::Resealed;
+pub use self::rollups::{Counted, MOST_OF_A_SERIES, Series, Sums};
 pub use self::shelf::{Sheet, Shelf, Shelved, Write};
 use self::sqlite::SqliteStore;
 use crate::audit::AuditEntry;
@@ -35,8 +35,8 @@ mod kept;
 mod migration;
 mod mongo;
 mod outcomes;
-mod records;
 mod reseal;
+mod rollups;
 mod shelf;
 mod sqlite;
 
@@ -267,51 +267,6 @@ impl Store {
         match &self.0 {
             Implementation::Sqlite(store) => store.gateways().await,
             Implementation::Mongo(store) => store.gateways().await,
-        }
-    }
-
-    /// Keeps records of calls. Those that are there already (by `id`) stay as they are, so a batch may come twice.
-    ///
-    /// # Errors
-    /// If the store does not work. Some of the records may be kept.
-    pub async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
-        match &self.0 {
-            Implementation::Sqlite(store) => store.append_records(records).await,
-            Implementation::Mongo(store) => store.append_records(records).await,
-        }
-    }
-
-    /// The records that `query` asks for, newest first.
-    ///
-    /// # Errors
-    /// If the store does not work, or a record cannot be read.
-    pub async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
-        match &self.0 {
-            Implementation::Sqlite(store) => store.records(query).await,
-            Implementation::Mongo(store) => store.records(query).await,
-        }
-    }
-
-    /// The records of one trace, of one organization or of all, oldest first; at most [`MOST_OF_A_TRACE`].
-    ///
-    /// # Errors
-    /// If the store does not work, or a record cannot be read.
-    pub async fn trace(&self, trace_id: &str, org_id: Option<u64>) -> Result<Vec<ExecutionRecord>, StoreError> {
-        match &self.0 {
-            Implementation::Sqlite(store) => store.trace(trace_id, org_id).await,
-            Implementation::Mongo(store) => store.trace(trace_id, org_id).await,
-        }
-    }
-
-    /// Deletes the oldest records: of those from before `before`, and of those beyond the newest `most`, at most `step`
-    /// each. Returns how many.
-    ///
-    /// # Errors
-    /// If the store does not work.
-    pub async fn prune_records(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
-        match &self.0 {
-            Implementation::Sqlite(store) => store.prune_records(before, most, step).await,
-            Implementation::Mongo(store) => store.prune_records(before, most, step).await,
         }
     }
 

@@ -38,6 +38,7 @@ pub mod route;
 pub mod secret;
 pub mod snapshot;
 pub mod status_mapping;
+pub mod tally;
 pub mod unit;
 pub mod validation;
 
@@ -57,6 +58,7 @@ pub use record::ExecutionRecord;
 pub use redaction::{RecordContent, Redaction};
 pub use secret::Secret;
 pub use snapshot::{Entry, Security, Snapshot};
+pub use tally::Tally;
 pub use unit::OrgUnit;
 
 /// Version of this model. A gateway says in its `Hello` which one it speaks.

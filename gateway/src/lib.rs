@@ -26,6 +26,7 @@ pub mod server;
 pub mod shedding;
 mod sign_in;
 pub mod sync;
+pub mod tallies;
 pub mod telemetry;
 pub mod tls;
 pub mod tool;

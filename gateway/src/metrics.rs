@@ -52,6 +52,8 @@ pub struct Metrics {
     pub records_waiting: IntGauge,
     /// Records of calls that were lost, as there was no room for them.
     pub records_dropped: IntCounter,
+    /// Calls that were not counted for the control plane, as there was no room for their integration.
+    pub tallies_dropped: IntCounter,
     /// Spans that were lost.
     pub spans_dropped: IntCounter,
     /// The event flow.
@@ -136,6 +138,7 @@ impl Metrics {
                 "Records of calls on their way to the control plane.",
             )?,
             records_dropped: counter("gateway_records_dropped_total", "Records of calls lost.")?,
+            tallies_dropped: counter("gateway_call_counts_dropped_total", "Calls missing in the analytics.")?,
             spans_dropped: counter("gateway_spans_dropped_total", "Spans of calls lost.")?,
             events: Arc::new(EventMetrics::new(&registry, own_series)?),
             queue: QueueMetrics::new(&registry)?,

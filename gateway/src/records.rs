@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use filters::model::ExecutionRecord;
 use filters::model::push::FromGateway;
@@ -16,11 +16,13 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
 use crate::metrics::Metrics;
+use crate::tallies::Tallies;
 
 /// The records that the control plane does not have yet.
 #[derive(Debug)]
 pub struct Records {
     gateway_id: Arc<str>,
+    tallies: Tallies,
     queue: Mutex<Queue>,
     full: Notify,
     dropped: IntCounter,
@@ -50,6 +52,7 @@ impl Records {
     pub fn new(gateway_id: &str, metrics: &Metrics) -> Self {
         Self {
             gateway_id: gateway_id.into(),
+            tallies: Tallies::new(metrics),
             queue: Mutex::default(),
             full: Notify::new(),
             dropped: metrics.records_dropped.clone(),
@@ -60,6 +63,11 @@ impl Records {
     /// Name of this gateway, for its records.
     pub fn gateway_id(&self) -> &Arc<str> {
         &self.gateway_id
+    }
+
+    /// Counts of the calls, which go with the records.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Appends a record, or counts it as dropped if there is no room.
@@ -103,7 +111,8 @@ impl Records {
             }
             queue.take()
         };
-        if records.is_empty() {
+        let tallies = self.tallies.take(Instant::now());
+        if records.is_empty() && tallies.is_empty() {
             return Ok(None);
         }
         // Written without the lock, as requests wait for it.
@@ -113,6 +122,7 @@ impl Records {
             batch: name.clone(),
             dropped: self.dropped.get(),
             records,
+            tallies,
         });
         let mut queue = self.queue.lock();
         match text {

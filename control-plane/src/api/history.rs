@@ -90,7 +90,13 @@ pub(super) struct Page<T> {
 /// What a page says besides its records.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Position {
+pub(super) struct Position {
+    /// How many there are on all pages, counted up to 10,000; left out where a cursor was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// True if there are more than `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_is_capped: Option<bool>,
     /// Number of the page; left out where a cursor was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<u32>,
@@ -106,6 +112,8 @@ struct Position {
 impl<T: Listed> Serialize for Page<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Position {
+            total,
+            total_is_capped,
             page,
             limit,
             has_more,
@@ -113,6 +121,10 @@ impl<T: Listed> Serialize for Page<T> {
         } = &self.position;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(T::LIST, &self.records)?;
+        if let (Some(total), Some(is_capped)) = (total, total_is_capped) {
+            map.serialize_entry("total", total)?;
+            map.serialize_entry("totalIsCapped", is_capped)?;
+        }
         if let Some(page) = page {
             map.serialize_entry("page", page)?;
         }
@@ -155,22 +167,43 @@ pub(super) async fn list<T: Listed>(
     listing: Listing<T::Filter>,
 ) -> Result<Json<Page<T>>, ApiError> {
     caller.allow(listing.common.org_id)?;
-    let (query, page) = asked(listing)?;
+    let (query, number) = asked(listing)?;
+    page(&app, query, number).await.map(Json)
+}
+
+/// The page that is asked for, of which `number` is the number.
+pub(super) async fn page<T: Listed>(app: &App, query: Query, number: Option<u32>) -> Result<Page<T>, ApiError> {
+    let (records, position) = found(app, query, number).await?;
+    Ok(Page { records, position })
+}
+
+/// The records of a page, and what else it says.
+pub(super) async fn found<T: Listed>(
+    app: &App,
+    query: Query,
+    page: Option<u32>,
+) -> Result<(Vec<T>, Position), ApiError> {
     // One more than is shown tells whether there are more.
     let limit = query.limit - 1;
-    let mut records: Vec<T> = app.store.list(&query).await?;
+    let counted = async {
+        match page {
+            Some(_) => app.store.count::<T>(&query, MOST_COUNTED + 1).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (mut records, counted): (Vec<T>, _) = tokio::try_join!(app.store.list(&query), counted)?;
     let has_more = records.len() > limit as usize;
     records.truncate(limit as usize);
     let last = records.last().filter(|_| has_more);
-    Ok(Json(Page {
-        position: Position {
-            page,
-            limit,
-            has_more,
-            next_cursor: last.map(|last| last.cursor().to_string()),
-        },
-        records: records.into_iter().map(T::brief).collect(),
-    }))
+    let position = Position {
+        total: counted.map(|count| count.min(MOST_COUNTED)),
+        total_is_capped: counted.map(|count| count > MOST_COUNTED),
+        page,
+        limit,
+        has_more,
+        next_cursor: last.map(|last| last.cursor().to_string()),
+    };
+    Ok((records.into_iter().map(T::brief).collect(), position))
 }
 
 /// Reads one record.
@@ -236,6 +269,23 @@ pub(super) fn asked<F: Narrow>(listing: Listing<F>) -> Result<(Query, Option<u32
     }
 }
 
+/// The times between which records are asked for, and a text that can be looked for.
+pub(super) fn range(
+    start_date: Option<&str>,
+    end_date: Option<&str>,
+    search: Option<&str>,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), ApiError> {
+    let mut problems = Vec::new();
+    check_search(search, &mut problems);
+    let from = moment("startDate", start_date, 0, &mut problems);
+    let before = moment("endDate", end_date, 1, &mut problems);
+    if problems.is_empty() {
+        Ok((from, before))
+    } else {
+        Err(ApiError::validation(problems))
+    }
+}
+
 /// How many records come before a page.
 pub(super) fn skipped(page: u32, limit: u32, problems: &mut Vec<Problem>) -> u32 {
     let skip = page.checked_sub(1).map(|pages| pages.saturating_mul(limit));
@@ -258,8 +308,19 @@ pub(super) fn check_search(search: Option<&str>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The moment that `text` names; of a date the midnight that is `days_later`.
+/// The moment that `text` names; of a date the midnight (UTC) that is `days_later`.
 pub(super) fn moment(
+    field: &str,
+    text: Option<&str>,
+    days_later: i64,
+    problems: &mut Vec<Problem>,
+) -> Option<Timestamp> {
+    moment_in(&TimeZone::UTC, field, text, days_later, problems)
+}
+
+/// The same with the midnight of a time zone.
+pub(super) fn moment_in(
+    zone: &TimeZone,
     field: &str,
     text: Option<&str>,
     days_later: i64,
@@ -268,7 +329,7 @@ pub(super) fn moment(
     let text = text?;
     let midnight = |date: Date| {
         let date = date.checked_add(jiff::Span::new().days(days_later)).ok()?;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        Some(date.to_zoned(zone.clone()).ok()?.timestamp())
     };
     let read = match text.parse::<Timestamp>() {
         Ok(moment) => Some(moment),
@@ -309,3 +370,5 @@ pub(super) fn read_docs<T: Listed>(operation: TransformOperation<'_>) -> Transfo
 const USUAL: u32 = 50;
 const MOST: u32 = 200;
 const MOST_SEARCH_BYTES: usize = 200;
+/// Records that are counted for the number of pages.
+const MOST_COUNTED: u64 = 10_000;

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::error::ApiError;
 use super::execution_logs;
-use super::history::{self, Listed, Listing, Narrow, given, name_of};
+use super::history::{self, Listed, Listing, Narrow, Position, given, name_of};
 use super::operator::Caller;
-use crate::store::{Field, RecordQuery};
+use crate::store::Field;
 
 /// Parameters of the list.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,44 +72,38 @@ pub(super) enum Page {
 pub(super) struct Calls {
     /// Those on the page.
     logs: Vec<ExecutionRecord>,
-    /// Number of the page.
-    page: u32,
-    /// The most on a page.
-    limit: u32,
-    /// True if there are further pages.
-    has_more: bool,
+    #[serde(flatten)]
+    position: Position,
 }
 
 /// Lists attempts at deliveries, or calls.
 pub(super) async fn list(
-    state: State<Arc<App>>,
+    State(app): State<Arc<App>>,
     caller: Caller,
     listing: Listing<Wanted>,
 ) -> Result<Json<Page>, ApiError> {
-    if listing.rest.direction != Some(Way::Inbound) {
-        let Json(page) = history::list::<DeliveryLog>(state, caller, listing).await?;
-        return Ok(Json(Page::Attempts(page)));
-    }
     caller.allow(listing.common.org_id)?;
-    let (query, page) = calls_asked(listing)?;
-    let limit = query.limit - 1;
-    let (logs, has_more) = execution_logs::found(&state.0, &query).await?;
-    Ok(Json(Page::Calls(Calls {
-        logs,
-        page,
-        limit,
-        has_more,
-    })))
+    Ok(Json(match listing.rest.direction {
+        Some(Way::Inbound) => {
+            let (query, page) = history::asked(of_calls(listing)?)?;
+            let (logs, position) = history::found(&app, query, page).await?;
+            Page::Calls(Calls { logs, position })
+        }
+        Some(Way::Outbound) | None => {
+            let (query, page) = history::asked(listing)?;
+            Page::Attempts(history::page(&app, query, page).await?)
+        }
+    }))
 }
 
-/// What is asked of the records of calls; and the number of the page.
-fn calls_asked(listing: Listing<Wanted>) -> Result<(RecordQuery, u32), ApiError> {
+/// The same question about calls.
+pub(super) fn of_calls(listing: Listing<Wanted>) -> Result<Listing<execution_logs::Wanted>, ApiError> {
     let mut problems = Vec::new();
-    let wanted = &listing.rest;
+    let wanted = listing.rest;
     for (field, given) in [
-        ("eventType", &wanted.event_type),
-        ("eventId", &wanted.event_id),
-        ("messageId", &wanted.message_id),
+        ("eventType", wanted.event_type),
+        ("eventId", wanted.event_id),
+        ("messageId", wanted.message_id),
     ] {
         if given.is_some() {
             problems.push(Problem::new(field, "goes with OUTBOUND only: calls belong to no event"));
@@ -123,30 +117,17 @@ fn calls_asked(listing: Listing<Wanted>) -> Result<(RecordQuery, u32), ApiError>
             None
         }
     });
-    let (error_category, integration) = (wanted.error_category.clone(), wanted.integration_config_id.clone());
-    let (query, page) = match history::asked(listing) {
-        Ok((query, Some(page))) => (query, page),
-        Ok((_, None)) => {
-            problems.push(Problem::new("cursor", "goes with OUTBOUND only; give a `page`"));
-            return Err(ApiError::validation(problems));
-        }
-        Err(error) => return Err(error),
-    };
     if !problems.is_empty() {
         return Err(ApiError::validation(problems));
     }
-    let query = RecordQuery {
-        org_id: query.org_id.unwrap_or_default(),
-        status,
-        integration,
-        error_category,
-        from: query.from,
-        before: query.before,
-        search: query.search,
-        skip: query.skip,
-        limit: query.limit,
-    };
-    Ok((query, page))
+    Ok(Listing {
+        common: listing.common,
+        rest: execution_logs::Wanted {
+            status,
+            integration_config_id: wanted.integration_config_id,
+            error_category: wanted.error_category,
+        },
+    })
 }
 
 pub(super) fn list_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {

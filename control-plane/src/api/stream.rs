@@ -23,6 +23,7 @@ use super::error::ApiError;
 use crate::fleet::{Due, Member, Session, other_model};
 use crate::listener::Peer;
 use crate::publish::State as Configuration;
+use crate::rollups::Deltas;
 use crate::store::CommandRecord;
 
 /// Opens a stream for a gateway that shows a token.
@@ -223,17 +224,24 @@ impl Talk {
             FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
             FromGateway::Deliveries { endpoints } => self.member.endpoints(endpoints),
             FromGateway::Outcomes { up_to, records } => {
-                self.errands
-                    .keep_outcomes(&app.store, self.member.gateway_id(), up_to, records);
+                self.errands.keep_outcomes(
+                    &app.store,
+                    self.member.gateway_id(),
+                    up_to,
+                    records,
+                    app.publisher.clocks(),
+                );
             }
             FromGateway::Records {
                 batch,
                 dropped,
                 records,
+                tallies,
             } => {
                 self.member.dropped(dropped);
+                let counted = Deltas::of_calls(&tallies, &app.publisher.clocks());
                 self.errands
-                    .keep_records(&app.store, self.member.gateway_id(), batch, records);
+                    .keep_records(&app.store, self.member.gateway_id(), batch, records, counted);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::config::{GatewayToken, Limits, OperatorKey, ProcessConfig};
 
 mod access;
 mod alerts;
+mod analytics;
 mod bulk;
 mod commands;
 mod crud;

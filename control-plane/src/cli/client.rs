@@ -1,6 +1,6 @@
 //! The control plane's API, from the outside.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 use std::time::Duration;
 
 use filters::fault::ErrorBody;
@@ -17,6 +17,10 @@ use super::failure::Failure;
 const CONNECT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer; an export of ten thousand integrations takes a tenth of it.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// For an export of millions of records.
+const LONGEST_COPY: Duration = Duration::from_secs(60 * 60);
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A client of one control plane.
 pub(super) struct Client {
@@ -76,6 +80,29 @@ impl Client {
     pub(super) fn get_within<T: DeserializeOwned>(&self, segments: &[&str], timeout: Duration) -> Result<T, Failure> {
         let timeout = timeout.min(self.timeout);
         self.read(Effect::Reads, self.request(Method::GET, segments).timeout(timeout))
+    }
+
+    /// `GET` of something long, which is written to `out` as it comes. It takes as long as it takes.
+    pub(super) fn copy(&self, segments: &[&str], query: &[(&str, String)], out: &mut dyn Write) -> Result<(), Failure> {
+        let request = self.request(Method::GET, segments).query(query).timeout(LONGEST_COPY);
+        let mut answer = request.send().map_err(|error| self.no_answer(Effect::Reads, &error))?;
+        let status = answer.status();
+        if !status.is_success() {
+            let mut body = Vec::new();
+            let read = answer.take(MOST_BYTES).read_to_end(&mut body);
+            read.map_err(|error| self.broken_off(Effect::Reads, error.to_string()))?;
+            return Err(self.refusal(status, &body));
+        }
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let length = answer
+                .read(&mut piece)
+                .map_err(|error| self.broken_off(Effect::Reads, format!("the answer broke off: {error}")))?;
+            if length == 0 {
+                return out.flush().map_err(Failure::Output);
+            }
+            out.write_all(&piece[..length]).map_err(Failure::Output)?;
+        }
     }
 
     /// `POST` of a JSON body that changes something unless `dry_run`.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -61,6 +61,18 @@ pub(super) struct Logs {
     /// Only those at this delivery
     #[arg(long, value_name = "ID")]
     message: Option<String>,
+    /// Write all of them in this form instead of showing a page, as in `--export csv > logs.csv`
+    #[arg(long, value_name = "FORM", conflicts_with_all = ["limit", "cursor"])]
+    export: Option<Export>,
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Export {
+    /// A table
+    Csv,
+    /// A JSON object on each line
+    Jsonl,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -93,9 +105,19 @@ pub(super) struct Attempt {
 impl Logs {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let mut query = self.which.query();
-        query.extend(self.page.query());
         query.extend(self.event.clone().map(|event| ("eventId", event)));
         query.extend(self.message.clone().map(|message| ("messageId", message)));
+        if let Some(export) = self.export {
+            let format = match export {
+                Export::Csv => "csv",
+                Export::Jsonl => "jsonl",
+            };
+            query.push(("format", format.to_owned()));
+            query.extend(self.page.search.clone().map(|text| ("search", text)));
+            client.copy(&["logs", "export"], &query, output.data)?;
+            return Ok(Outcome::Done);
+        }
+        query.extend(self.page.query());
         let answer: Answer = client.get(&["logs"], &query)?;
         output.show(&answer, |answer, out| write(&answer.logs, out))?;
         say_more(answer.next_cursor.as_deref(), output)?;

@@ -34,8 +34,11 @@ mod alerts;
 mod audit;
 mod commands;
 mod deliveries;
+mod expiry;
+mod logs;
 mod migration;
 mod reseal;
+mod rollups;
 mod shelf;
 
 for_each_store!(
@@ -57,6 +60,15 @@ for_each_store!(
     records_of_a_trace_stay_in_their_organization,
     old_records_and_those_beyond_the_most_are_deleted,
 );
+
+/// Records from this moment on, and at most so many.
+fn keeping(before: Timestamp, most: u64) -> Retention {
+    Retention {
+        before,
+        sooner: std::collections::BTreeMap::new(),
+        most,
+    }
+}
 
 #[tokio::test]
 async fn a_killed_process_loses_no_version_that_sqlite_acknowledged() {

@@ -1,4 +1,4 @@
-//! What gateways tell of deliveries, in the form that both stores keep: the record as its exact JSON text, and beside it
+//! What gateways tell of calls and deliveries, in the form that both stores keep: the record as its exact JSON text, and beside it
 //! the fields by which it is looked for, under their JSON names.
 
 mod rows;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 
-/// A kind of record of deliveries.
+/// A kind of record.
 pub trait Kept: DeserializeOwned + fmt::Debug + Send + 'static {
     /// Its table or collection.
     const PLACE: Place;
@@ -20,6 +20,10 @@ pub trait Kept: DeserializeOwned + fmt::Debug + Send + 'static {
     const NAME: &'static str;
     /// The fields in which a search looks.
     const SEARCHED: &'static [&'static str];
+    /// Fields that have an index of their own in the embedded store, those first that leave the fewest records.
+    const LEADING: &'static [Field] = &[];
+    /// True where the embedded store has an index of what failed.
+    const FAILURES: bool = false;
     /// A part that may be large and that lists leave out, kept beside the record.
     const LARGE: Option<&'static str> = None;
 
@@ -41,9 +45,11 @@ pub trait Kept: DeserializeOwned + fmt::Debug + Send + 'static {
     fn cursor(&self) -> Cursor;
 }
 
-/// The tables or collections of what is told of deliveries.
+/// The tables or collections of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// Calls.
+    ExecutionLogs,
     /// Attempts.
     DeliveryLogs,
     /// Dead letters.
@@ -66,6 +72,7 @@ impl Place {
     /// Its name in both stores; where the product's source documents have one, it is that.
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::ExecutionLogs => "execution_logs",
             Self::DeliveryLogs => "delivery_logs",
             Self::DeadLetters => "dlq",
             Self::DeadLettersGone => "dlq_gone",
@@ -74,6 +81,29 @@ impl Place {
             Self::BulkRetries => "bulk_retries",
             Self::Alerts => "alert_center_logs",
             Self::AdminAudit => "admin_audit",
+        }
+    }
+}
+
+impl Place {
+    /// Its name in names of files.
+    pub(crate) fn file_name(self) -> String {
+        self.name().replace('_', "-")
+    }
+
+    /// True of what organizations may keep for less time than the installation does.
+    pub(super) const fn is_of_organizations(self) -> bool {
+        match self {
+            Self::ExecutionLogs | Self::DeliveryLogs | Self::DeadLetters | Self::Scheduled => true,
+            Self::DeadLettersGone | Self::Commands | Self::BulkRetries | Self::Alerts | Self::AdminAudit => false,
+        }
+    }
+
+    /// True where the embedded store keeps the texts that are searched beside the records, which may be large.
+    pub(super) const fn has_texts(self) -> bool {
+        match self {
+            Self::ExecutionLogs | Self::DeliveryLogs | Self::DeadLetters | Self::Scheduled => true,
+            Self::DeadLettersGone | Self::Commands | Self::BulkRetries | Self::Alerts | Self::AdminAudit => false,
         }
     }
 }
@@ -108,9 +138,9 @@ pub enum Field {
     Status,
     /// The subscription.
     Integration,
-    /// The event's type.
+    /// The event's type; not of calls.
     EventType,
-    /// The event; not of scheduled deliveries.
+    /// The event; of attempts and dead letters.
     Event,
     /// The delivery; of attempts only.
     Message,
@@ -118,7 +148,7 @@ pub enum Field {
     Direction,
     /// The trace; not of scheduled deliveries.
     Trace,
-    /// The kind of error; of dead letters and attempts.
+    /// The kind of error; not of scheduled deliveries.
     ErrorCategory,
     /// The rule; of alerts only.
     Rule,
@@ -146,6 +176,22 @@ impl Field {
             Self::Actor => "actor",
             Self::Action => "action",
             Self::Target => "target",
+        }
+    }
+
+    /// True of identifiers whose records are all of one organization, and few.
+    pub(super) const fn is_of_one_organization(self) -> bool {
+        match self {
+            Self::Event | Self::Message | Self::Trace => true,
+            Self::Status
+            | Self::Integration
+            | Self::EventType
+            | Self::Direction
+            | Self::ErrorCategory
+            | Self::Rule
+            | Self::Actor
+            | Self::Action
+            | Self::Target => false,
         }
     }
 }
@@ -218,7 +264,12 @@ pub(super) struct Aged {
 
 /// What goes when it is old. Dead letters go once nobody tries them again, scheduled deliveries and alerts once they
 /// are over.
-pub(super) const AGED: [Aged; 7] = [
+pub(super) const AGED: [Aged; 8] = [
+    Aged {
+        place: Place::ExecutionLogs,
+        since: "createdAt",
+        states: &[],
+    },
     Aged {
         place: Place::DeliveryLogs,
         since: "createdAt",
@@ -255,6 +306,14 @@ pub(super) const AGED: [Aged; 7] = [
         states: &["RESOLVED"],
     },
 ];
+
+/// Records of which there are so many that their number is limited.
+pub(super) const MANY: [Place; 2] = [Place::ExecutionLogs, Place::DeliveryLogs];
+
+/// How many records one search looks at, so that none keeps the store from its other work.
+pub const MOST_SEARCHED: u32 = 20_000;
+/// The most records of one trace that are returned.
+pub const MOST_OF_A_TRACE: u32 = 200;
 
 /// A moment in a record. A gateway with a broken clock does not lose its records.
 pub(super) fn moment(text: &str) -> Timestamp {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use filters::model::ExecutionRecord;
 use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -150,7 +151,8 @@ impl Store {
         self.copy_kept::<ScheduledDelivery>(to).await?;
         self.copy_kept::<Alert>(to).await?;
         self.copy_kept::<AuditEntry>(to).await?;
-        self.copy_records(to).await?;
+        self.copy_kept::<ExecutionRecord>(to).await?;
+        self.copy_counts(to).await?;
         for place in PLAIN {
             let mut after = String::new();
             loop {
@@ -188,7 +190,8 @@ impl Store {
         self.add_kept::<ScheduledDelivery>(&mut inventory).await?;
         self.add_kept::<Alert>(&mut inventory).await?;
         self.add_kept::<AuditEntry>(&mut inventory).await?;
-        self.add_records(&mut inventory).await?;
+        self.add_kept::<ExecutionRecord>(&mut inventory).await?;
+        self.add_counts(&mut inventory).await?;
         for place in PLAIN {
             inventory.begin(place.name());
             let mut after = String::new();
@@ -250,27 +253,33 @@ impl Store {
         }
     }
 
-    async fn copy_records(&self, to: &Self) -> Result<(), StoreError> {
-        let mut after = String::new();
+    async fn copy_counts(&self, to: &Self) -> Result<(), StoreError> {
+        let mut after = None;
         loop {
-            let records = self.page_of_records(&after).await?;
-            let Some(last) = records.last() else { return Ok(()) };
-            after.clone_from(&last.id);
-            to.append_records(&records).await?;
+            let counts = self.page_of_counts(after.as_ref()).await?;
+            let Some((last, _)) = counts.last() else { break };
+            after = Some(last.clone());
+            to.insert_counts(counts).await?;
         }
+        to.insert_batches(self.last_batches().await?).await
     }
 
-    async fn add_records(&self, inventory: &mut Inventory) -> Result<(), StoreError> {
-        inventory.begin("execution_logs");
-        let mut after = String::new();
+    async fn add_counts(&self, inventory: &mut Inventory) -> Result<(), StoreError> {
+        inventory.begin("rollups");
+        let mut after = None;
         loop {
-            let records = self.page_of_records(&after).await?;
-            let Some(last) = records.last() else { return Ok(()) };
-            after.clone_from(&last.id);
-            for record in &records {
-                inventory.add("execution_logs", &encode(record)?);
+            let counts = self.page_of_counts(after.as_ref()).await?;
+            let Some((last, _)) = counts.last() else { break };
+            after = Some(last.clone());
+            for (bucket, tally) in &counts {
+                inventory.add("rollups", &format!("{bucket:?}{}", encode(tally)?));
             }
         }
+        inventory.begin("call_batches");
+        for batch in self.last_batches().await? {
+            inventory.add("call_batches", &format!("{batch:?}"));
+        }
+        Ok(())
     }
 
     async fn add_sheets(&self, shelf: Shelf, inventory: &mut Inventory) -> Result<(), StoreError> {
@@ -295,13 +304,6 @@ impl Store {
         match &self.0 {
             Implementation::Sqlite(store) => store.page(after).await,
             Implementation::Mongo(store) => store.page(after).await,
-        }
-    }
-
-    async fn page_of_records(&self, after: &str) -> Result<Vec<filters::model::ExecutionRecord>, StoreError> {
-        match &self.0 {
-            Implementation::Sqlite(store) => store.page_of_records(after).await,
-            Implementation::Mongo(store) => store.page_of_records(after).await,
         }
     }
 
@@ -358,7 +360,12 @@ pub(super) fn columns(place: Place) -> &'static [Column] {
             Text("document"),
         ],
         Place::DeadLettersGone => &[Moment("goneAt")],
-        Place::DeliveryLogs | Place::DeadLetters | Place::Scheduled | Place::Alerts | Place::AdminAudit => &[],
+        Place::ExecutionLogs
+        | Place::DeliveryLogs
+        | Place::DeadLetters
+        | Place::Scheduled
+        | Place::Alerts
+        | Place::AdminAudit => &[],
     }
 }
 

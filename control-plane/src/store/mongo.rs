@@ -3,10 +3,11 @@
 //! The documents have the fields that people search by at the top, and the object itself as its exact JSON text in
 //! `document`: BSON would change numbers, and older servers refuse field names that mappings may hold.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use filters::model::ExecutionRecord;
+use filters::model::Tally;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
@@ -18,16 +19,20 @@ use mongodb::{Client, Database, IndexModel};
 use tokio::sync::Mutex;
 
 use self::collections::Collections;
+use self::rollups::Writes;
 use super::kept::{Place, Row};
 use super::migration::Copied;
+use super::outcomes::{Batch, Retention};
 use super::reseal::{SealedPlace, SealedRow};
+use super::rollups::{Counted, Series, Sums};
 use super::shelf::{Found, Shelf, Write};
 use super::{
-    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
-    StoreError, Version,
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, StoreError,
+    Version,
 };
 use crate::alerts::{Alert, DeadLetterCount};
 use crate::config::MongodbConfig;
+use crate::rollups::{Bucket, Deltas, Span};
 use crate::seal::Sealer;
 
 mod alerts;
@@ -35,11 +40,12 @@ mod collections;
 mod commands;
 mod commit;
 mod documents;
+mod expiry;
 mod kept;
 mod migration;
 mod read;
-mod records;
 mod reseal;
+mod rollups;
 mod shelf;
 
 /// A MongoDB replica set.
@@ -121,20 +127,28 @@ impl MongoStore {
         self.within(read::gateways(self)).await
     }
 
-    pub(super) async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
-        self.within(records::append(self, records)).await
+    pub(super) async fn keep_calls(&self, batch: &Batch, rows: &[Row], counted: &Deltas) -> Result<(), StoreError> {
+        self.within(async {
+            kept::append(self, Place::ExecutionLogs, rows).await?;
+            rollups::write(self, Writes::Calls(batch, counted)).await
+        })
+        .await
     }
 
-    pub(super) async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
-        self.within(records::list(self, query)).await
+    pub(super) async fn expire_records(&self, days: u32) -> Result<(), StoreError> {
+        self.within(expiry::expire(self, days)).await
     }
 
-    pub(super) async fn trace(&self, trace_id: &str, org_id: Option<u64>) -> Result<Vec<ExecutionRecord>, StoreError> {
-        self.within(records::of_trace(self, trace_id, org_id)).await
+    pub(super) async fn series(&self, series: &Series) -> Result<Vec<(Timestamp, Tally)>, StoreError> {
+        self.within(rollups::series(self, series)).await
     }
 
-    pub(super) async fn prune_records(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
-        self.within(records::prune(self, before, most, step)).await
+    pub(super) async fn sums(&self, sums: &Sums) -> Result<BTreeMap<Counted, Tally>, StoreError> {
+        self.within(rollups::sums(self, sums)).await
+    }
+
+    pub(super) async fn prune_rollups(&self, span: Span, before: Timestamp, step: u32) -> Result<u32, StoreError> {
+        self.within(rollups::prune(self, span, before, step)).await
     }
 
     pub(super) async fn keep_outcomes(&self, outcomes: Outcomes) -> Result<(), StoreError> {
@@ -145,16 +159,16 @@ impl MongoStore {
         self.within(kept::list(self, query)).await
     }
 
-    pub(super) async fn count<K: Kept>(&self, query: &Query) -> Result<u64, StoreError> {
-        self.within(kept::count::<K>(self, query)).await
+    pub(super) async fn count<K: Kept>(&self, query: &Query, most: u64) -> Result<u64, StoreError> {
+        self.within(kept::count::<K>(self, query, most)).await
     }
 
     pub(super) async fn find<K: Kept>(&self, id: &str) -> Result<Option<K>, StoreError> {
         self.within(kept::find(self, id)).await
     }
 
-    pub(super) async fn prune_outcomes(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
-        self.within(kept::prune(self, before, most, step)).await
+    pub(super) async fn prune_records(&self, retention: &Retention, step: u32) -> Result<u32, StoreError> {
+        self.within(kept::prune(self, retention, step)).await
     }
 
     pub(super) async fn add_commands(
@@ -216,9 +230,9 @@ impl MongoStore {
     }
 
     pub(super) async fn prune_audit(&self, before: Timestamp, step: u32) -> Result<u32, StoreError> {
-        let old = doc! {"createdAt": {"$lt": records::date(before)}};
+        let old = doc! {"createdAt": {"$lt": kept::date(before)}};
         let audit = self.collections.place(Place::AdminAudit);
-        self.within(records::delete_oldest(audit, old, "createdAt", step)).await
+        self.within(kept::delete_oldest(audit, old, "createdAt", step)).await
     }
 
     pub(super) async fn sealed_rows(&self, place: SealedPlace, after: &str) -> Result<Vec<SealedRow>, StoreError> {
@@ -237,8 +251,20 @@ impl MongoStore {
         self.within(migration::page(self, after)).await
     }
 
-    pub(super) async fn page_of_records(&self, after: &str) -> Result<Vec<ExecutionRecord>, StoreError> {
-        self.within(migration::page_of_records(self, after)).await
+    pub(super) async fn page_of_counts(&self, after: Option<&Bucket>) -> Result<Vec<(Bucket, Tally)>, StoreError> {
+        self.within(rollups::page(self, after)).await
+    }
+
+    pub(super) async fn insert_counts(&self, counts: &[(Bucket, Tally)]) -> Result<(), StoreError> {
+        self.within(rollups::insert_missing_counts(self, counts)).await
+    }
+
+    pub(super) async fn last_batches(&self) -> Result<Vec<Batch>, StoreError> {
+        self.within(rollups::last_batches(self)).await
+    }
+
+    pub(super) async fn insert_batches(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        self.within(rollups::insert_batches(self, batches)).await
     }
 
     pub(super) async fn plain(&self, place: Place, after: &str) -> Result<Vec<Row>, StoreError> {

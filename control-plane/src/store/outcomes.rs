@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use filters::model::ExecutionRecord;
 use filters::model::command::CommandResult;
 use filters::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
 use jiff::Timestamp;
 
 use super::kept::{Kept, Query, Row, moment};
 use super::{Implementation, Store, StoreError};
+use crate::rollups::{Clocks, Deltas, Sample};
 
 /// What a gateway told. Of an object that it told of several times, the last counts.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Outcomes {
     pub(super) gateway_id: Arc<str>,
     /// Attempts; those that are there already stay as they are.
     pub(super) logs: Vec<Row>,
+    /// The attempts as they are counted, in the same order.
+    pub(super) samples: Vec<Sample>,
     /// Dead letters with when they changed, which take the place of older ones.
     pub(super) letters: Vec<(Row, Timestamp)>,
     /// Dead letters that are none any more, and never will be again.
@@ -27,11 +31,12 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Sorts the records of a gateway. Under whatever name they come, they are of the gateway that sends them.
+    /// Sorts the records of a gateway. Under whatever name they come, they are of the gateway that sends them. Attempts are
+    /// counted by these clocks.
     ///
     /// # Errors
     /// If one of them cannot be written as JSON.
-    pub fn sort(gateway_id: &Arc<str>, records: Vec<DeliveryRecord>) -> Result<Self, StoreError> {
+    pub fn sort(gateway_id: &Arc<str>, records: Vec<DeliveryRecord>, clocks: &Clocks) -> Result<Self, StoreError> {
         let mut logs: Vec<DeliveryLog> = Vec::new();
         let mut letters: BTreeMap<String, DeadLetter> = BTreeMap::new();
         let mut gone = BTreeSet::new();
@@ -63,6 +68,10 @@ impl Outcomes {
         let dated = |updated_at: &str, row: Result<Row, StoreError>| Ok((row?, moment(updated_at)));
         Ok(Self {
             gateway_id: Arc::clone(gateway_id),
+            samples: logs
+                .iter()
+                .map(|log| Sample::of(log, moment(&log.created_at), clocks))
+                .collect(),
             logs: logs.into_iter().map(DeliveryLog::into_row).collect::<Result<_, _>>()?,
             letters: letters
                 .into_values()
@@ -79,7 +88,47 @@ impl Outcomes {
     }
 }
 
+/// What is not kept any longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Calls, attempts and commands from before this moment go, and what else is told of deliveries and is over since
+    /// before then.
+    pub before: Timestamp,
+    /// The same for the records of organizations that keep theirs for less time.
+    pub sooner: BTreeMap<u64, Timestamp>,
+    /// Calls and attempts beyond so many of each go, the oldest first.
+    pub most: u64,
+}
+
+/// A batch of calls. A gateway sends one until it is acknowledged, then the next one.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Whose it is.
+    pub gateway_id: Arc<str>,
+    /// Its name.
+    pub name: String,
+}
+
 impl Store {
+    /// Keeps a batch of records of calls, and adds what the gateway counted. Records that are there already (by `id`) stay
+    /// as they are, and what the gateway's last batch counted is not added again, so a batch may come twice.
+    ///
+    /// # Errors
+    /// If the store does not work. Some of the records may be kept.
+    pub async fn keep_calls(
+        &self,
+        batch: Batch,
+        records: Vec<ExecutionRecord>,
+        counted: Deltas,
+    ) -> Result<(), StoreError> {
+        let rows = records.into_iter().map(ExecutionRecord::into_row);
+        let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
+        match &self.0 {
+            Implementation::Sqlite(store) => store.keep_calls(batch, rows, counted).await,
+            Implementation::Mongo(store) => store.keep_calls(&batch, &rows, &counted).await,
+        }
+    }
+
     /// Keeps what a gateway told of deliveries and commands, so that a repeat of it changes nothing.
     ///
     /// # Errors
@@ -102,14 +151,14 @@ impl Store {
         }
     }
 
-    /// How many records fit `query`, on all pages.
+    /// How many records fit `query`, on all pages; `most` if there are more.
     ///
     /// # Errors
     /// If the store does not work.
-    pub async fn count<K: Kept>(&self, query: &Query) -> Result<u64, StoreError> {
+    pub async fn count<K: Kept>(&self, query: &Query, most: u64) -> Result<u64, StoreError> {
         match &self.0 {
-            Implementation::Sqlite(store) => store.count::<K>(query).await,
-            Implementation::Mongo(store) => store.count::<K>(query).await,
+            Implementation::Sqlite(store) => store.count::<K>(query, most).await,
+            Implementation::Mongo(store) => store.count::<K>(query, most).await,
         }
     }
 
@@ -124,15 +173,25 @@ impl Store {
         }
     }
 
-    /// Deletes what is told of deliveries and is over since before `before`, commands from before then, and attempts
-    /// beyond the newest `most`: at most `step` of each kind. Returns how many.
+    /// Has the store itself delete calls and attempts after so many days, where it can.
+    ///
+    /// # Errors
+    /// If the store does not work, or does not know how.
+    pub async fn expire_records(&self, days: u32) -> Result<(), StoreError> {
+        match &self.0 {
+            Implementation::Sqlite(_) => Ok(()),
+            Implementation::Mongo(store) => store.expire_records(days).await,
+        }
+    }
+
+    /// Deletes what is too old or too many, at most `step` of each kind and organization. Returns how many.
     ///
     /// # Errors
     /// If the store does not work.
-    pub async fn prune_outcomes(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+    pub async fn prune_records(&self, retention: &Retention, step: u32) -> Result<u32, StoreError> {
         match &self.0 {
-            Implementation::Sqlite(store) => store.prune_outcomes(before, most, step).await,
-            Implementation::Mongo(store) => store.prune_outcomes(before, most, step).await,
+            Implementation::Sqlite(store) => store.prune_records(retention, step).await,
+            Implementation::Mongo(store) => store.prune_records(retention, step).await,
         }
     }
 }

@@ -1,27 +1,30 @@
-//! The embedded store: one SQLite file, one thread that works on it.
+//! The embedded store: one SQLite file, one thread that writes to it, and some that read.
+//!
+//! Readers see what was committed before they began and hold up nobody, so that a long list or export does not delay a
+//! change. A file beside the database is locked while it is open: it belongs to one process at a time.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use filters::model::ExecutionRecord;
+use filters::model::Tally;
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::oneshot;
 
+use self::workers::Workers;
 use super::kept::{Place, Row};
 use super::migration::Copied;
+use super::outcomes::{Batch, Retention};
 use super::reseal::{SealedPlace, SealedRow};
+use super::rollups::{Counted, Series, Sums};
 use super::shelf::{Found, Shelf, Write};
 use super::{
-    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, RecordQuery,
-    StoreError, Version, document,
+    Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, StoreError,
+    Version, document,
 };
 use crate::alerts::{Alert, DeadLetterCount};
+use crate::rollups::{Bucket, Deltas, Span};
 use crate::seal::Sealer;
 
 mod alerts;
@@ -30,56 +33,38 @@ mod commands;
 mod kept;
 mod migrate;
 mod migration;
-mod records;
+mod open;
+mod prune;
+mod query;
 mod reseal;
+mod rollups;
 mod shelf;
 mod statements;
+mod workers;
 
 /// The embedded store.
 #[derive(Debug)]
 pub(super) struct SqliteStore {
-    jobs: Mutex<Option<SyncSender<Job>>>,
-    ended: Mutex<Option<oneshot::Receiver<()>>>,
+    writer: Workers,
+    readers: Workers,
     sealer: Arc<Sealer>,
-    timeout: Duration,
 }
-
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 impl SqliteStore {
     /// Opens `path`, making or migrating it. No other process can use it until this one ends.
     pub(super) async fn open(path: PathBuf, sealer: Arc<Sealer>, timeout: Duration) -> Result<Self, StoreError> {
-        let (jobs, waiting) = sync_channel::<Job>(MOST_WAITING);
-        let (ready, opened) = oneshot::channel();
-        let (end, ended) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || {
-                match connect(&path) {
-                    Ok(connection) => {
-                        drop(ready.send(Ok(())));
-                        work(connection, &waiting);
-                    }
-                    Err(error) => drop(ready.send(Err(error))),
-                }
-                let _ = end.send(());
-            })
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        let opened = tokio::time::timeout(timeout, opened).await;
-        opened
-            .map_err(|_| StoreError::TimedOut(timeout))?
-            .map_err(|_| ended_early())??;
+        let file = Arc::new(open::DatabaseFile::claim(path)?);
+        let read = Arc::clone(&file);
         Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
-            ended: Mutex::new(Some(ended)),
+            writer: Workers::start("store", 1, timeout, move || file.writer()).await?,
+            readers: Workers::start("store-reader", READERS, timeout, move || read.reader()).await?,
             sealer,
-            timeout,
         })
     }
 
     pub(super) async fn load(&self) -> Result<Contents, StoreError> {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move |connection| {
+        self.read(move |connection| {
             // One transaction, so that objects and versions are of one moment.
             let transaction = connection.transaction().map_err(failed)?;
             statements::load(&transaction, &sealer)
@@ -103,17 +88,18 @@ impl SqliteStore {
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
+        // After what was begun, as it may be a version.
         self.run(|connection| statements::head(connection)).await
     }
 
     pub(super) async fn versions(&self, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
-        self.run(move |connection| statements::versions(connection, before, limit))
+        self.read(move |connection| statements::versions(connection, before, limit))
             .await
     }
 
     pub(super) async fn version(&self, number: u64) -> Result<Option<(Version, Change)>, StoreError> {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move |connection| statements::version(connection, number, &sealer))
+        self.read(move |connection| statements::version(connection, number, &sealer))
             .await
     }
 
@@ -124,28 +110,29 @@ impl SqliteStore {
     }
 
     pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
-        self.run(|connection| statements::gateways(connection)).await
+        self.read(|connection| statements::gateways(connection)).await
     }
 
-    pub(super) async fn append_records(&self, records: &[ExecutionRecord]) -> Result<(), StoreError> {
-        let records = records.to_vec();
-        self.write(move |transaction| records::append(transaction, &records))
-            .await
+    pub(super) async fn keep_calls(&self, batch: Batch, rows: Vec<Row>, counted: Deltas) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            kept::append(transaction, Place::ExecutionLogs, &rows)?;
+            rollups::add_once(transaction, &batch, &counted)
+        })
+        .await
     }
 
-    pub(super) async fn records(&self, query: &RecordQuery) -> Result<Vec<ExecutionRecord>, StoreError> {
-        let query = query.clone();
-        self.run(move |connection| records::list(connection, &query)).await
+    pub(super) async fn series(&self, series: &Series) -> Result<Vec<(Timestamp, Tally)>, StoreError> {
+        let series = series.clone();
+        self.read(move |connection| rollups::series(connection, &series)).await
     }
 
-    pub(super) async fn trace(&self, trace_id: &str, org_id: Option<u64>) -> Result<Vec<ExecutionRecord>, StoreError> {
-        let trace_id = trace_id.to_owned();
-        self.run(move |connection| records::of_trace(connection, &trace_id, org_id))
-            .await
+    pub(super) async fn sums(&self, sums: &Sums) -> Result<BTreeMap<Counted, Tally>, StoreError> {
+        let sums = sums.clone();
+        self.read(move |connection| rollups::sums(connection, &sums)).await
     }
 
-    pub(super) async fn prune_records(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
-        self.run(move |connection| records::prune(connection, before, most, step))
+    pub(super) async fn prune_rollups(&self, span: Span, before: Timestamp, step: u32) -> Result<u32, StoreError> {
+        self.run(move |connection| rollups::prune(connection, span, before, step))
             .await
     }
 
@@ -155,21 +142,25 @@ impl SqliteStore {
 
     pub(super) async fn list<K: Kept>(&self, query: &Query) -> Result<Vec<K>, StoreError> {
         let query = query.clone();
-        self.run(move |connection| kept::list(connection, &query)).await
+        self.read(move |connection| kept::list(connection, &query)).await
     }
 
-    pub(super) async fn count<K: Kept>(&self, query: &Query) -> Result<u64, StoreError> {
+    pub(super) async fn count<K: Kept>(&self, query: &Query, most: u64) -> Result<u64, StoreError> {
         let query = query.clone();
-        self.run(move |connection| kept::count::<K>(connection, &query)).await
+        self.read(move |connection| kept::count::<K>(connection, &query, most))
+            .await
     }
 
     pub(super) async fn find<K: Kept>(&self, id: &str) -> Result<Option<K>, StoreError> {
         let id = id.to_owned();
-        self.run(move |connection| kept::find(connection, &id)).await
+        self.read(move |connection| kept::find(connection, &id)).await
     }
 
-    pub(super) async fn prune_outcomes(&self, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
-        self.run(move |connection| kept::prune(connection, before, most, step))
+    pub(super) async fn prune_records(&self, retention: &Retention, step: u32) -> Result<u32, StoreError> {
+        let (retention, most) = (retention.clone(), retention.most);
+        // Counting takes a while and need not hold up changes.
+        let excess = self.read(move |connection| prune::excess(connection, most)).await?;
+        self.write(move |transaction| prune::prune(transaction, &retention, excess, step))
             .await
     }
 
@@ -185,12 +176,12 @@ impl SqliteStore {
 
     pub(super) async fn command(&self, id: &str) -> Result<Option<CommandRecord>, StoreError> {
         let id = id.to_owned();
-        self.run(move |connection| commands::find(connection, &id)).await
+        self.read(move |connection| commands::find(connection, &id)).await
     }
 
     pub(super) async fn due_commands(&self, gateway_id: &str, most: u32) -> Result<Vec<CommandRecord>, StoreError> {
         let gateway_id = gateway_id.to_owned();
-        self.run(move |connection| commands::due(connection, &gateway_id, most))
+        self.read(move |connection| commands::due(connection, &gateway_id, most))
             .await
     }
 
@@ -202,11 +193,11 @@ impl SqliteStore {
 
     pub(super) async fn bulk(&self, id: &str) -> Result<Option<(Bulk, BulkProgress)>, StoreError> {
         let id = id.to_owned();
-        self.run(move |connection| commands::bulk(connection, &id)).await
+        self.read(move |connection| commands::bulk(connection, &id)).await
     }
 
     pub(super) async fn open_bulks(&self) -> Result<Vec<Bulk>, StoreError> {
-        self.run(|connection| commands::open_bulks(connection)).await
+        self.read(|connection| commands::open_bulks(connection)).await
     }
 
     pub(super) async fn save_alert(&self, alert: Alert, known: Option<u64>) -> Result<bool, StoreError> {
@@ -214,7 +205,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn dead_letter_counts(&self, lately: Lately) -> Result<Vec<DeadLetterCount>, StoreError> {
-        self.run(move |connection| alerts::dead_letters(connection, lately))
+        self.read(move |connection| alerts::dead_letters(connection, lately))
             .await
     }
 
@@ -231,7 +222,7 @@ impl SqliteStore {
         value: &str,
     ) -> Result<Option<Found>, StoreError> {
         let value = value.to_owned();
-        self.run(move |connection| shelf::find(connection, shelf, column, &value))
+        self.read(move |connection| shelf::find(connection, shelf, column, &value))
             .await
     }
 
@@ -243,7 +234,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
         let after = after.map(str::to_owned);
-        self.run(move |connection| shelf::list(connection, shelf, org_id, after.as_deref(), limit))
+        self.read(move |connection| shelf::list(connection, shelf, org_id, after.as_deref(), limit))
             .await
     }
 
@@ -256,7 +247,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn sealed_rows(&self, place: SealedPlace, after: String) -> Result<Vec<SealedRow>, StoreError> {
-        self.run(move |connection| reseal::rows(connection, place, &after))
+        self.read(move |connection| reseal::rows(connection, place, &after))
             .await
     }
 
@@ -271,24 +262,37 @@ impl SqliteStore {
 
     pub(super) async fn page<K: Kept>(&self, after: &str) -> Result<Vec<(String, K)>, StoreError> {
         let after = after.to_owned();
-        self.run(move |connection| migration::page(connection, &after)).await
+        self.read(move |connection| migration::page(connection, &after)).await
     }
 
-    pub(super) async fn page_of_records(&self, after: &str) -> Result<Vec<ExecutionRecord>, StoreError> {
-        let after = after.to_owned();
-        self.run(move |connection| migration::page_of_records(connection, &after))
+    pub(super) async fn page_of_counts(&self, after: Option<Bucket>) -> Result<Vec<(Bucket, Tally)>, StoreError> {
+        self.read(move |connection| rollups::page(connection, after.as_ref()))
+            .await
+    }
+
+    pub(super) async fn insert_counts(&self, counts: Vec<(Bucket, Tally)>) -> Result<(), StoreError> {
+        self.write(move |transaction| rollups::insert_missing(transaction, &counts))
+            .await
+    }
+
+    pub(super) async fn last_batches(&self) -> Result<Vec<Batch>, StoreError> {
+        self.read(|connection| rollups::last_batches(connection)).await
+    }
+
+    pub(super) async fn insert_batches(&self, batches: Vec<Batch>) -> Result<(), StoreError> {
+        self.write(move |transaction| rollups::insert_batches(transaction, &batches))
             .await
     }
 
     pub(super) async fn plain(&self, place: Place, after: &str) -> Result<Vec<Row>, StoreError> {
         let after = after.to_owned();
-        self.run(move |connection| migration::plain(connection, place, &after))
+        self.read(move |connection| migration::plain(connection, place, &after))
             .await
     }
 
     pub(super) async fn copied(&self, shelf: Shelf, after: &str) -> Result<Vec<Copied>, StoreError> {
         let after = after.to_owned();
-        self.run(move |connection| migration::copied(connection, shelf, &after))
+        self.read(move |connection| migration::copied(connection, shelf, &after))
             .await
     }
 
@@ -307,12 +311,9 @@ impl SqliteStore {
     }
 
     pub(super) async fn close(&self) {
-        self.jobs.lock().take();
-        let ended = self.ended.lock().take();
-        if let Some(ended) = ended {
-            // Beyond this time the file is left as it is: every commit is whole on disk already.
-            drop(tokio::time::timeout(self.timeout, ended).await);
-        }
+        // The writer last: whoever closes the file last tidies it up.
+        self.readers.close().await;
+        self.writer.close().await;
     }
 
     /// Writes all that `job` writes, or nothing.
@@ -331,63 +332,20 @@ impl SqliteStore {
         .await
     }
 
-    /// Hands a job to the thread and waits for its result. A job that was begun runs to its end even if nobody waits.
+    /// Has the writing thread do a job that makes its own transaction, or needs none.
     async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (answer, result) = oneshot::channel();
-        let job: Job = Box::new(move |connection| drop(answer.send(job(connection))));
-        let sent = match &*self.jobs.lock() {
-            Some(jobs) => jobs.try_send(job),
-            None => return Err(ended_early()),
-        };
-        match sent {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(StoreError::Unavailable("too many calls are waiting".into())),
-            Err(TrySendError::Disconnected(_)) => return Err(ended_early()),
-        }
-        let result = tokio::time::timeout(self.timeout, result).await;
-        result
-            .map_err(|_| StoreError::TimedOut(self.timeout))?
-            .map_err(|_| ended_early())?
+        self.writer.run(job).await
     }
-}
 
-fn work(mut connection: Connection, jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-        job(&mut connection);
-    }
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    // Made here first, as SQLite would make it readable by everybody; its companion files take over the mode.
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display()).into()))?;
-    let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(Duration::ZERO).map_err(failed)?;
-    let set_up = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-        PRAGMA foreign_keys = ON;";
-    connection.execute_batch(set_up).map_err(|error| in_use(path, error))?;
-    migrate::migrate(&mut connection).map_err(|error| match error {
-        migrate::MigrateError::Newer { found, known } => StoreError::Newer { found, known },
-        migrate::MigrateError::Database(error) => in_use(path, error),
-    })?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-fn in_use(path: &Path, error: rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => StoreError::Unavailable(
-            format!("{} is in use by another process; stop that one first", path.display()).into(),
-        ),
-        _ => failed(error),
+    /// Has a reading thread do a job.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(job).await
     }
 }
 
@@ -401,9 +359,5 @@ fn failed(error: rusqlite::Error) -> StoreError {
     }
 }
 
-fn ended_early() -> StoreError {
-    StoreError::Unavailable("it is closed".into())
-}
-
-/// Calls that may wait for the thread; beyond them the store counts as down.
-const MOST_WAITING: usize = 1_024;
+/// Threads that read: some lists may take long, and versions are still read meanwhile.
+const READERS: usize = 4;

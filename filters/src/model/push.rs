@@ -10,6 +10,7 @@ use super::delivery::DeliveryRecord;
 pub use super::object::{Object, ObjectId, ObjectKind};
 use super::problem::Problem;
 use super::record::ExecutionRecord;
+use super::tally::CallTally;
 
 /// Reason in the close frame of a connection whose `gatewayId` has connected anew.
 pub const REPLACED: &str = "the same gatewayId connected anew";
@@ -62,6 +63,9 @@ pub enum FromGateway {
         dropped: u64,
         /// The records, at most 500.
         records: Vec<ExecutionRecord>,
+        /// Counts of calls, recorded or not, at most 1,000.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tallies: Vec<CallTally>,
     },
     /// What became of deliveries and commands, in the order in which it happened. The batch is sent again until it is
     /// answered with `Settled`.

@@ -24,6 +24,7 @@ use super::stream;
 use crate::access_log::{AccessRecord, RouteMode, UpstreamRecord};
 use crate::metrics::Outcome;
 use crate::records::moment;
+use crate::tallies::Went;
 
 /// Counts the request, writes its line, and makes a record if its integration wants one.
 pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, call: &mut Call) {
@@ -144,10 +145,29 @@ fn keep(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
         return;
     };
     let failed = call.fault.is_some() || status.is_some_and(|status| status >= 400);
+    let integration = &runtime.integration;
+    let went = Went {
+        failure: failure_of(call, status),
+        took: duration,
+        at: call.began(),
+    };
+    records
+        .tallies()
+        .count(integration.source.org_id, &integration.id, went);
     if runtime.integration.records.takes(call.ticket, failed) {
         let gateway_id = Arc::clone(records.gateway_id());
         let record = record(gateway_id, &runtime.integration, session, call, status, duration);
         records.put(record);
+    }
+}
+
+/// Why a call counts as failed, if it does: the gateway's fault, or the class of the partner's status.
+fn failure_of(call: &Call, status: Option<u16>) -> Option<&'static str> {
+    match (&call.fault, status) {
+        (Some(fault), _) => Some(fault.code()),
+        (None, Some(400..=499)) => Some("STATUS_4XX"),
+        (None, Some(500..)) => Some("STATUS_5XX"),
+        (None, _) => None,
     }
 }
 

@@ -332,6 +332,7 @@ impl Conversation<'_> {
 
     /// Sends all records, each batch after the answer to the one before.
     async fn ship_all(&mut self) -> Result<(), StreamError> {
+        self.shipping.end();
         loop {
             self.ship().await?;
             if !self.shipping.is_unanswered() {

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::commands::Commands;
 use crate::outcomes::{self, Settled};
 use crate::records;
+use crate::rollups::{Clocks, Deltas};
 use crate::store::{CommandRecord, Store};
 
 /// What is under way: at most one of each. What comes before its answer is sent again by the gateway, or looked for again.
@@ -44,9 +45,10 @@ impl Errands {
         gateway_id: &str,
         batch: String,
         records: Vec<ExecutionRecord>,
+        counted: Deltas,
     ) {
         if self.records.is_none() {
-            self.records = Some(records::keep(store, gateway_id, batch, records));
+            self.records = Some(records::keep(store, gateway_id, batch, records, counted));
         }
     }
 
@@ -56,9 +58,10 @@ impl Errands {
         gateway_id: &str,
         up_to: i64,
         records: Vec<DeliveryRecord>,
+        clocks: Clocks,
     ) {
         if self.outcomes.is_none() {
-            self.outcomes = Some(outcomes::keep(store, gateway_id, up_to, records));
+            self.outcomes = Some(outcomes::keep(store, gateway_id, up_to, records, clocks));
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::super::*;
 use super::backend::{Backend, Mongo, Sqlite};
 use super::deliveries::keep;
+use super::keeping;
 use crate::alerts::{Alert, AlertStatus, DeadLetterCount};
 
 for_each_store!(
@@ -89,7 +90,7 @@ async fn alerts_are_found_by_each_filter(backend: impl Backend) {
             ..Query::default()
         };
         let found: Vec<Alert> = store.list(&query).await.unwrap();
-        assert_eq!(store.count::<Alert>(&query).await.unwrap(), found.len() as u64);
+        assert_eq!(store.count::<Alert>(&query, 99).await.unwrap(), found.len() as u64);
         let ids: Vec<String> = found.into_iter().map(|alert| alert.id).collect();
         ids.join(" ")
     };
@@ -111,11 +112,17 @@ async fn alerts_that_are_over_are_deleted_when_they_are_old(backend: impl Backen
     assert!(store.save_alert(&over, Some(1)).await.unwrap());
     let at = |text: &str| text.parse().unwrap();
     assert_eq!(
-        store.prune_outcomes(at("2026-01-15T11:00:00Z"), 100, 10).await.unwrap(),
+        store
+            .prune_records(&keeping(at("2026-01-15T11:00:00Z"), 100), 10)
+            .await
+            .unwrap(),
         0
     );
     assert_eq!(
-        store.prune_outcomes(at("2026-01-15T11:00:01Z"), 100, 10).await.unwrap(),
+        store
+            .prune_records(&keeping(at("2026-01-15T11:00:01Z"), 100), 10)
+            .await
+            .unwrap(),
         1
     );
     let left: Vec<Alert> = store

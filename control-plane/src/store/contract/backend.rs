@@ -186,6 +186,12 @@ impl Mongo {
         })
     }
 
+    /// The database, for looking at it past the store.
+    pub(super) async fn handle(&self) -> mongodb::Database {
+        let client = mongodb::Client::with_uri_str(&self.uri).await.unwrap();
+        client.database(&self.database)
+    }
+
     fn config(&self) -> StoreConfig {
         StoreConfig::Mongodb(MongodbConfig {
             uri: Secret::new(self.uri.as_str()),
@@ -237,8 +243,7 @@ impl Backend for Mongo {
 
     async fn drop_database(&self, store: Store) {
         store.close().await;
-        let client = mongodb::Client::with_uri_str(&self.uri).await.unwrap();
-        client.database(&self.database).drop().await.unwrap();
+        self.handle().await.drop().await.unwrap();
     }
 }
 

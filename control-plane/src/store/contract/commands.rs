@@ -6,6 +6,7 @@ use filters::model::delivery::DeliveryRecord;
 use super::super::*;
 use super::backend::{Backend, Mongo, Sqlite};
 use super::deliveries::keep;
+use super::keeping;
 
 for_each_store!(
     a_command_is_due_until_its_result_is_kept,
@@ -127,7 +128,7 @@ async fn old_commands_are_deleted(backend: impl Backend) {
     let store = backend.open().await;
     let (old, new) = (command(1, "g1"), command(9, "g1"));
     store.add_commands(&[old, new.clone()], Some(&bulk(1))).await.unwrap();
-    assert_eq!(store.prune_outcomes(at(5), 100, 10).await.unwrap(), 2);
+    assert_eq!(store.prune_records(&keeping(at(5), 100), 10).await.unwrap(), 2);
     assert_eq!(store.due_commands("g1", 10).await.unwrap(), [new]);
     assert!(store.open_bulks().await.unwrap().is_empty());
     backend.drop_database(store).await;

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::backend::{Backend, Mongo, Sqlite};
+use super::keeping;
+use crate::rollups::Clocks;
 
 for_each_store!(
     a_batch_of_outcomes_is_kept_once,
@@ -40,7 +42,8 @@ async fn a_batch_of_outcomes_is_kept_once(backend: impl Backend) {
     assert!(logs(&store, &of(7)).await.is_empty());
     assert_eq!(store.find::<DeliveryLog>("log-0003").await.unwrap(), Some(three));
     assert_eq!(store.find::<DeliveryLog>("log-0009").await.unwrap(), None);
-    assert_eq!(store.count::<DeliveryLog>(&of(648)).await.unwrap(), 2);
+    assert_eq!(store.count::<DeliveryLog>(&of(648), 9).await.unwrap(), 2);
+    assert_eq!(store.count::<DeliveryLog>(&of(648), 1).await.unwrap(), 1, "no further");
     backend.drop_database(store).await;
 }
 
@@ -154,7 +157,10 @@ async fn a_search_in_logs_is_literal(backend: impl Backend) {
     assert!(found("'; DROP TABLE").await.is_empty());
     let search = Some("example".to_owned());
     assert_eq!(
-        store.count::<DeliveryLog>(&Query { search, ..of(648) }).await.unwrap(),
+        store
+            .count::<DeliveryLog>(&Query { search, ..of(648) }, 9)
+            .await
+            .unwrap(),
         4
     );
     backend.drop_database(store).await;
@@ -207,7 +213,7 @@ async fn a_dead_letter_that_is_gone_stays_gone(backend: impl Backend) {
     assert_eq!(ids().await, ["letter-0002"]);
     keep(&store, vec![told(&one), gone]).await;
     assert_eq!(ids().await, ["letter-0002"]);
-    assert_eq!(store.count::<DeadLetter>(&of(648)).await.unwrap(), 1);
+    assert_eq!(store.count::<DeadLetter>(&of(648), 9).await.unwrap(), 1);
     backend.drop_database(store).await;
 }
 
@@ -257,34 +263,40 @@ async fn what_is_over_is_deleted_when_it_is_old(backend: impl Backend) {
     let before = at(15).parse().unwrap();
     let kept_logs = async || numbers(&logs(&store, &of(648)).await);
     assert_eq!(
-        store.prune_outcomes(at(4).parse().unwrap(), 100, 2).await.unwrap(),
+        store
+            .prune_records(&keeping(at(4).parse().unwrap(), 100), 2)
+            .await
+            .unwrap(),
         2,
         "in steps"
     );
     assert_eq!(kept_logs().await, [9, 8, 7, 6, 5, 4, 3]);
     assert_eq!(
-        store.prune_outcomes(at(4).parse().unwrap(), 4, 2).await.unwrap(),
+        store
+            .prune_records(&keeping(at(4).parse().unwrap(), 4), 2)
+            .await
+            .unwrap(),
         3,
         "one old, two too many"
     );
     assert_eq!(kept_logs().await, [9, 8, 7, 6]);
-    assert_eq!(store.prune_outcomes(before, 100, 10).await.unwrap(), 6);
+    assert_eq!(store.prune_records(&keeping(before, 100), 10).await.unwrap(), 6);
     assert!(kept_logs().await.is_empty());
     let letters: Vec<DeadLetter> = store.list(&of(648)).await.unwrap();
     let letters: Vec<_> = letters.iter().map(|letter| &*letter.id).collect();
     assert_eq!(letters, ["letter-0003", "letter-0002"], "those that wait stay");
     let scheduled: Vec<ScheduledDelivery> = store.list(&of(648)).await.unwrap();
     assert_eq!(scheduled.len(), 1);
-    assert_eq!(store.prune_outcomes(before, 100, 10).await.unwrap(), 0);
+    assert_eq!(store.prune_records(&keeping(before, 100), 10).await.unwrap(), 0);
     backend.drop_database(store).await;
 }
 
 pub(super) async fn keep(store: &Store, records: Vec<DeliveryRecord>) {
-    let outcomes = Outcomes::sort(&"g1".into(), records).unwrap();
+    let outcomes = Outcomes::sort(&"g1".into(), records, &Clocks::default()).unwrap();
     store.keep_outcomes(outcomes).await.unwrap();
 }
 
-async fn logs(store: &Store, query: &Query) -> Vec<DeliveryLog> {
+pub(super) async fn logs(store: &Store, query: &Query) -> Vec<DeliveryLog> {
     store.list(query).await.unwrap()
 }
 
@@ -296,11 +308,11 @@ pub(super) fn of(org_id: u64) -> Query {
     }
 }
 
-fn told_log(log: DeliveryLog) -> DeliveryRecord {
+pub(super) fn told_log(log: DeliveryLog) -> DeliveryRecord {
     DeliveryRecord::Log(Box::new(log))
 }
 
-fn told(letter: &DeadLetter) -> DeliveryRecord {
+pub(super) fn told(letter: &DeadLetter) -> DeliveryRecord {
     DeliveryRecord::DeadLetter(Box::new(letter.clone()))
 }
 
@@ -356,11 +368,11 @@ fn made<T: serde::de::DeserializeOwned>(mut base: Value, change: Value) -> T {
     serde_json::from_value(base).unwrap()
 }
 
-fn at(second: u32) -> String {
+pub(super) fn at(second: u32) -> String {
     format!("2026-01-15T10:00:{second:02}.123Z")
 }
 
-fn numbers(logs: &[DeliveryLog]) -> Vec<u32> {
+pub(super) fn numbers(logs: &[DeliveryLog]) -> Vec<u32> {
     let number = |log: &DeliveryLog| log.id.rsplit('-').next()?.parse().ok();
     logs.iter().filter_map(number).collect()
 }

@@ -1,10 +1,14 @@
 //! Records of calls.
 
+use filters::model::ExecutionRecord;
 use filters::model::record::RecordStatus;
 use serde_json::json;
 
 use super::super::*;
 use super::backend::Backend;
+use super::deliveries::of;
+use super::keeping;
+use crate::rollups::Deltas;
 
 pub(super) async fn a_batch_of_records_is_kept_once(backend: impl Backend) {
     let store = backend.open().await;
@@ -16,23 +20,17 @@ pub(super) async fn a_batch_of_records_is_kept_once(backend: impl Backend) {
         error_message: Some("quotes \" and 'more', \u{1f4a5}, $set.a".to_owned()),
         ..record(2, 0)
     };
-    store.append_records(&[one.clone(), big.clone()]).await.unwrap();
+    keep(&store, vec![one.clone(), big.clone()]).await;
     // The second time with one more, as if the answer to the first had been lost.
     let three = record(3, 648);
-    store
-        .append_records(&[one.clone(), big.clone(), three.clone()])
-        .await
-        .unwrap();
-    store.append_records(&[]).await.unwrap();
+    keep(&store, vec![one.clone(), big.clone(), three.clone()]).await;
+    keep(&store, Vec::new()).await;
     store.close().await;
 
     let store = backend.open().await;
-    assert_eq!(
-        store.records(&RecordQuery::newest(648, 10)).await.unwrap(),
-        [three, one]
-    );
-    assert_eq!(store.records(&RecordQuery::newest(u64::MAX, 10)).await.unwrap(), [big]);
-    assert!(store.records(&RecordQuery::newest(7, 10)).await.unwrap().is_empty());
+    assert_eq!(calls(&store, &of(648)).await, [three, one]);
+    assert_eq!(calls(&store, &of(u64::MAX)).await, [big]);
+    assert!(calls(&store, &of(7)).await.is_empty());
     backend.drop_database(store).await;
 }
 
@@ -48,13 +46,10 @@ pub(super) async fn records_are_listed_newest_first_page_by_page(backend: impl B
             ..record(number, 648)
         })
         .collect();
-    store.append_records(&records).await.unwrap();
+    keep(&store, records.to_vec()).await;
     let page = async |skip, limit| {
-        let query = RecordQuery {
-            skip,
-            ..RecordQuery::newest(648, limit)
-        };
-        numbers(&store.records(&query).await.unwrap())
+        let query = Query { skip, limit, ..of(648) };
+        numbers(&calls(&store, &query).await)
     };
     assert_eq!(page(0, 4).await, [5, 6, 1, 4]);
     assert_eq!(page(4, 4).await, [3, 2]);
@@ -72,22 +67,29 @@ pub(super) async fn records_are_narrowed_by_each_filter(backend: impl Backend) {
         integration_config_id: "other".into(),
         ..record(3, 648)
     };
-    store
-        .append_records(&[record(1, 648), failed, elsewhere, record(4, 648), record(5, 7)])
-        .await
-        .unwrap();
-    let found = async |change: fn(&mut RecordQuery)| {
-        let mut query = RecordQuery::newest(648, 10);
+    keep(
+        &store,
+        vec![record(1, 648), failed, elsewhere, record(4, 648), record(5, 7)],
+    )
+    .await;
+    let found = async |change: fn(&mut Query)| {
+        let mut query = of(648);
         change(&mut query);
-        numbers(&store.records(&query).await.unwrap())
+        numbers(&calls(&store, &query).await)
     };
     assert_eq!(found(|_| {}).await, [4, 3, 2, 1]);
-    assert_eq!(found(|query| query.status = Some(RecordStatus::Failed)).await, [2]);
     assert_eq!(
-        found(|query| query.status = Some(RecordStatus::Success)).await,
+        found(|query| query.equal = vec![(Field::Status, "FAILED".to_owned())]).await,
+        [2]
+    );
+    assert_eq!(
+        found(|query| query.equal = vec![(Field::Status, "SUCCESS".to_owned())]).await,
         [4, 3, 1]
     );
-    assert_eq!(found(|query| query.integration = Some("other".to_owned())).await, [3]);
+    assert_eq!(
+        found(|query| query.equal = vec![(Field::Integration, "other".to_owned())]).await,
+        [3]
+    );
     assert_eq!(
         found(|query| query.from = at(3).parse().ok()).await,
         [4, 3],
@@ -98,9 +100,9 @@ pub(super) async fn records_are_narrowed_by_each_filter(backend: impl Backend) {
         [2, 1],
         "before is not"
     );
-    let all = |query: &mut RecordQuery| {
-        query.status = Some(RecordStatus::Success);
-        query.integration = Some("labs".to_owned());
+    let all = |query: &mut Query| {
+        query.equal = vec![(Field::Status, "SUCCESS".to_owned())];
+        query.equal.push((Field::Integration, "labs".to_owned()));
         query.from = at(1).parse().ok();
         query.before = at(4).parse().ok();
         query.search = Some("lab".to_owned());
@@ -133,13 +135,13 @@ pub(super) async fn a_search_is_literal(backend: impl Backend) {
         message,
         named,
     ];
-    store.append_records(&records).await.unwrap();
+    keep(&store, records.to_vec()).await;
     let found = async |text: &str| {
-        let query = RecordQuery {
+        let query = Query {
             search: Some(text.to_owned()),
-            ..RecordQuery::newest(648, 10)
+            ..of(648)
         };
-        numbers(&store.records(&query).await.unwrap())
+        numbers(&calls(&store, &query).await)
     };
     assert_eq!(found("a_b").await, [1]);
     assert_eq!(found("\\").await, [3]);
@@ -169,11 +171,18 @@ pub(super) async fn records_of_a_trace_stay_in_their_organization(backend: impl 
         of_trace(3, 7, "t"),
         of_trace(4, 648, "u"),
     ];
-    store.append_records(&records).await.unwrap();
-    let found = async |trace_id, org_id| numbers(&store.trace(trace_id, org_id).await.unwrap());
-    assert_eq!(found("t", Some(648)).await, [1, 2]);
+    keep(&store, records.to_vec()).await;
+    let found = async |trace_id: &str, org_id| {
+        let query = Query {
+            org_id,
+            equal: vec![(Field::Trace, trace_id.to_owned())],
+            ..of(0)
+        };
+        numbers(&calls(&store, &query).await)
+    };
+    assert_eq!(found("t", Some(648)).await, [2, 1]);
     assert_eq!(found("t", Some(7)).await, [3]);
-    assert_eq!(found("t", None).await, [1, 2, 3]);
+    assert_eq!(found("t", None).await, [3, 2, 1]);
     assert!(found("u", Some(7)).await.is_empty());
     backend.drop_database(store).await;
 }
@@ -181,17 +190,33 @@ pub(super) async fn records_of_a_trace_stay_in_their_organization(backend: impl 
 pub(super) async fn old_records_and_those_beyond_the_most_are_deleted(backend: impl Backend) {
     let store = backend.open().await;
     let records: Vec<_> = (1..=9).map(|number| record(number, 648)).collect();
-    store.append_records(&records).await.unwrap();
-    let left = async || numbers(&store.records(&RecordQuery::newest(648, 10)).await.unwrap());
+    keep(&store, records.to_vec()).await;
+    let left = async || numbers(&calls(&store, &of(648)).await);
     let before = at(4).parse().unwrap();
-    assert_eq!(store.prune_records(before, 100, 2).await.unwrap(), 2, "in steps");
+    assert_eq!(
+        store.prune_records(&keeping(before, 100), 2).await.unwrap(),
+        2,
+        "in steps"
+    );
     assert_eq!(left().await, [9, 8, 7, 6, 5, 4, 3]);
-    assert_eq!(store.prune_records(before, 100, 2).await.unwrap(), 1);
-    assert_eq!(store.prune_records(before, 100, 2).await.unwrap(), 0);
-    assert_eq!(store.prune_records(before, 4, 1).await.unwrap(), 1);
-    assert_eq!(store.prune_records(before, 4, 5).await.unwrap(), 1);
+    assert_eq!(store.prune_records(&keeping(before, 100), 2).await.unwrap(), 1);
+    assert_eq!(store.prune_records(&keeping(before, 100), 2).await.unwrap(), 0);
+    assert_eq!(store.prune_records(&keeping(before, 4), 1).await.unwrap(), 1);
+    assert_eq!(store.prune_records(&keeping(before, 4), 5).await.unwrap(), 1);
     assert_eq!(left().await, [9, 8, 7, 6]);
     backend.drop_database(store).await;
+}
+
+async fn keep(store: &Store, records: Vec<ExecutionRecord>) {
+    let batch = Batch {
+        gateway_id: "g1".into(),
+        name: "b".to_owned(),
+    };
+    store.keep_calls(batch, records, Deltas::default()).await.unwrap();
+}
+
+async fn calls(store: &Store, query: &Query) -> Vec<ExecutionRecord> {
+    store.list(query).await.unwrap()
 }
 
 /// The call number `number`, which came at second `number`.

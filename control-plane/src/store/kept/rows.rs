@@ -1,10 +1,45 @@
 //! The kinds of records.
 
+use filters::model::ExecutionRecord;
 use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Cell, Cursor, Kept, Place, Row, StoreError, encode, moment};
+use super::{Cell, Cursor, Field, Kept, Place, Row, StoreError, encode, moment};
+
+impl Kept for ExecutionRecord {
+    const PLACE: Place = Place::ExecutionLogs;
+    const NAME: &'static str = "execution log";
+    const SEARCHED: &'static [&'static str] =
+        &["requestId", "integrationName", "path", "errorCategory", "errorMessage"];
+    const LEADING: &'static [Field] = &[Field::Trace, Field::ErrorCategory, Field::Integration, Field::Status];
+    const FAILURES: bool = true;
+
+    fn into_row(self) -> Result<Row, StoreError> {
+        Ok(Row {
+            document: encode(&self)?,
+            fields: vec![
+                ("orgId", Cell::Number(self.org_id)),
+                ("status", name_of(&self.status)),
+                ("createdAt", Cell::Moment(Some(moment(&self.created_at)))),
+                ("integrationConfigId", text(&self.integration_config_id)),
+                ("traceId", Cell::Text(self.trace_id)),
+                ("errorCategory", Cell::Text(self.error_category.unwrap_or_default())),
+            ],
+            searched: vec![
+                ("requestId", Some(self.request_id)),
+                ("integrationName", Some(self.integration_name)),
+                ("path", Some(self.path)),
+                ("errorMessage", self.error_message),
+            ],
+            id: self.id,
+        })
+    }
+
+    fn cursor(&self) -> Cursor {
+        cursor(&self.created_at, &self.id)
+    }
+}
 
 impl Kept for DeliveryLog {
     const PLACE: Place = Place::DeliveryLogs;
@@ -20,6 +55,16 @@ impl Kept for DeliveryLog {
         "correlationId",
         "traceId",
     ];
+    const LEADING: &'static [Field] = &[
+        Field::Message,
+        Field::Event,
+        Field::Trace,
+        Field::ErrorCategory,
+        Field::Integration,
+        Field::EventType,
+        Field::Status,
+    ];
+    const FAILURES: bool = true;
 
     fn into_row(self) -> Result<Row, StoreError> {
         Ok(Row {
@@ -63,6 +108,13 @@ impl Kept for DeadLetter {
         "lastError",
         "correlationId",
         "traceId",
+    ];
+    const LEADING: &'static [Field] = &[
+        Field::Event,
+        Field::ErrorCategory,
+        Field::Integration,
+        Field::EventType,
+        Field::Status,
     ];
     const LARGE: Option<&'static str> = Some("originalPayload");
 
@@ -111,6 +163,7 @@ impl Kept for ScheduledDelivery {
     const PLACE: Place = Place::Scheduled;
     const NAME: &'static str = "scheduled delivery";
     const SEARCHED: &'static [&'static str] = &["originalEventId", "eventType", "integrationName", "targetUrl"];
+    const LEADING: &'static [Field] = &[Field::Integration, Field::EventType, Field::Status];
 
     fn into_row(self) -> Result<Row, StoreError> {
         Ok(Row {

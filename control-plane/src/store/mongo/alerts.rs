@@ -8,8 +8,8 @@ use super::super::alerts::{Lately, MOST_COUNTED};
 use super::super::kept::{Kept as _, Place};
 use super::commit::is_duplicate;
 use super::documents::{number, text, unsigned};
+use super::kept::date;
 use super::kept::document_of;
-use super::records::date;
 use super::{MongoStore, failed};
 use crate::alerts::{Alert, DeadLetterCount};
 

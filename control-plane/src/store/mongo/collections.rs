@@ -21,7 +21,7 @@ pub(super) struct Collections {
     pub(super) versions: Collection<Document>,
     pub(super) changes: Collection<Document>,
     pub(super) gateways: Collection<Document>,
-    pub(super) execution_logs: Collection<Document>,
+    execution_logs: Collection<Document>,
     delivery_logs: Collection<Document>,
     dead_letters: Collection<Document>,
     dead_letters_gone: Collection<Document>,
@@ -30,6 +30,8 @@ pub(super) struct Collections {
     bulk_retries: Collection<Document>,
     alerts: Collection<Document>,
     audit: Collection<Document>,
+    pub(super) rollups: Collection<Document>,
+    pub(super) call_batches: Collection<Document>,
 }
 
 impl Collections {
@@ -47,7 +49,7 @@ impl Collections {
             versions: database.collection("version_history"),
             changes: database.collection("version_changes"),
             gateways: database.collection("gateways"),
-            execution_logs: database.collection("execution_logs"),
+            execution_logs: database.collection(Place::ExecutionLogs.name()),
             delivery_logs: database.collection(Place::DeliveryLogs.name()),
             dead_letters: database.collection(Place::DeadLetters.name()),
             dead_letters_gone: database.collection(Place::DeadLettersGone.name()),
@@ -56,6 +58,8 @@ impl Collections {
             bulk_retries: database.collection(Place::BulkRetries.name()),
             alerts: database.collection(Place::Alerts.name()),
             audit: database.collection(Place::AdminAudit.name()),
+            rollups: database.collection("rollups"),
+            call_batches: database.collection("call_batches"),
         }
     }
 
@@ -77,6 +81,7 @@ impl Collections {
     /// The collection of what is told of deliveries.
     pub(super) fn place(&self, place: Place) -> &Collection<Document> {
         match place {
+            Place::ExecutionLogs => &self.execution_logs,
             Place::DeliveryLogs => &self.delivery_logs,
             Place::DeadLetters => &self.dead_letters,
             Place::DeadLettersGone => &self.dead_letters_gone,
@@ -120,19 +125,13 @@ impl Collections {
             (&self.versions, doc! {"at": 1}, false),
             (&self.changes, doc! {"version": 1}, false),
             (&self.gateways, doc! {"lastSeenAt": 1}, false),
-            (&self.execution_logs, doc! {"orgId": 1, "createdAt": -1}, false),
             (
-                &self.execution_logs,
-                doc! {"status": 1, "orgId": 1, "createdAt": -1},
+                &self.rollups,
+                doc! {"orgId": 1, "span": 1, "direction": 1, "integrationConfigId": 1, "startAt": 1},
                 false,
             ),
-            (
-                &self.execution_logs,
-                doc! {"integrationConfigId": 1, "createdAt": -1},
-                false,
-            ),
-            (&self.execution_logs, doc! {"traceId": 1}, false),
-            (&self.execution_logs, doc! {"createdAt": 1}, false),
+            (&self.rollups, doc! {"orgId": 1, "span": 1, "startAt": 1}, false),
+            (&self.rollups, doc! {"span": 1, "startAt": 1}, false),
         ];
         let not_unique = |(place, keys)| (self.place(place), keys, false);
         indexes.extend(deliveries().into_iter().chain(alerts()).map(not_unique));
@@ -144,8 +143,12 @@ impl Collections {
 
 /// Indexes of what is told of deliveries: those of the product's source documents, and those that lists and old age ask
 /// for.
-fn deliveries() -> [(Place, Document); 25] {
+fn deliveries() -> [(Place, Document); 28] {
     [
+        (Place::ExecutionLogs, doc! {"orgId": 1, "createdAt": -1}),
+        (Place::ExecutionLogs, doc! {"status": 1, "orgId": 1, "createdAt": -1}),
+        (Place::ExecutionLogs, doc! {"integrationConfigId": 1, "createdAt": -1}),
+        (Place::ExecutionLogs, doc! {"traceId": 1}),
         (Place::DeliveryLogs, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
         (
             Place::DeliveryLogs,
@@ -156,7 +159,6 @@ fn deliveries() -> [(Place, Document); 25] {
         (Place::DeliveryLogs, doc! {"traceId": 1}),
         (Place::DeliveryLogs, doc! {"eventId": 1}),
         (Place::DeliveryLogs, doc! {"messageId": 1}),
-        (Place::DeliveryLogs, doc! {"createdAt": 1}),
         (Place::DeadLetters, doc! {"status": 1, "nextRetryAt": 1}),
         (Place::DeadLetters, doc! {"orgId": 1, "status": 1}),
         (Place::DeadLetters, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),

@@ -13,7 +13,7 @@ use super::super::StoreError;
 use super::super::commands::{Bulk, BulkDocument, BulkProgress, CommandDocument, CommandRecord};
 use super::super::kept::{Place, decode, encode};
 use super::documents::{number, text, unsigned};
-use super::records::date;
+use super::kept::date;
 use super::{MongoStore, failed};
 
 /// Keeps new commands, and how far the retry of many is that they belong to: one transaction.

@@ -4,18 +4,20 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use mongodb::Collection;
 use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::error::{Error, ErrorKind};
 
-use super::super::kept::{AGED, Aged, Cell, Kept, Place, Query, Row, record};
-use super::super::outcomes::Outcomes;
+use super::super::kept::{AGED, Aged, Cell, Kept, MANY, Place, Query, Row, record};
+use super::super::outcomes::{Outcomes, Retention};
 use super::super::{MOST_SEARCHED, StoreError};
-use super::commit::{KEYS_AT_ONCE, is_duplicate};
+use super::commit::{DUPLICATE_KEY, KEYS_AT_ONCE, is_duplicate};
 use super::documents::{number, text};
-use super::records::{date, delete_oldest, is_only_duplicates, pattern};
-use super::{MongoStore, commands, failed};
+use super::rollups::Writes;
+use super::{MongoStore, commands, failed, rollups};
 
-/// Keeps a batch of what a gateway told. It is no transaction: each part of it can be done again.
+/// Keeps a batch of what a gateway told. Attempts and their counts are one transaction; the rest is none, as each part of
+/// it can be done again.
 pub(super) async fn keep(store: &MongoStore, outcomes: &Outcomes) -> Result<(), StoreError> {
-    append(store.collections.place(Place::DeliveryLogs), &outcomes.logs).await?;
+    rollups::write(store, Writes::Attempts(&outcomes.logs, &outcomes.samples)).await?;
     let (letters, gone) = (
         store.collections.place(Place::DeadLetters),
         store.collections.place(Place::DeadLettersGone),
@@ -55,8 +57,9 @@ pub(super) async fn list<K: Kept>(store: &MongoStore, query: &Query) -> Result<V
         .collect()
 }
 
-pub(super) async fn count<K: Kept>(store: &MongoStore, query: &Query) -> Result<u64, StoreError> {
+pub(super) async fn count<K: Kept>(store: &MongoStore, query: &Query, most: u64) -> Result<u64, StoreError> {
     let mut stages = narrowed::<K>(query);
+    stages.push(doc! {"$limit": i64::try_from(most.max(1)).unwrap_or(i64::MAX)});
     stages.push(doc! {"$count": "count"});
     let mut cursor = store
         .collections
@@ -80,24 +83,65 @@ pub(super) async fn find<K: Kept>(store: &MongoStore, id: &str) -> Result<Option
     record(id, text(&document, "document")?, large).map(Some)
 }
 
-/// Deletes what is too old, and delivery logs beyond the newest `most`: at most `step` of each kind. Returns how many.
-pub(super) async fn prune(store: &MongoStore, before: Timestamp, most: u64, step: u32) -> Result<u32, StoreError> {
+/// Deletes what is too old, and of [`MANY`] the oldest beyond the most: at most `step` of each kind and organization.
+/// Returns how many.
+pub(super) async fn prune(store: &MongoStore, retention: &Retention, step: u32) -> Result<u32, StoreError> {
     let mut deleted = 0;
     for Aged { place, since, states } in AGED {
-        let mut filter = doc! {since: {"$lt": date(before)}};
-        if !states.is_empty() {
-            filter.insert("status", doc! {"$in": states.to_vec()});
+        let aged = |before: Timestamp| {
+            let mut filter = doc! {since: {"$lt": date(before)}};
+            if !states.is_empty() {
+                filter.insert("status", doc! {"$in": states.to_vec()});
+            }
+            filter
+        };
+        let collection = store.collections.place(place);
+        deleted += delete_oldest(collection, aged(retention.before), since, step).await?;
+        if place.is_of_organizations() {
+            for (org_id, before) in &retention.sooner {
+                let mut filter = aged(*before);
+                filter.insert("orgId", number(*org_id));
+                deleted += delete_oldest(collection, filter, since, step).await?;
+            }
         }
-        deleted += delete_oldest(store.collections.place(place), filter, since, step).await?;
     }
-    let logs = store.collections.place(Place::DeliveryLogs);
-    let count = logs.estimated_document_count().await.map_err(failed)?;
-    let excess = u32::try_from(count.saturating_sub(most)).unwrap_or(u32::MAX);
-    Ok(deleted + delete_oldest(logs, doc! {}, "createdAt", excess.min(step)).await?)
+    let most = retention.most;
+    for place in MANY.map(|place| store.collections.place(place)) {
+        let count = place.estimated_document_count().await.map_err(failed)?;
+        let excess = u32::try_from(count.saturating_sub(most)).unwrap_or(u32::MAX);
+        deleted += delete_oldest(place, doc! {}, "createdAt", excess.min(step)).await?;
+    }
+    Ok(deleted)
 }
 
-async fn append(logs: &Collection<Document>, rows: &[Row]) -> Result<(), StoreError> {
-    insert_missing(logs, rows.iter().map(document_of).collect()).await
+/// Keeps records; those that are there already stay as they are.
+pub(super) async fn append(store: &MongoStore, place: Place, rows: &[Row]) -> Result<(), StoreError> {
+    let place = store.collections.place(place);
+    insert_missing(place, rows.iter().map(document_of).collect()).await
+}
+
+pub(super) async fn delete_oldest(
+    logs: &Collection<Document>,
+    filter: Document,
+    since: &str,
+    most: u32,
+) -> Result<u32, StoreError> {
+    if most == 0 {
+        return Ok(0);
+    }
+    let oldest = logs.find(filter).sort(doc! {since: 1}).limit(i64::from(most));
+    let oldest = oldest.projection(doc! {"_id": 1}).await.map_err(failed)?;
+    let oldest: Vec<Document> = oldest.try_collect().await.map_err(failed)?;
+    let keys = oldest
+        .iter()
+        .map(|document| text(document, "_id"))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut deleted = 0;
+    for keys in keys.chunks(KEYS_AT_ONCE) {
+        let gone = logs.delete_many(doc! {"_id": {"$in": keys}}).await.map_err(failed)?;
+        deleted += u32::try_from(gone.deleted_count).unwrap_or(u32::MAX);
+    }
+    Ok(deleted)
 }
 
 /// Inserts documents; those that are there already stay as they are.
@@ -211,6 +255,36 @@ fn narrowed<K: Kept>(query: &Query) -> Vec<Document> {
         stages.push(doc! {"$match": {"$or": fields.collect::<Vec<_>>()}});
     }
     stages
+}
+
+pub(super) fn date(at: Timestamp) -> DateTime {
+    DateTime::from_millis(at.as_millisecond())
+}
+
+/// What contains `text`, literally.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_ascii_punctuation() {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern
+}
+
+/// True if the only thing that is wrong is that some of the documents are there already.
+fn is_only_duplicates(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::InsertMany(error) => {
+            error.write_concern_error.is_none()
+                && error
+                    .write_errors
+                    .as_ref()
+                    .is_some_and(|errors| errors.iter().all(|error| error.code == DUPLICATE_KEY))
+        }
+        _ => false,
+    }
 }
 
 /// Documents that are written at a time.

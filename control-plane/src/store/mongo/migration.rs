@@ -1,6 +1,5 @@
 //! Copies of a whole store.
 
-use filters::model::ExecutionRecord;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::Collection;
@@ -9,7 +8,6 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use super::super::StoreError;
 use super::super::kept::{Cell, Kept, Place, Row, record};
 use super::super::migration::{Column, Copied, PAGE, cell, columns};
-use super::super::records::decode;
 use super::super::shelf::{Leaf, Shelf};
 use super::documents::{number, text, unsigned};
 use super::kept::{document_of, insert_missing};
@@ -23,14 +21,6 @@ pub(super) async fn page<K: Kept>(store: &MongoStore, after: &str) -> Result<Vec
         let large = K::LARGE.map(|field| text(document, field)).transpose()?;
         Ok((id.to_owned(), record(id, text(document, "document")?, large)?))
     });
-    read.collect()
-}
-
-pub(super) async fn page_of_records(store: &MongoStore, after: &str) -> Result<Vec<ExecutionRecord>, StoreError> {
-    let documents = next(&store.collections.execution_logs, after).await?;
-    let read = documents
-        .iter()
-        .map(|document| decode(text(document, "_id")?, text(document, "document")?));
     read.collect()
 }
 

@@ -13,7 +13,7 @@ use super::super::shelf::{Found, Shelf, Write};
 use super::commit::is_duplicate;
 use super::documents::{number, text, unsigned};
 use super::kept::document_of as document_of_row;
-use super::records::{date, delete_oldest};
+use super::kept::{date, delete_oldest};
 use super::{MongoStore, failed};
 
 /// Makes the indexes that are missing.

@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
@@ -227,6 +227,132 @@ const STEPS: [&str; 6] = [
     "
     -- What MongoDB keeps beside the document, by name.
     ALTER TABLE shelves ADD COLUMN fields TEXT NOT NULL DEFAULT '{}';
+",
+    // Records of calls become like those of deliveries; and each filter of a list gets an index.
+    "
+    ALTER TABLE execution_logs RENAME COLUMN org_id TO orgId;
+    ALTER TABLE execution_logs RENAME COLUMN trace_id TO traceId;
+    ALTER TABLE execution_logs RENAME COLUMN integration_id TO integrationConfigId;
+    ALTER TABLE execution_logs RENAME COLUMN created_at TO createdAt;
+    ALTER TABLE execution_logs RENAME COLUMN body TO document;
+    ALTER TABLE execution_logs ADD COLUMN errorCategory TEXT NOT NULL DEFAULT '';
+    UPDATE execution_logs SET errorCategory = document ->> '$.errorCategory'
+        WHERE document ->> '$.errorCategory' IS NOT NULL;
+    DROP INDEX execution_logs_of_trace;
+    CREATE INDEX execution_logs_of_trace ON execution_logs (traceId, createdAt, id);
+    DROP INDEX execution_logs_of_integration;
+    -- With the status at the end, so that whoever asks for both need not look at records that do not fit.
+    CREATE INDEX execution_logs_of_integration ON execution_logs (orgId, integrationConfigId, createdAt, id, status);
+    CREATE INDEX execution_logs_of_category ON execution_logs (orgId, errorCategory, createdAt, id, integrationConfigId)
+        WHERE status <> 'SUCCESS';
+    CREATE INDEX execution_logs_of_failures ON execution_logs (orgId, integrationConfigId, status, createdAt, id)
+        WHERE status <> 'SUCCESS';
+    DROP INDEX delivery_logs_of_integration;
+    CREATE INDEX delivery_logs_of_integration ON delivery_logs (orgId, integrationConfigId, createdAt, id, status);
+    CREATE INDEX delivery_logs_of_type ON delivery_logs (orgId, eventType, createdAt, id, status);
+    CREATE INDEX delivery_logs_of_category ON delivery_logs (orgId, errorCategory, createdAt, id, integrationConfigId)
+        WHERE status <> 'SUCCESS';
+    CREATE INDEX delivery_logs_of_failures ON delivery_logs (orgId, integrationConfigId, status, createdAt, id)
+        WHERE status <> 'SUCCESS';
+    CREATE INDEX dlq_of_type ON dlq (orgId, eventType, createdAt, id, status);
+    CREATE INDEX dlq_of_category ON dlq (orgId, errorCategory, createdAt, id, status);
+    CREATE INDEX dlq_of_event ON dlq (eventId, createdAt, id);
+    CREATE INDEX scheduled_integrations_of_integration
+        ON scheduled_integrations (orgId, integrationConfigId, createdAt, id, status);
+    CREATE INDEX scheduled_integrations_of_type
+        ON scheduled_integrations (orgId, eventType, createdAt, id, status);
+    -- What is searched, without the documents, which may be large. It follows them by itself.
+    CREATE TABLE execution_logs_texts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+    INSERT INTO execution_logs_texts SELECT rowid, concat_ws(char(10),
+        document ->> '$.requestId', document ->> '$.integrationName', document ->> '$.path',
+        document ->> '$.errorCategory', document ->> '$.errorMessage') FROM execution_logs;
+    CREATE TRIGGER execution_logs_text_new AFTER INSERT ON execution_logs BEGIN
+        INSERT OR REPLACE INTO execution_logs_texts VALUES (new.rowid, concat_ws(char(10),
+        new.document ->> '$.requestId', new.document ->> '$.integrationName', new.document ->> '$.path',
+        new.document ->> '$.errorCategory', new.document ->> '$.errorMessage'));
+    END;
+    CREATE TRIGGER execution_logs_text_changed AFTER UPDATE OF document ON execution_logs BEGIN
+        UPDATE execution_logs_texts SET text = concat_ws(char(10),
+        new.document ->> '$.requestId', new.document ->> '$.integrationName', new.document ->> '$.path',
+        new.document ->> '$.errorCategory', new.document ->> '$.errorMessage') WHERE number = new.rowid;
+    END;
+    CREATE TRIGGER execution_logs_text_gone AFTER DELETE ON execution_logs BEGIN
+        DELETE FROM execution_logs_texts WHERE number = old.rowid;
+    END;
+    CREATE TABLE delivery_logs_texts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+    INSERT INTO delivery_logs_texts SELECT rowid, concat_ws(char(10),
+        document ->> '$.eventId', document ->> '$.messageId', document ->> '$.eventType',
+        document ->> '$.integrationName', document ->> '$.targetUrl', document ->> '$.errorCategory',
+        document ->> '$.errorMessage', document ->> '$.correlationId', document ->> '$.traceId') FROM delivery_logs;
+    CREATE TRIGGER delivery_logs_text_new AFTER INSERT ON delivery_logs BEGIN
+        INSERT OR REPLACE INTO delivery_logs_texts VALUES (new.rowid, concat_ws(char(10),
+        new.document ->> '$.eventId', new.document ->> '$.messageId', new.document ->> '$.eventType',
+        new.document ->> '$.integrationName', new.document ->> '$.targetUrl', new.document ->> '$.errorCategory',
+        new.document ->> '$.errorMessage', new.document ->> '$.correlationId', new.document ->> '$.traceId'));
+    END;
+    CREATE TRIGGER delivery_logs_text_changed AFTER UPDATE OF document ON delivery_logs BEGIN
+        UPDATE delivery_logs_texts SET text = concat_ws(char(10),
+        new.document ->> '$.eventId', new.document ->> '$.messageId', new.document ->> '$.eventType',
+        new.document ->> '$.integrationName', new.document ->> '$.targetUrl', new.document ->> '$.errorCategory',
+        new.document ->> '$.errorMessage', new.document ->> '$.correlationId', new.document ->> '$.traceId') WHERE number = new.rowid;
+    END;
+    CREATE TRIGGER delivery_logs_text_gone AFTER DELETE ON delivery_logs BEGIN
+        DELETE FROM delivery_logs_texts WHERE number = old.rowid;
+    END;
+    CREATE TABLE dlq_texts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+    INSERT INTO dlq_texts SELECT rowid, concat_ws(char(10),
+        document ->> '$.eventId', document ->> '$.eventType', document ->> '$.integrationName',
+        document ->> '$.targetUrl', document ->> '$.errorCategory', document ->> '$.lastError',
+        document ->> '$.correlationId', document ->> '$.traceId') FROM dlq;
+    CREATE TRIGGER dlq_text_new AFTER INSERT ON dlq BEGIN
+        INSERT OR REPLACE INTO dlq_texts VALUES (new.rowid, concat_ws(char(10),
+        new.document ->> '$.eventId', new.document ->> '$.eventType', new.document ->> '$.integrationName',
+        new.document ->> '$.targetUrl', new.document ->> '$.errorCategory', new.document ->> '$.lastError',
+        new.document ->> '$.correlationId', new.document ->> '$.traceId'));
+    END;
+    CREATE TRIGGER dlq_text_changed AFTER UPDATE OF document ON dlq BEGIN
+        UPDATE dlq_texts SET text = concat_ws(char(10),
+        new.document ->> '$.eventId', new.document ->> '$.eventType', new.document ->> '$.integrationName',
+        new.document ->> '$.targetUrl', new.document ->> '$.errorCategory', new.document ->> '$.lastError',
+        new.document ->> '$.correlationId', new.document ->> '$.traceId') WHERE number = new.rowid;
+    END;
+    CREATE TRIGGER dlq_text_gone AFTER DELETE ON dlq BEGIN
+        DELETE FROM dlq_texts WHERE number = old.rowid;
+    END;
+    CREATE TABLE scheduled_integrations_texts (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+    INSERT INTO scheduled_integrations_texts SELECT rowid, concat_ws(char(10),
+        document ->> '$.originalEventId', document ->> '$.eventType', document ->> '$.integrationName',
+        document ->> '$.targetUrl') FROM scheduled_integrations;
+    CREATE TRIGGER scheduled_integrations_text_new AFTER INSERT ON scheduled_integrations BEGIN
+        INSERT OR REPLACE INTO scheduled_integrations_texts VALUES (new.rowid, concat_ws(char(10),
+        new.document ->> '$.originalEventId', new.document ->> '$.eventType', new.document ->> '$.integrationName',
+        new.document ->> '$.targetUrl'));
+    END;
+    CREATE TRIGGER scheduled_integrations_text_changed AFTER UPDATE OF document ON scheduled_integrations BEGIN
+        UPDATE scheduled_integrations_texts SET text = concat_ws(char(10),
+        new.document ->> '$.originalEventId', new.document ->> '$.eventType', new.document ->> '$.integrationName',
+        new.document ->> '$.targetUrl') WHERE number = new.rowid;
+    END;
+    CREATE TRIGGER scheduled_integrations_text_gone AFTER DELETE ON scheduled_integrations BEGIN
+        DELETE FROM scheduled_integrations_texts WHERE number = old.rowid;
+    END;
+    -- Counts by hour and day, of one integration or, where that is empty, of the organization.
+    CREATE TABLE rollups (
+        orgId INTEGER NOT NULL,
+        span TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        integrationConfigId TEXT NOT NULL,
+        startAt INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (orgId, span, direction, integrationConfigId, startAt)
+    ) WITHOUT ROWID;
+    CREATE INDEX rollups_of_org ON rollups (orgId, span, startAt);
+    CREATE INDEX rollups_by_age ON rollups (span, startAt);
+    -- The last batch of calls of each gateway, so that it is counted once.
+    CREATE TABLE call_batches (
+        gatewayId TEXT PRIMARY KEY,
+        batch TEXT NOT NULL
+    ) WITHOUT ROWID;
 ",
 ];
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use filters::model::ExecutionRecord;
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row as Read, Transaction, params, params_from_iter};
@@ -10,7 +9,6 @@ use rusqlite::{Connection, Row as Read, Transaction, params, params_from_iter};
 use super::super::StoreError;
 use super::super::kept::{Cell, Kept, Place, Row, record};
 use super::super::migration::{Column, Copied, PAGE, cell, columns};
-use super::super::records::decode;
 use super::super::shelf::{Leaf, Shelf};
 use super::failed;
 use super::kept::{insert, values_of};
@@ -30,19 +28,6 @@ pub(super) fn page<K: Kept>(connection: &Connection, after: &str) -> Result<Vec<
         let (id, document, large): (String, String, Option<String>) = row.try_into().map_err(failed)?;
         let record = record(&id, &document, large.as_deref())?;
         records.push((id, record));
-    }
-    Ok(records)
-}
-
-pub(super) fn page_of_records(connection: &Connection, after: &str) -> Result<Vec<ExecutionRecord>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT id, body FROM execution_logs WHERE id > ? ORDER BY id LIMIT ?")
-        .map_err(failed)?;
-    let mut rows = select.query(params![after, PAGE]).map_err(failed)?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        let (id, body): (String, String) = row.try_into().map_err(failed)?;
-        records.push(decode(&id, &body)?);
     }
     Ok(records)
 }

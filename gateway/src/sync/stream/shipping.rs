@@ -39,6 +39,11 @@ impl Shipping {
         batch
     }
 
+    /// What is left is to go out now.
+    pub(super) fn end(&self) {
+        self.records.tallies().end();
+    }
+
     /// True while a batch may still be acknowledged.
     pub(super) fn is_unanswered(&self) -> bool {
         self.sent.is_some_and(|sent| sent.elapsed() < SEND_AGAIN)
