@@ -16,7 +16,7 @@ MONGO_BIN := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
 # No server of our own where another one is named or the tests are left out.
 MONGO_NEEDED := $(if $(or $(MONGODB_URI),$(MONGO_TEST_BIN),$(filter off,$(MONGO_TESTS))),,$(MONGO_MARK))
 
-.PHONY: help setup build test soak mongo demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits
+.PHONY: help setup build test soak mongo demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits bench-logs
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,10 @@ bench-proxy: setup ## The gateway beside nginx, HAProxy and Envoy; writes target
 
 bench-limits: ## What a request pays for its limits.
 	$(CARGO) run --release --package benches --bin limits
+
+bench-logs: setup ## Lists, dashboard and analytics at a million delivery logs; writes target/bench/logs.json.
+	$(CARGO) build --release --package control-plane --bins
+	$(CARGO) run --release --package benches --bin logs -- $(ARGS)
 
 bench-config: setup ## Time from a PUT to the live route at 10,000 routes; writes target/bench/config.json.
 	$(CARGO) build --release --workspace --bins
