@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken test stops at once")]
 
 mod access;
+mod analytics;
 mod auth_inbound;
 mod auth_outgoing;
 mod auth_signatures;
