@@ -88,6 +88,7 @@ pub(super) async fn export<T: Exported>(
         limit: PAGE,
         ..Query::default()
     };
+    let query = app.store.identified::<T>(query).await?;
     let mut export = Export::<T>::new(Arc::clone(&app.store), query, format);
     // The first page before the answer begins, so that what is wrong can still be said.
     let first = export.next().await?.unwrap_or_default();

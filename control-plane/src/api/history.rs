@@ -59,7 +59,8 @@ pub(super) struct Paging {
     #[serde(default)]
     end_date: Option<String>,
     /// Only those with this text in one of their identifiers, names, addresses or errors, upper and lower case being the
-    /// same. It is looked for in the newest 20,000 that fit the rest.
+    /// same. It is looked for in the newest 20,000 that fit the rest; a whole identifier of an event, a delivery, a trace or
+    /// a correlation is found in all.
     #[serde(default)]
     search: Option<String>,
     /// Number of the page, from 1. Pages reach 20,000 records back; `cursor` reaches all.
@@ -183,6 +184,7 @@ pub(super) async fn found<T: Listed>(
     query: Query,
     page: Option<u32>,
 ) -> Result<(Vec<T>, Position), ApiError> {
+    let query = app.store.identified::<T>(query).await?;
     // One more than is shown tells whether there are more.
     let limit = query.limit - 1;
     let counted = async {

@@ -22,6 +22,8 @@ pub trait Kept: DeserializeOwned + fmt::Debug + Send + 'static {
     const SEARCHED: &'static [&'static str];
     /// Fields that have an index of their own in the embedded store, those first that leave the fewest records.
     const LEADING: &'static [Field] = &[];
+    /// Identifiers that have an index in both stores: a text that is one of them finds all its records.
+    const IDENTIFIERS: &'static [Field] = &[];
     /// True where the embedded store has an index of what failed.
     const FAILURES: bool = false;
     /// A part that may be large and that lists leave out, kept beside the record.
@@ -148,6 +150,8 @@ pub enum Field {
     Direction,
     /// The trace; not of scheduled deliveries.
     Trace,
+    /// What the producer calls the matter; of attempts only.
+    Correlation,
     /// The kind of error; not of scheduled deliveries.
     ErrorCategory,
     /// The rule; of alerts only.
@@ -171,6 +175,7 @@ impl Field {
             Self::Message => "messageId",
             Self::Direction => "direction",
             Self::Trace => "traceId",
+            Self::Correlation => "correlationId",
             Self::ErrorCategory => "errorCategory",
             Self::Rule => "rule",
             Self::Actor => "actor",
@@ -182,7 +187,7 @@ impl Field {
     /// True of identifiers whose records are all of one organization, and few.
     pub(super) const fn is_of_one_organization(self) -> bool {
         match self {
-            Self::Event | Self::Message | Self::Trace => true,
+            Self::Event | Self::Message | Self::Trace | Self::Correlation => true,
             Self::Status
             | Self::Integration
             | Self::EventType

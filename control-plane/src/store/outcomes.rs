@@ -151,6 +151,31 @@ impl Store {
         }
     }
 
+    /// The same question, where the text that is looked for is a whole identifier of records that fit the rest: then these
+    /// are asked for, however old they are.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn identified<K: Kept>(&self, query: Query) -> Result<Query, StoreError> {
+        let Some(text) = &query.search else {
+            return Ok(query);
+        };
+        for identifier in K::IDENTIFIERS {
+            let mut identified = query.clone();
+            identified.equal.push((*identifier, text.clone()));
+            identified.search = None;
+            // Whatever page is asked for: it is one of them.
+            let any = Query {
+                after: None,
+                ..identified.clone()
+            };
+            if self.count::<K>(&any, 1).await? > 0 {
+                return Ok(identified);
+            }
+        }
+        Ok(query)
+    }
+
     /// How many records fit `query`, on all pages; `most` if there are more.
     ///
     /// # Errors

@@ -8,7 +8,11 @@ use super::backend::{Backend, Mongo, Sqlite};
 use super::deliveries::{at, keep, letter, log, logs, numbers, of, told, told_log};
 use super::keeping;
 
-for_each_store!(filters_go_together, an_organization_may_have_its_records_deleted_sooner,);
+for_each_store!(
+    filters_go_together,
+    a_whole_identifier_is_found_however_old_it_is,
+    an_organization_may_have_its_records_deleted_sooner,
+);
 
 async fn filters_go_together(backend: impl Backend) {
     let store = backend.open().await;
@@ -59,6 +63,39 @@ async fn filters_go_together(backend: impl Backend) {
     assert_eq!(found(&[(Status, "FAILED")], Some("timeout")).await, [5, 2, 1]);
     assert!(found(&[(Status, "SUCCESS")], Some("timeout")).await.is_empty());
     assert_eq!(found(&[(ErrorCategory, "")], None).await, [3]);
+    backend.drop_database(store).await;
+}
+
+async fn a_whole_identifier_is_found_however_old_it_is(backend: impl Backend) {
+    let store = backend.open().await;
+    let records = [
+        log(1, json!({"eventId": "evt-1", "correlationId": "patient-17"})),
+        log(2, json!({"messageId": "msg-2", "correlationId": "patient-17"})),
+        log(3, json!({"traceId": "trace-3", "errorMessage": "as with evt-1"})),
+        log(4, json!({"orgId": 7, "eventId": "evt-1"})),
+    ];
+    keep(&store, records.map(told_log).to_vec()).await;
+    let asked = async |text: &str, equal: Vec<(Field, String)>| {
+        let query = Query {
+            search: Some(text.to_owned()),
+            equal,
+            ..of(648)
+        };
+        let identified = store.identified::<DeliveryLog>(query).await.unwrap();
+        let found = numbers(&logs(&store, &identified).await);
+        (identified.search.is_none(), found)
+    };
+    assert_eq!(asked("evt-1", Vec::new()).await, (true, vec![1]));
+    assert_eq!(asked("msg-2", Vec::new()).await, (true, vec![2]));
+    assert_eq!(asked("trace-3", Vec::new()).await, (true, vec![3]));
+    assert_eq!(asked("patient-17", Vec::new()).await, (true, vec![2, 1]));
+    assert_eq!(
+        asked("patient-1", Vec::new()).await,
+        (false, vec![2, 1]),
+        "a part of one"
+    );
+    let failed = vec![(Field::Status, "FAILED".to_owned())];
+    assert_eq!(asked("patient-17", failed).await, (false, Vec::new()));
     backend.drop_database(store).await;
 }
 

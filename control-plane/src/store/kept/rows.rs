@@ -13,6 +13,7 @@ impl Kept for ExecutionRecord {
     const SEARCHED: &'static [&'static str] =
         &["requestId", "integrationName", "path", "errorCategory", "errorMessage"];
     const LEADING: &'static [Field] = &[Field::Trace, Field::ErrorCategory, Field::Integration, Field::Status];
+    const IDENTIFIERS: &'static [Field] = &[Field::Trace];
     const FAILURES: bool = true;
 
     fn into_row(self) -> Result<Row, StoreError> {
@@ -59,11 +60,13 @@ impl Kept for DeliveryLog {
         Field::Message,
         Field::Event,
         Field::Trace,
+        Field::Correlation,
         Field::ErrorCategory,
         Field::Integration,
         Field::EventType,
         Field::Status,
     ];
+    const IDENTIFIERS: &'static [Field] = &[Field::Event, Field::Message, Field::Trace, Field::Correlation];
     const FAILURES: bool = true;
 
     fn into_row(self) -> Result<Row, StoreError> {
@@ -116,6 +119,7 @@ impl Kept for DeadLetter {
         Field::EventType,
         Field::Status,
     ];
+    const IDENTIFIERS: &'static [Field] = &[Field::Event];
     const LARGE: Option<&'static str> = Some("originalPayload");
 
     fn into_row(mut self) -> Result<Row, StoreError> {

@@ -254,6 +254,7 @@ const STEPS: [&str; 7] = [
         WHERE status <> 'SUCCESS';
     CREATE INDEX delivery_logs_of_failures ON delivery_logs (orgId, integrationConfigId, status, createdAt, id)
         WHERE status <> 'SUCCESS';
+    CREATE INDEX delivery_logs_of_correlation ON delivery_logs (correlationId, createdAt, id);
     CREATE INDEX dlq_of_type ON dlq (orgId, eventType, createdAt, id, status);
     CREATE INDEX dlq_of_category ON dlq (orgId, errorCategory, createdAt, id, status);
     CREATE INDEX dlq_of_event ON dlq (eventId, createdAt, id);
