@@ -362,6 +362,46 @@ mod tests {
     use super::*;
 
     #[test]
+    fn records_of_earlier_releases_are_found_as_new_ones_are() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..5] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        let earlier = r#"
+            INSERT INTO execution_logs (id, org_id, trace_id, integration_id, status, created_at, body)
+                VALUES ('call', 648, 't', 'labs', 'FAILED', 1, '{"errorCategory": "TIMEOUT", "path": "/labs/17"}'),
+                ('good', 648, 't', 'labs', 'SUCCESS', 1, '{"path": "/labs/18"}');
+            INSERT INTO delivery_logs VALUES
+                ('log', 648, 'SUCCESS', 'OUTBOUND', 1, 'bills', 'bill', 'e', 'm', '', 't', '', '{"eventId": "evt-1"}');
+        "#;
+        connection.execute_batch(earlier).unwrap();
+        migrate(&mut connection).unwrap();
+        let texts = |statement: &str| -> Vec<String> {
+            let mut select = connection.prepare(statement).unwrap();
+            let texts = select.query_map([], |row| row.get(0)).unwrap();
+            texts.map(Result::unwrap).collect()
+        };
+        assert_eq!(
+            texts("SELECT errorCategory FROM execution_logs ORDER BY id"),
+            ["TIMEOUT", ""]
+        );
+        let searched = "SELECT text FROM execution_logs_texts ORDER BY number";
+        assert_eq!(texts(searched), ["/labs/17\nTIMEOUT", "/labs/18"]);
+        assert_eq!(texts("SELECT text FROM delivery_logs_texts"), ["evt-1"]);
+
+        // What is searched follows the documents, whoever changes them.
+        connection
+            .execute_batch(
+                r#"UPDATE execution_logs SET document = '{"path": "***"}' WHERE id = 'call';
+                DELETE FROM execution_logs WHERE id = 'good'; DELETE FROM delivery_logs;"#,
+            )
+            .unwrap();
+        assert_eq!(texts(searched), ["***"]);
+        assert!(texts("SELECT text FROM delivery_logs_texts").is_empty());
+    }
+
+    #[test]
     fn migrating_twice_changes_nothing_and_a_newer_schema_is_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
