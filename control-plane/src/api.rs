@@ -38,7 +38,9 @@ mod apply;
 mod audit;
 mod auth;
 mod bulk;
+mod bulk_edit;
 mod certificates;
+mod clone;
 mod commands;
 mod consumers;
 mod dashboard;
@@ -59,6 +61,7 @@ mod integrations;
 mod lists;
 mod logs;
 mod lookups;
+mod objects;
 mod observe;
 mod openapi;
 mod operator;
@@ -71,6 +74,8 @@ mod resource;
 mod retention;
 mod scheduled;
 mod stream;
+mod switch;
+mod trash;
 mod units;
 mod users;
 mod versions;
@@ -120,6 +125,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(access())
         .merge(integrations())
         .merge(surroundings(bulk))
+        .merge(objects::routes())
         .merge(operations())
         .merge(figures())
         .merge(deliveries());

@@ -33,6 +33,7 @@ mod output;
 mod placeholder;
 mod status;
 mod table;
+mod trash;
 mod validate;
 
 use client::Client;
@@ -144,6 +145,9 @@ enum Command {
     Explain(explain::Explain),
     /// Shows the gateways and which version each of them runs; exits with 1 if one is behind or away
     Status,
+    /// Shows deleted objects, and brings them back
+    #[command(subcommand)]
+    Trash(trash::Trash),
     /// Shows dead letters, tries them again, gives them up, deletes them
     #[command(subcommand)]
     Dlq(dead_letters::Dlq),
@@ -309,6 +313,7 @@ impl CommandLine {
             Command::Get(get) => get.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),
             Command::Status => status::run(&self.client(output)?, output),
+            Command::Trash(trash) => trash.run(&self.client(output)?, output),
             Command::Dlq(dlq) => dlq.run(&self.client(output)?, output),
             Command::Logs(logs) => logs.run(&self.client(output)?, output),
             Command::Undelivered(undelivered) => undelivered.run(&self.client(output)?, output),

@@ -27,6 +27,7 @@ pub mod secrets;
 mod server;
 pub mod store;
 mod tls;
+mod trash;
 mod users;
 
 pub use server::{ControlPlane, StartError, start};

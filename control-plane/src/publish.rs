@@ -17,7 +17,8 @@ use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
 use crate::rollups::Clocks;
 use crate::secrets::{Resolved, Secrets, Values, wanted_by};
-use crate::store::{Change, Store, StoreError, Version};
+use crate::store::{Beside, Change, Store, StoreError, Version, Write};
+use crate::trash;
 
 mod fitting;
 mod limited;
@@ -38,7 +39,10 @@ pub struct Edit {
     pub put: Vec<(String, Object)>,
     /// Objects to delete. Those that are not there are passed over.
     pub delete: Vec<ObjectId>,
-    /// What is put was in force before, and is not held against schemas again: to go back must always be possible.
+    /// Changes on shelves that are made with it, or not at all.
+    pub writes: Vec<Write>,
+    /// What is put was in force before, and is not held against schemas again: to go back must always be possible. It
+    /// comes back with the time that it was made at.
     pub restores: bool,
 }
 
@@ -292,7 +296,7 @@ impl Inner {
                 warnings,
                 next,
             } = draft;
-            let (next, audit) = match (next, audit) {
+            let (mut next, audit) = match (next, audit) {
                 (Some(next), Some(audit)) => (next, audit),
                 _ => {
                     return Ok(Published {
@@ -302,7 +306,8 @@ impl Inner {
                     });
                 }
             };
-            match self.store.commit(&next.version, &next.change, audit).await {
+            next.beside.audit = audit;
+            match self.store.commit(&next.version, &next.change, next.beside).await {
                 Ok(()) => {
                     let next = Arc::new(next.state);
                     self.swap(&next);
@@ -315,6 +320,7 @@ impl Inner {
                     });
                 }
                 Err(StoreError::Conflict(_)) => self.catch_up().await?,
+                Err(StoreError::Stale) => return Err(Refusal::Conflict(STALE.to_owned())),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -374,12 +380,14 @@ struct Next {
     state: State,
     version: Version,
     change: Change,
+    beside: Beside,
 }
 
 impl Draft {
-    fn new(base: &State, edit: Edit, author: &Author, read: &Values) -> Result<Self, Refusal> {
+    fn new(base: &State, mut edit: Edit, author: &Author, read: &Values) -> Result<Self, Refusal> {
         let at = now();
         let restores = edit.restores;
+        let writes = std::mem::take(&mut edit.writes);
         let prepared = prepare::prepare(&base.snapshot, edit, at).map_err(Refusal::Problems)?;
         let Prepared {
             change,
@@ -422,8 +430,20 @@ impl Draft {
             put: change.put.len() as u64,
             deleted: change.delete.len() as u64,
         };
+        let mut beside = Beside {
+            writes,
+            ..Beside::default()
+        };
+        for object in change.delete.iter().filter_map(|id| base.snapshot.object(id)) {
+            beside.writes.extend(trash::keep(object, &version)?);
+        }
         let state = base.next(snapshot, resolved, Some(plan), version.clone(), &change);
-        let next = Next { state, version, change };
+        let next = Next {
+            state,
+            version,
+            change,
+            beside,
+        };
         Ok(Self {
             outcomes,
             warnings: findings.warnings,
@@ -443,6 +463,7 @@ fn now() -> Timestamp {
     now.round(Unit::Millisecond).unwrap_or(now)
 }
 
+const STALE: &str = "it was changed in the meantime; read it again";
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How often a change is tried anew when other processes are faster.
 const MOST_TRIES: usize = 5;

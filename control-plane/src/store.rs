@@ -79,6 +79,15 @@ impl Change {
     }
 }
 
+/// What is written in the same transaction as a version.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Changes on shelves.
+    pub writes: Vec<Write>,
+    /// What the audit says of it.
+    pub audit: Vec<AuditEntry>,
+}
+
 /// Everything that is kept, as it is read at the start.
 #[derive(Debug, Default)]
 pub struct Contents {
@@ -139,6 +148,9 @@ pub enum StoreError {
     /// Another version was made in the meantime. Nothing was written.
     #[error("version {0} is there already")]
     Conflict(u64),
+    /// Something that is written with a version was changed in the meantime. Nothing was written.
+    #[error("what goes with the version was changed in the meantime")]
+    Stale,
     /// Something that is kept cannot be read.
     #[error("{object} in the store cannot be read: {reason}")]
     Corrupt {
@@ -202,16 +214,17 @@ impl Store {
         }
     }
 
-    /// Writes a version with what it changed, and what is said of it in the audit: all of it or nothing. It is on disk when
-    /// this returns.
+    /// Writes a version with what it changed and what goes with it: all of it or nothing. It is on disk when this returns.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the newest version is not the one before `version`; else if the store does not work.
-    pub async fn commit(&self, version: &Version, change: &Change, audit: Vec<AuditEntry>) -> Result<(), StoreError> {
+    /// [`StoreError::Conflict`] if the newest version is not the one before `version`; [`StoreError::Stale`] if a sheet is
+    /// not at the revision that its change takes the place of; else if the store does not work.
+    pub async fn commit(&self, version: &Version, change: &Change, beside: Beside) -> Result<(), StoreError> {
+        let Beside { writes, audit } = beside;
         let audit = audit::rows(audit)?;
         match &self.0 {
-            Implementation::Sqlite(store) => store.commit(version, change, audit).await,
-            Implementation::Mongo(store) => store.commit(version, change, &audit).await,
+            Implementation::Sqlite(store) => store.commit(version, change, writes, audit).await,
+            Implementation::Mongo(store) => store.commit(version, change, &writes, &audit).await,
         }
     }
 

@@ -35,6 +35,7 @@ mod lifecycle;
 mod limits;
 mod mongo;
 mod oauth2;
+mod objects;
 mod observability;
 mod openapi;
 mod outgoing_signature;

@@ -249,7 +249,7 @@ fn is_hidden(caller: &Caller, state: &Configuration, id: &ObjectId) -> bool {
     !matches!(id, ObjectId::Organization(_)) && owner.is_some_and(|owner| !caller.sees(owner, None))
 }
 
-fn summary(version: u64, mode: Mode, outcomes: &[Outcome], warnings: Vec<Problem>) -> Applied {
+pub(super) fn summary(version: u64, mode: Mode, outcomes: &[Outcome], warnings: Vec<Problem>) -> Applied {
     let count = |action| outcomes.iter().filter(|outcome| outcome.action == action).count();
     let done = outcomes.iter().filter_map(|outcome| {
         let action = match outcome.action {
@@ -295,4 +295,4 @@ pub(super) fn apply_docs(operation: TransformOperation<'_>) -> TransformOperatio
         .errors(&[409])
 }
 
-const LONGEST_MESSAGE: usize = 4_096;
+pub(super) const LONGEST_MESSAGE: usize = 4_096;

@@ -34,6 +34,14 @@ impl Resource for Consumer {
         self.masked()
     }
 
+    fn is_active(&self) -> Option<bool> {
+        Some(self.is_active)
+    }
+
+    fn switch(&mut self, active: bool) {
+        self.is_active = active;
+    }
+
     fn texts(&self) -> Vec<&str> {
         vec![&self.id, &self.name]
     }

@@ -178,6 +178,7 @@ impl From<StoreError> for ApiError {
         tracing::error!(%error, "the store failed");
         match error {
             StoreError::Corrupt { .. } | StoreError::Newer { .. } => Self::internal(),
+            StoreError::Stale => Self::new(StatusCode::CONFLICT, error.to_string()),
             StoreError::Unavailable(_) | StoreError::TimedOut(_) | StoreError::Conflict(_) => Self::unavailable(
                 "the store does not answer; read what is there before a change is repeated, as it may be kept",
             ),

@@ -38,6 +38,14 @@ impl Resource for InboundIntegration {
         self.masked()
     }
 
+    fn is_active(&self) -> Option<bool> {
+        Some(self.is_active)
+    }
+
+    fn switch(&mut self, active: bool) {
+        self.is_active = active;
+    }
+
     fn texts(&self) -> Vec<&str> {
         let mut texts = vec![self.id.as_str(), &self.name, &self.kind];
         texts.extend(self.target_url.as_deref());

@@ -46,6 +46,14 @@ impl Resource for OutboundIntegration {
         self.masked()
     }
 
+    fn is_active(&self) -> Option<bool> {
+        Some(self.is_active)
+    }
+
+    fn switch(&mut self, active: bool) {
+        self.is_active = active;
+    }
+
     fn texts(&self) -> Vec<&str> {
         let mut texts = vec![self.id.as_str(), &self.name];
         texts.extend(self.event_type.as_deref());

@@ -44,6 +44,14 @@ impl Resource for ProducerKey {
         self.masked()
     }
 
+    fn is_active(&self) -> Option<bool> {
+        Some(self.is_active)
+    }
+
+    fn switch(&mut self, active: bool) {
+        self.is_active = active;
+    }
+
     fn texts(&self) -> Vec<&str> {
         vec![&self.id, &self.name]
     }

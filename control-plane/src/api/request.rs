@@ -276,7 +276,7 @@ fn is_json_kind(kind: &str) -> bool {
     kind.starts_with("application/") && kind.ends_with("+json")
 }
 
-fn unread(rejection: BytesRejection) -> ApiError {
+pub(super) fn unread(rejection: BytesRejection) -> ApiError {
     let status = rejection.into_response().status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::new(status, "the body is too large; many objects go through /api/v1/apply")

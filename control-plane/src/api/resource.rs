@@ -28,7 +28,7 @@ mod merge;
 pub(super) use docs::{create_docs, delete_docs, list_docs, patch_docs, read_docs, replace_docs, validate_docs};
 pub(super) use kept::kept_in;
 pub(super) use list::{Everything, Filter, list};
-pub(super) use merge::merged;
+pub(super) use merge::{check_patch, merged};
 
 /// A kind of configured objects.
 pub(super) trait Resource: Clone + DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {
@@ -64,6 +64,12 @@ pub(super) trait Resource: Clone + DeserializeOwned + Serialize + JsonSchema + S
     fn shown(&self) -> Self {
         self.clone()
     }
+    /// Whether it is used; `None` for kinds that are always.
+    fn is_active(&self) -> Option<bool> {
+        None
+    }
+    /// Has it used, or not any more, where it has that.
+    fn switch(&mut self, _active: bool) {}
     /// The texts that a search looks at.
     fn texts(&self) -> Vec<&str>;
 
@@ -188,14 +194,14 @@ pub(super) async fn patch<T: Resource>(
     precondition: Precondition,
     document: Document<Patch>,
 ) -> Result<Answer<T>, ApiError> {
-    merge::check(&document.value).map_err(ApiError::validation)?;
+    check_patch(&document.value).map_err(ApiError::validation)?;
     let id = id_of::<T>(&named.id)?;
     let change = {
         let (id, caller, sealer) = (id.clone(), caller.clone(), Arc::clone(&app.sealer));
         move |state: &Configuration| {
             let entry = visible::<T>(state, &id, &caller, within.org_id)?;
             check_change(entry, &caller, &precondition, &sealer)?;
-            let patched = merge::merged(&*entry.value, &document.value).map_err(Refusal::Problems)?;
+            let patched = merged(&*entry.value, &document.value).map_err(Refusal::Problems)?;
             Ok(Edit::of_one(patched.object()))
         }
     };
@@ -276,7 +282,7 @@ pub(super) fn visible<'a, T: Resource>(
 }
 
 /// Refuses a change of an object that the caller may not make, or not as it is now.
-fn check_change<T: Resource>(
+pub(super) fn check_change<T: Resource>(
     entry: &Entry<T>,
     caller: &Caller,
     precondition: &Precondition,
@@ -337,7 +343,7 @@ pub(super) fn other_organization(asked: Option<u64>, given: u64) -> Option<Probl
 }
 
 /// Makes a change of one object, and answers with what has become of it.
-async fn publish<T, F>(app: &App, caller: &Caller, id: &ObjectId, edit: F) -> Result<Answer<T>, ApiError>
+pub(super) async fn publish<T, F>(app: &App, caller: &Caller, id: &ObjectId, edit: F) -> Result<Answer<T>, ApiError>
 where
     T: Resource,
     F: Fn(&Configuration) -> Result<Edit, Refusal> + Send + 'static,
@@ -368,11 +374,11 @@ pub(super) fn json_of(id: &ObjectId) -> Value {
     }
 }
 
-fn title(id: &ObjectId) -> String {
+pub(super) fn title(id: &ObjectId) -> String {
     format!("the {id}")
 }
 
-fn taken<T: Resource>(id: &ObjectId) -> String {
+pub(super) fn taken<T: Resource>(id: &ObjectId) -> String {
     if T::ID == "id" {
         format!("the id {:?} is taken; leave it out to have one made", id.text())
     } else {

@@ -12,6 +12,7 @@ mod alerts;
 mod analytics;
 mod bulk;
 mod commands;
+mod copies;
 mod crud;
 mod deliveries;
 mod dry_run;
@@ -24,6 +25,7 @@ mod producer_keys;
 mod scope;
 mod stream;
 mod surroundings;
+mod trash;
 
 const ALL_KEY: &str = "key-for-all-organizations";
 const ONE_KEY: &str = "key-for-organization-648";

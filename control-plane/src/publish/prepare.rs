@@ -93,7 +93,15 @@ pub(super) fn prepare(base: &Snapshot, edit: Edit, at: Timestamp) -> Result<Prep
         let previous = base.object(&id);
         let mut found = Vec::new();
         check_identity(base, &id, &mut found);
-        let object = settle(object, previous.as_ref(), at, &mut found);
+        let made = edit
+            .restores
+            .then(|| times_of(&object))
+            .flatten()
+            .and_then(|times| times.0);
+        let mut object = settle(object, previous.as_ref(), at, &mut found);
+        if let (None, Some(made), Some((created, _))) = (&previous, made, times_in(&mut object)) {
+            *created = Some(made);
+        }
         problems.extend(
             found
                 .into_iter()

@@ -346,7 +346,7 @@ pub(super) async fn commit(
     delete: Vec<ObjectId>,
 ) -> Result<(), StoreError> {
     let version = version(number, put.len() as u64, delete.len() as u64);
-    store.commit(&version, &Change { put, delete }, Vec::new()).await
+    store.commit(&version, &Change { put, delete }, Beside::default()).await
 }
 
 pub(super) fn version(number: u64, put: u64, deleted: u64) -> Version {

@@ -103,8 +103,14 @@ impl MongoStore {
         self.within(read::load(self)).await
     }
 
-    pub(super) async fn commit(&self, version: &Version, change: &Change, audit: &[Row]) -> Result<(), StoreError> {
-        self.within(commit::commit(self, version, change, audit)).await
+    pub(super) async fn commit(
+        &self,
+        version: &Version,
+        change: &Change,
+        sheets: &[Write],
+        audit: &[Row],
+    ) -> Result<(), StoreError> {
+        self.within(commit::commit(self, version, change, sheets, audit)).await
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
@@ -223,6 +229,16 @@ impl MongoStore {
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
         self.within(shelf::list(self, shelf, org_id, after, limit)).await
+    }
+
+    pub(super) async fn sheets_before(
+        &self,
+        shelf: Shelf,
+        org_id: Option<u64>,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.within(shelf::list_back(self, shelf, org_id, before, limit)).await
     }
 
     pub(super) async fn prune_sheets(&self, now: Timestamp, step: u32) -> Result<u32, StoreError> {

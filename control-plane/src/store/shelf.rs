@@ -28,6 +28,8 @@ pub enum Shelf {
     UiConfigs,
     /// Deleted objects that may come back.
     Trash,
+    /// What those deleted objects were.
+    TrashContents,
     /// Changes that are not published.
     Drafts,
     /// Publications that began with some of the gateways.
@@ -52,6 +54,7 @@ impl Shelf {
         Self::FieldSchemas,
         Self::UiConfigs,
         Self::Trash,
+        Self::TrashContents,
         Self::Drafts,
         Self::Rollouts,
         Self::Settings,
@@ -70,6 +73,7 @@ impl Shelf {
             Self::FieldSchemas => "field_schemas",
             Self::UiConfigs => "ui_config",
             Self::Trash => "trash",
+            Self::TrashContents => "trash_contents",
             Self::Drafts => "drafts",
             Self::Rollouts => "rollouts",
             Self::Settings => "organization_settings",
@@ -201,6 +205,11 @@ impl Write {
         })
     }
 
+    /// True for a new sheet.
+    pub(super) fn is_new(&self) -> bool {
+        self.known.is_none() && self.leaf.is_some()
+    }
+
     /// The revision that a sheet has after this.
     pub(super) fn revision(&self) -> u64 {
         self.known.unwrap_or(0) + 1
@@ -264,6 +273,24 @@ impl Store {
         let found = match &self.0 {
             Implementation::Sqlite(store) => store.sheets(T::SHELF, org_id, after, limit).await,
             Implementation::Mongo(store) => store.sheets(T::SHELF, org_id, after, limit).await,
+        };
+        found?.iter().map(|found| self.read(found)).collect()
+    }
+
+    /// The same from the last identifier on: those before `before`, by identifier downwards. Of identifiers that grow with
+    /// the time, those are the newest.
+    ///
+    /// # Errors
+    /// If the store does not work, or one of them cannot be read.
+    pub async fn sheets_before<T: Shelved>(
+        &self,
+        org_id: Option<u64>,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Sheet<T>>, StoreError> {
+        let found = match &self.0 {
+            Implementation::Sqlite(store) => store.sheets_before(T::SHELF, org_id, before, limit).await,
+            Implementation::Mongo(store) => store.sheets_before(T::SHELF, org_id, before, limit).await,
         };
         found?.iter().map(|found| self.read(found)).collect()
     }

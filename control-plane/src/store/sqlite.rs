@@ -72,17 +72,26 @@ impl SqliteStore {
         .await
     }
 
-    pub(super) async fn commit(&self, version: &Version, change: &Change, audit: Vec<Row>) -> Result<(), StoreError> {
+    pub(super) async fn commit(
+        &self,
+        version: &Version,
+        change: &Change,
+        writes: Vec<Write>,
+        audit: Vec<Row>,
+    ) -> Result<(), StoreError> {
         let version = version.clone();
         let put: Vec<_> = change
             .put
             .iter()
             .map(|object| document::encode(object, &self.sealer))
             .collect();
-        let delete = change.delete.clone();
+        let (delete, sealer) = (change.delete.clone(), Arc::clone(&self.sealer));
         self.write(move |transaction| {
             statements::commit(transaction, &version, &put, &delete)?;
-            audit::append(transaction, &audit)
+            match shelf::apply_all(transaction, &writes, &audit, &sealer)? {
+                true => Ok(()),
+                false => Err(StoreError::Stale),
+            }
         })
         .await
     }
@@ -235,6 +244,18 @@ impl SqliteStore {
     ) -> Result<Vec<Found>, StoreError> {
         let after = after.map(str::to_owned);
         self.read(move |connection| shelf::list(connection, shelf, org_id, after.as_deref(), limit))
+            .await
+    }
+
+    pub(super) async fn sheets_before(
+        &self,
+        shelf: Shelf,
+        org_id: Option<u64>,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        let before = before.map(str::to_owned);
+        self.run(move |connection| shelf::list_back(connection, shelf, org_id, before.as_deref(), limit))
             .await
     }
 

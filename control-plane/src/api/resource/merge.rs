@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Resource, read_value};
 
 /// Refuses a patch of what cannot be changed.
-pub(super) fn check(patch: &Value) -> Result<(), Vec<Problem>> {
+pub(in crate::api) fn check_patch(patch: &Value) -> Result<(), Vec<Problem>> {
     let Value::Object(fields) = patch else {
         return Err(vec![Problem::new("", "must be an object with the fields to change")]);
     };
@@ -29,6 +29,17 @@ pub(in crate::api) fn merged<T: Resource>(object: &T, patch: &Value) -> Result<T
     read_value(&value, "")
 }
 
+/// Puts the patch into the fields of an object.
+pub(in crate::api) fn merge_into(fields: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (name, value) in patch {
+        if value.is_null() {
+            fields.shift_remove(name);
+        } else {
+            merge(fields.entry(name.as_str()).or_insert(Value::Null), value);
+        }
+    }
+}
+
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         patch.clone_into(target);
@@ -38,13 +49,7 @@ fn merge(target: &mut Value, patch: &Value) {
         *target = Value::Object(Map::new());
     }
     let Value::Object(target) = target else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            target.shift_remove(name);
-        } else {
-            merge(target.entry(name.as_str()).or_insert(Value::Null), value);
-        }
-    }
+    merge_into(target, patch);
 }
 
 const FIXED: [&str; 6] = ["id", "rid", "orgId", "direction", "createdAt", "updatedAt"];
@@ -81,8 +86,8 @@ mod tests {
 
     #[test]
     fn identity_cannot_be_patched() {
-        let problems = check(&json!({"id": "x", "orgId": 2, "name": "n"})).unwrap_err();
+        let problems = check_patch(&json!({"id": "x", "orgId": 2, "name": "n"})).unwrap_err();
         assert_eq!(problems.len(), 2);
-        assert!(check(&json!(true)).is_err());
+        assert!(check_patch(&json!(true)).is_err());
     }
 }

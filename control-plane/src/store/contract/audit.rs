@@ -16,11 +16,13 @@ async fn a_version_and_its_audit_are_written_together_or_not_at_all(backend: imp
         delete: Vec::new(),
     };
     let kept = entry("organization.create", "2026-01-15T10:00:00.123Z");
-    let made = store.commit(&version(1, 1, 0), &change(1), vec![kept.clone()]).await;
+    let made = store
+        .commit(&version(1, 1, 0), &change(1), beside(vec![kept.clone()]))
+        .await;
     made.unwrap();
     let late = entry("organization.update", "2026-01-15T10:00:01Z");
     let refused = store
-        .commit(&version(1, 1, 0), &change(2), vec![late])
+        .commit(&version(1, 1, 0), &change(2), beside(vec![late]))
         .await
         .unwrap_err();
     assert!(matches!(refused, StoreError::Conflict(1)), "{refused:?}");
@@ -47,6 +49,13 @@ fn entry(action: &str, at: &str) -> AuditEntry {
     AuditEntry {
         created_at: at.parse().unwrap(),
         ..AuditEntry::new("ops", action, "organization 1".to_owned(), Some(1))
+    }
+}
+
+fn beside(audit: Vec<AuditEntry>) -> Beside {
+    Beside {
+        audit,
+        ..Beside::default()
     }
 }
 

@@ -12,6 +12,7 @@ for_each_store!(
     a_unique_text_is_taken_once,
     changes_and_their_audit_are_made_together_or_not_at_all,
     sheets_are_listed_by_organization_and_identifier,
+    sheets_are_written_with_a_version_or_not_at_all,
     sheets_whose_time_is_over_go,
     a_sealed_sheet_is_not_readable_in_the_store,
 );
@@ -95,6 +96,55 @@ async fn changes_and_their_audit_are_made_together_or_not_at_all(backend: impl B
     backend.drop_database(store).await;
 }
 
+async fn sheets_are_written_with_a_version_or_not_at_all(backend: impl Backend) {
+    let store = backend.open().await;
+    let users: Vec<User> = ["a", "b", "c"]
+        .iter()
+        .map(|id| user(id, Some(1), &format!("{id}@clinic.example")))
+        .collect();
+    let new = |users: &[User]| users.iter().map(|user| Write::new(user).unwrap()).collect::<Vec<_>>();
+    let audit = || vec![AuditEntry::new("ops", "user.create", "users".to_owned(), Some(1))];
+    let commit = async |number: u64, writes: Vec<Write>| {
+        let version = super::version(number, 1, 0);
+        let change = Change {
+            put: vec![super::organization(number)],
+            delete: Vec::new(),
+        };
+        let beside = Beside { writes, audit: audit() };
+        store.commit(&version, &change, beside).await
+    };
+    commit(1, new(&users[..2])).await.unwrap();
+    for writes in [
+        new(&users[1..]),
+        new(&users[..2]),
+        vec![Write::new(&users[2]).unwrap(), Write::replace(&users[0], 7).unwrap()],
+        vec![Write::new(&users[2]).unwrap(), Write::delete::<User>("a", Some(7))],
+    ] {
+        let refused = commit(2, writes).await;
+        assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+    }
+    assert_eq!(store.head().await.unwrap(), 1);
+    assert_eq!(store.sheet::<User>("c").await.unwrap(), None);
+    commit(
+        2,
+        vec![Write::delete::<User>("a", Some(1)), Write::new(&users[2]).unwrap()],
+    )
+    .await
+    .unwrap();
+    let left: Vec<Sheet<User>> = store.sheets(None, None, 10).await.unwrap();
+    assert_eq!(
+        left.iter().map(|sheet| sheet.value.id.as_str()).collect::<Vec<_>>(),
+        ["b", "c"]
+    );
+    let query = Query {
+        org_id: Some(1),
+        limit: 10,
+        ..Query::default()
+    };
+    assert_eq!(store.list::<AuditEntry>(&query).await.unwrap().len(), 2);
+    backend.drop_database(store).await;
+}
+
 async fn sheets_are_listed_by_organization_and_identifier(backend: impl Backend) {
     let store = backend.open().await;
     for (id, org_id) in [
@@ -117,6 +167,13 @@ async fn sheets_are_listed_by_organization_and_identifier(backend: impl Backend)
     assert_eq!(ids(None, None, 10).await, "a b c d e");
     assert_eq!(ids(Some(1), None, 2).await, "a c");
     assert_eq!(ids(Some(1), Some("c"), 2).await, "e");
+    let back = async |org_id, before, limit| {
+        let sheets: Vec<Sheet<User>> = store.sheets_before(org_id, before, limit).await.unwrap();
+        let ids = sheets.into_iter().map(|sheet| sheet.value.id);
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(back(None, None, 3).await, "e d c");
+    assert_eq!(back(Some(1), Some("e"), 2).await, "c a");
     assert_eq!(store.sheets::<Note>(None, None, 10).await.unwrap(), [], "another shelf");
     backend.drop_database(store).await;
 }

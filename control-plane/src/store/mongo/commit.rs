@@ -8,19 +8,20 @@ use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRAN
 use mongodb::options::ReadConcern;
 use uuid::Uuid;
 
-use super::super::kept::{Place, Row};
+use super::super::kept::Row;
+use super::super::shelf::Write;
 use super::super::{Change, GatewayRecord, StoreError, Version};
 use super::documents::{deletion_of, documents_of, number, version_document};
-use super::kept::document_of;
-use super::{MongoStore, failed};
+use super::{MongoStore, failed, shelf};
 
 /// Everything that a version writes.
-struct Writes {
+struct Writes<'a> {
     commit: String,
     version: Document,
     changes: Vec<Document>,
     objects: Vec<ObjectWrites>,
-    audit: Vec<Document>,
+    sheets: &'a [Write],
+    audit: &'a [Row],
 }
 
 /// What a version writes to one collection.
@@ -36,6 +37,8 @@ struct ObjectWrites {
 enum Failure {
     /// Another version has the number, or the one before is not there.
     Conflict,
+    /// A sheet is not as it should be.
+    Stale,
     /// Nothing was written; the same may work a moment later.
     Passing(Error),
     /// It cannot be told whether it was written.
@@ -50,9 +53,14 @@ pub(super) async fn commit(
     store: &MongoStore,
     version: &Version,
     change: &Change,
+    sheets: &[Write],
     audit: &[Row],
 ) -> Result<(), StoreError> {
-    let writes = writes_of(store, version, change, audit);
+    let writes = Writes {
+        sheets,
+        audit,
+        ..writes_of(store, version, change)
+    };
     let mut pause = FIRST_PAUSE;
     loop {
         let failure = match try_commit(store, version.number, &writes).await {
@@ -66,6 +74,7 @@ pub(super) async fn commit(
         }
         match failure {
             Failure::Conflict => return Err(StoreError::Conflict(version.number)),
+            Failure::Stale => return Err(StoreError::Stale),
             Failure::Final(error) => return Err(failed(error)),
             // The caller's time limit ends this.
             Failure::Passing(error) | Failure::Unknown(error) => {
@@ -88,14 +97,15 @@ async fn written(store: &MongoStore, version: u64, commit: &str) -> Option<bool>
     Some(found.get_str("commit").is_ok_and(|found| found == commit))
 }
 
-fn writes_of(store: &MongoStore, version: &Version, change: &Change, audit: &[Row]) -> Writes {
+fn writes_of(store: &MongoStore, version: &Version, change: &Change) -> Writes<'static> {
     let commit = Uuid::now_v7().to_string();
     let mut writes = Writes {
         version: version_document(version, &commit),
         commit,
         changes: Vec::with_capacity(change.put.len() + change.delete.len()),
         objects: Vec::new(),
-        audit: audit.iter().map(document_of).collect(),
+        sheets: &[],
+        audit: &[],
     };
     for object in &change.put {
         let (kind, document, entry) = documents_of(object, version.number, &store.sealer);
@@ -112,7 +122,7 @@ fn writes_of(store: &MongoStore, version: &Version, change: &Change, audit: &[Ro
     writes
 }
 
-async fn try_commit(store: &MongoStore, version: u64, writes: &Writes) -> Result<(), Failure> {
+async fn try_commit(store: &MongoStore, version: u64, writes: &Writes<'_>) -> Result<(), Failure> {
     let mut session = store.client.start_session().await.map_err(Failure::of)?;
     let begun = session.start_transaction().read_concern(ReadConcern::snapshot()).await;
     begun.map_err(Failure::of)?;
@@ -151,9 +161,11 @@ async fn try_commit(store: &MongoStore, version: u64, writes: &Writes) -> Result
             .await
             .map_err(Failure::of)?;
     }
-    if !writes.audit.is_empty() {
-        let audit = store.collections.place(Place::AdminAudit).insert_many(&writes.audit);
-        audit.session(&mut session).await.map_err(Failure::of)?;
+    match shelf::apply_all(store, &mut session, writes.sheets, writes.audit).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Failure::Stale),
+        Err(error) if is_duplicate(&error) => return Err(Failure::Stale),
+        Err(error) => return Err(Failure::of(error)),
     }
     session.commit_transaction().await.map_err(Failure::of)
 }
@@ -181,7 +193,7 @@ pub(super) async fn save_gateways(store: &MongoStore, gateways: &[GatewayRecord]
     Ok(())
 }
 
-impl Writes {
+impl Writes<'_> {
     fn of(&mut self, kind: ObjectKind) -> &mut ObjectWrites {
         let index = self
             .objects

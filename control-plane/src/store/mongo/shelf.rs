@@ -83,6 +83,27 @@ pub(super) async fn list(
     documents.iter().map(found).collect()
 }
 
+/// The same from the last one on.
+pub(super) async fn list_back(
+    store: &MongoStore,
+    shelf: Shelf,
+    org_id: Option<u64>,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Found>, StoreError> {
+    let mut filter = doc! {};
+    if let Some(org_id) = org_id {
+        filter.insert("orgId", number(org_id));
+    }
+    if let Some(before) = before {
+        filter.insert("_id", doc! {"$lt": before});
+    }
+    let sheets = collection(store, shelf);
+    let found_ones = sheets.find(filter).sort(doc! {"_id": -1}).limit(i64::from(limit));
+    let documents: Vec<Document> = found_ones.await.map_err(failed)?.try_collect().await.map_err(failed)?;
+    documents.iter().map(found).collect()
+}
+
 pub(super) async fn prune(store: &MongoStore, now: Timestamp, step: u32) -> Result<u32, StoreError> {
     let mut deleted = 0;
     for shelf in Shelf::ALL {
@@ -99,16 +120,9 @@ async fn try_write(
     audit: &[Row],
 ) -> Result<bool, Error> {
     session.start_transaction().await?;
-    for change in writes {
-        if !apply(store, session, change).await? {
-            session.abort_transaction().await?;
-            return Ok(false);
-        }
-    }
-    if !audit.is_empty() {
-        let documents: Vec<Document> = audit.iter().map(document_of_row).collect();
-        let insert = store.collections.place(Place::AdminAudit).insert_many(documents);
-        insert.session(&mut *session).await?;
+    if !apply_all(store, session, writes, audit).await? {
+        session.abort_transaction().await?;
+        return Ok(false);
     }
     loop {
         match session.commit_transaction().await {
@@ -119,6 +133,37 @@ async fn try_write(
     }
 }
 
+/// Makes all changes inside of a transaction, which must be aborted if this returns false.
+pub(super) async fn apply_all(
+    store: &MongoStore,
+    session: &mut ClientSession,
+    writes: &[Write],
+    audit: &[Row],
+) -> Result<bool, Error> {
+    let alike = |one: &Write, other: &Write| one.shelf == other.shelf && one.is_new() && other.is_new();
+    for run in writes.chunk_by(alike) {
+        match run {
+            [change] => {
+                if !apply(store, session, change).await? {
+                    return Ok(false);
+                }
+            }
+            [first, ..] => {
+                let documents: Vec<Document> = run.iter().filter_map(|change| document_of(store, change)).collect();
+                let sheets = collection(store, first.shelf);
+                sheets.insert_many(documents).session(&mut *session).await?;
+            }
+            [] => {}
+        }
+    }
+    if !audit.is_empty() {
+        let documents: Vec<Document> = audit.iter().map(document_of_row).collect();
+        let insert = store.collections.place(Place::AdminAudit).insert_many(documents);
+        insert.session(&mut *session).await?;
+    }
+    Ok(true)
+}
+
 /// False if it cannot be made.
 async fn apply(store: &MongoStore, session: &mut ClientSession, change: &Write) -> Result<bool, Error> {
     let sheets = collection(store, change.shelf);
@@ -126,10 +171,21 @@ async fn apply(store: &MongoStore, session: &mut ClientSession, change: &Write) 
     if let Some(known) = change.known {
         there.insert("revision", number(known));
     }
-    let Some(leaf) = &change.leaf else {
+    let Some(document) = document_of(store, change) else {
         let deleted = sheets.delete_one(there).session(session).await?;
         return Ok(deleted.deleted_count == 1 || change.known.is_none());
     };
+    if change.known.is_none() {
+        sheets.insert_one(document).session(session).await?;
+        return Ok(true);
+    }
+    let replaced = sheets.replace_one(there, document).session(session).await?;
+    Ok(replaced.matched_count == 1)
+}
+
+/// The sheet as it is kept; `None` for a deletion.
+fn document_of(store: &MongoStore, change: &Write) -> Option<Document> {
+    let leaf = change.leaf.as_ref()?;
     let mut document: Document = leaf
         .fields
         .iter()
@@ -143,12 +199,7 @@ async fn apply(store: &MongoStore, session: &mut ClientSession, change: &Write) 
         "expiresAt": leaf.expires_at.map(|at| DateTime::from_millis(at.as_millisecond())),
         "document": if leaf.sealed { store.sealer.seal(&leaf.document, &change.owner()) } else { leaf.document.clone() },
     });
-    if change.known.is_none() {
-        sheets.insert_one(document).session(session).await?;
-        return Ok(true);
-    }
-    let replaced = sheets.replace_one(there, document).session(session).await?;
-    Ok(replaced.matched_count == 1)
+    Some(document)
 }
 
 fn collection(store: &MongoStore, shelf: Shelf) -> Collection<Document> {

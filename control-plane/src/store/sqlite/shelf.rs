@@ -1,7 +1,7 @@
 //! The statements about shelves.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row as Read, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row as Read, Transaction, TransactionBehavior, params};
 
 use super::super::StoreError;
 use super::super::kept::Row;
@@ -20,14 +20,27 @@ pub(super) fn write(
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
+    // A transaction that is dropped is taken back.
+    let fits = apply_all(&transaction, writes, audit, sealer)?;
+    if fits {
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(fits)
+}
+
+/// The same inside of a transaction, which must be taken back if this returns false.
+pub(super) fn apply_all(
+    transaction: &Transaction<'_>,
+    writes: &[Write],
+    audit: &[Row],
+    sealer: &Sealer,
+) -> Result<bool, StoreError> {
     for change in writes {
-        // A transaction that is dropped is taken back.
-        if !apply(&transaction, change, sealer).map_err(failed)? {
+        if !apply(transaction, change, sealer).map_err(failed)? {
             return Ok(false);
         }
     }
-    append(&transaction, audit)?;
-    transaction.commit().map_err(failed)?;
+    append(transaction, audit)?;
     Ok(true)
 }
 
@@ -59,6 +72,27 @@ pub(super) fn list(
         )
         .map_err(failed)?;
     let rows = select.query_map(params![shelf.name(), org_id.map(u64::cast_signed), after, limit], found);
+    rows.and_then(Iterator::collect).map_err(failed)
+}
+
+/// The same from the last one on.
+pub(super) fn list_back(
+    connection: &Connection,
+    shelf: Shelf,
+    org_id: Option<u64>,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Found>, StoreError> {
+    let mut select = connection
+        .prepare_cached(
+            "SELECT id, revision, document FROM shelves WHERE shelf = ?1 AND (?2 IS NULL OR orgId = ?2)
+             AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
+        )
+        .map_err(failed)?;
+    let rows = select.query_map(
+        params![shelf.name(), org_id.map(u64::cast_signed), before, limit],
+        found,
+    );
     rows.and_then(Iterator::collect).map_err(failed)
 }
 

@@ -1,0 +1,75 @@
+//! Routes to what is done to configured objects besides changing them, and to what the control plane keeps beside them.
+
+use std::sync::Arc;
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
+use filters::model::{Certificate, Consumer, EventType, InboundIntegration, Lookup, OutboundIntegration, ProducerKey};
+
+use super::clone::Cloned;
+use super::resource::Resource;
+use super::{App, bulk_edit, clone, switch, trash};
+
+/// All of them.
+pub(super) fn routes() -> ApiRouter<Arc<App>> {
+    edited()
+        .merge(documents())
+}
+
+/// What is done to one object, or to many.
+fn edited() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .merge(edits::<InboundIntegration>())
+        .merge(edits::<OutboundIntegration>())
+        .merge(edits::<EventType>())
+        .merge(edits::<Certificate>())
+        .merge(edits::<Lookup>())
+        .merge(edits::<Consumer>())
+        .merge(edits::<ProducerKey>())
+        .merge(switches::<InboundIntegration>())
+        .merge(switches::<OutboundIntegration>())
+        .merge(switches::<Certificate>())
+        .merge(switches::<Consumer>())
+        .merge(switches::<ProducerKey>())
+        .merge(copies::<InboundIntegration>())
+        .merge(copies::<OutboundIntegration>())
+        .merge(copies::<EventType>())
+        .merge(copies::<Lookup>())
+}
+
+/// What was deleted.
+fn documents() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route("/trash", get_with(trash::list, trash::list_docs))
+        .api_route(
+            "/trash/{id}",
+            get_with(trash::read, trash::read_docs).delete_with(trash::delete, trash::delete_docs),
+        )
+        .api_route("/trash/{id}/restore", post_with(trash::restore, trash::restore_docs))
+}
+
+/// What is done to many objects of a kind.
+fn edits<T: Resource>() -> ApiRouter<Arc<App>> {
+    let path = format!("/{}/bulk", T::PATH);
+    ApiRouter::new().api_route(&path, post_with(bulk_edit::edit::<T>, bulk_edit::edit_docs::<T>))
+}
+
+/// Objects of a kind are switched on and off.
+fn switches<T: Resource>() -> ApiRouter<Arc<App>> {
+    let path = |verb: &str| format!("/{}/{{id}}/{verb}", T::PATH);
+    ApiRouter::new()
+        .api_route(
+            &path("activate"),
+            post_with(switch::activate::<T>, switch::activate_docs::<T>),
+        )
+        .api_route(
+            &path("deactivate"),
+            post_with(switch::deactivate::<T>, switch::deactivate_docs::<T>),
+        )
+}
+
+/// Objects of a kind are copied.
+fn copies<T: Cloned>() -> ApiRouter<Arc<App>> {
+    let path = format!("/{}/{{id}}/clone", T::PATH);
+    ApiRouter::new().api_route(&path, post_with(clone::copy::<T>, clone::copy_docs::<T>))
+}
