@@ -125,7 +125,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(access())
         .merge(integrations())
         .merge(surroundings(bulk))
-        .merge(objects::routes())
+        .merge(objects::routes(bulk))
         .merge(operations())
         .merge(figures())
         .merge(deliveries());

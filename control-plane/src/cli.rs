@@ -28,6 +28,7 @@ mod get;
 mod import;
 mod kind;
 mod logs;
+mod lookups;
 mod orders;
 mod output;
 mod placeholder;
@@ -145,6 +146,9 @@ enum Command {
     Explain(explain::Explain),
     /// Shows the gateways and which version each of them runs; exits with 1 if one is behind or away
     Status,
+    /// Makes lookup tables of files, and files of lookup tables
+    #[command(subcommand)]
+    Lookup(lookups::Lookup),
     /// Shows deleted objects, and brings them back
     #[command(subcommand)]
     Trash(trash::Trash),
@@ -313,6 +317,7 @@ impl CommandLine {
             Command::Get(get) => get.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),
             Command::Status => status::run(&self.client(output)?, output),
+            Command::Lookup(lookup) => lookup.run(&self.client(output)?, output),
             Command::Trash(trash) => trash.run(&self.client(output)?, output),
             Command::Dlq(dlq) => dlq.run(&self.client(output)?, output),
             Command::Logs(logs) => logs.run(&self.client(output)?, output),

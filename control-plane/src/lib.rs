@@ -14,6 +14,7 @@ pub mod config;
 mod dry_run;
 pub mod fleet;
 mod listener;
+mod lookups;
 pub mod metrics;
 pub mod migrate;
 mod outcomes;

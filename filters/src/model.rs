@@ -48,7 +48,7 @@ pub use consumer::Consumer;
 pub use event::EventHead;
 pub use event_type::EventType;
 pub use integration::InboundIntegration;
-pub use lookup::Lookup;
+pub use lookup::{Entries, Lookup};
 pub use organization::Organization;
 pub use outbound::OutboundIntegration;
 pub use outgoing::OutgoingAuthType;

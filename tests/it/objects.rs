@@ -1,9 +1,12 @@
 //! What is done to configured objects besides changing them, as people and programs outside meet it.
 
+use std::fs;
+
 use harness::control_plane::Setup;
 use harness::documents::{ORG, integration};
-use harness::{Answer, Gateway, Partner, gwctl, wait};
+use harness::{Answer, ControlPlane, Gateway, Partner, gwctl, wait};
 use serde_json::json;
+use tempfile::TempDir;
 
 #[tokio::test]
 async fn a_deleted_integration_is_restored_and_serves_again() {
@@ -42,4 +45,60 @@ async fn a_deleted_integration_is_restored_and_serves_again() {
     .await;
     let again = gwctl::against(&control_plane, &["trash", "restore", id]).await;
     assert_eq!(again.code, 4, "{again:?}");
+}
+
+#[tokio::test]
+async fn a_table_goes_from_a_file_to_the_control_plane_and_back() {
+    let control_plane = ControlPlane::start().await;
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (first, wrong) = (path("codes.csv"), path("wrong.csv"));
+    fs::write(&first, "code,name\r\nA01,Typhoid\r\n=B,\"x, y\"\r\n").unwrap();
+    fs::write(&wrong, "code,name\nA01,a\nA01,b\n").unwrap();
+    let org = ORG.to_string();
+    let import = |file: &str, more: &[&str]| {
+        let arguments = [
+            "lookup", "import", "--org", &org, "--name", "codes", "-f", file, "-o", "json",
+        ];
+        let arguments: Vec<String> = arguments.iter().chain(more).map(|part| (*part).to_owned()).collect();
+        let control_plane = &control_plane;
+        async move {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            gwctl::against(control_plane, &arguments).await
+        }
+    };
+    let tried = import(&wrong, &["--dry-run"]).await;
+    assert_eq!(tried.code, 1, "{tried:?}");
+    assert!(
+        tried
+            .stderr
+            .contains("row 3, code: the key \"A01\" is in row 2 already"),
+        "{tried:?}"
+    );
+    assert_eq!(import(&wrong, &[]).await.code, 4);
+
+    let made = import(&first, &[]).await;
+    assert_eq!((made.code, made.json()["added"].as_u64()), (0, Some(2)), "{made:?}");
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let workbook = path("codes.xlsx");
+    let exported = gwctl::against(
+        &control_plane,
+        &["lookup", "export", &id, "--org", &org, "-f", &workbook],
+    )
+    .await;
+    assert_eq!(exported.code, 0, "{exported:?}");
+    let again = import(&workbook, &["--dry-run"]).await;
+    assert_eq!(
+        (again.code, again.json()["unchanged"].as_u64()),
+        (0, Some(2)),
+        "{again:?}"
+    );
+    let text = gwctl::against(&control_plane, &["lookup", "export", &id, "--org", &org]).await;
+    assert_eq!(text.stdout, "key,value\r\n'=B,\"x, y\"\r\nA01,Typhoid\r\n");
+    let taken = gwctl::against(
+        &control_plane,
+        &["lookup", "export", &id, "--org", &org, "-f", &workbook],
+    )
+    .await;
+    assert_eq!(taken.code, 2, "a file that is there is not overwritten: {taken:?}");
 }

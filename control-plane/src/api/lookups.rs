@@ -1,8 +1,13 @@
-//! Lookup tables.
+//! Lookup tables: as a whole, row by row, and as files.
 
 use filters::model::Lookup;
 
 use super::resource::{Everything, Resource, kept_in};
+
+pub(super) mod entries;
+pub(super) mod export;
+pub(super) mod import;
+mod upload;
 
 impl Resource for Lookup {
     type Filter = Everything;

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
+use axum::extract::DefaultBodyLimit;
 use filters::model::{Certificate, Consumer, EventType, InboundIntegration, Lookup, OutboundIntegration, ProducerKey};
 
 use super::clone::Cloned;
+use super::lookups::{entries, export, import};
 use super::resource::Resource;
 use super::{App, bulk_edit, clone, switch, trash};
 
-/// All of them.
-pub(super) fn routes() -> ApiRouter<Arc<App>> {
+/// All of them. `bulk` is the limit of large bodies.
+pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
     edited()
         .merge(documents())
+        .merge(tables(bulk))
 }
 
 /// What is done to one object, or to many.
@@ -46,6 +49,27 @@ fn documents() -> ApiRouter<Arc<App>> {
             get_with(trash::read, trash::read_docs).delete_with(trash::delete, trash::delete_docs),
         )
         .api_route("/trash/{id}/restore", post_with(trash::restore, trash::restore_docs))
+}
+
+/// Routes to the rows of lookup tables, and to tables as files.
+fn tables(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route("/lookups/{id}/entries", get_with(entries::list, entries::list_docs))
+        .api_route(
+            "/lookups/{id}/entries/{key}",
+            get_with(entries::read, entries::read_docs)
+                .put_with(entries::replace, entries::replace_docs)
+                .delete_with(entries::delete, entries::delete_docs),
+        )
+        .api_route(
+            "/lookups/import",
+            post_with(import::import_named, import::import_named_docs).layer(bulk),
+        )
+        .api_route(
+            "/lookups/{id}/import",
+            post_with(import::import_known, import::import_known_docs).layer(bulk),
+        )
+        .api_route("/lookups/{id}/export", get_with(export::export, export::export_docs))
 }
 
 /// What is done to many objects of a kind.

@@ -1,17 +1,18 @@
 //! The API's own limits: how often an address may ask, before it is known who asks, and how often one may ask about an
-//! organization. Each control plane counts for itself.
+//! organization. Each control plane counts for itself. And how many large files are read at a time.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use filters::window::Window;
 use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::App;
 use super::error::ApiError;
@@ -24,6 +25,7 @@ pub(crate) struct Rates {
     started: Instant,
     addresses: Counted<IpAddr>,
     organizations: Counted<u64>,
+    files: Semaphore,
 }
 
 impl Rates {
@@ -33,6 +35,7 @@ impl Rates {
             started: Instant::now(),
             addresses: Counted::new(limits.requests_per_minute_per_address),
             organizations: Counted::new(limits.requests_per_minute_per_organization),
+            files: Semaphore::new(MOST_FILES),
         }
     }
 
@@ -46,6 +49,17 @@ impl Rates {
             let message = format!("more than {most} requests in a minute about organization {org_id}");
             ApiError::rate_limited(&message, seconds)
         })
+    }
+
+    /// Waits until a file may be read, which takes many times its size.
+    ///
+    /// # Errors
+    /// 503 if others are read for so long.
+    pub(super) async fn file_turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, ApiError> {
+        match tokio::time::timeout(patience, self.files.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(ApiError::unavailable("other files are read; try again later")),
+        }
     }
 
     fn of_address(&self, address: IpAddr) -> Result<(), ApiError> {
@@ -123,6 +137,8 @@ impl<K: Copy + Eq + Hash> Counted<K> {
 
 const SLOTS: usize = 61;
 const MOST_COUNTED: usize = 10_000;
+/// Files that are read at a time.
+const MOST_FILES: usize = 2;
 
 #[cfg(test)]
 mod tests {

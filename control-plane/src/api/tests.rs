@@ -20,6 +20,7 @@ mod errors;
 mod execution_logs;
 mod fitting;
 mod import;
+mod lookups;
 mod outbound;
 mod producer_keys;
 mod scope;

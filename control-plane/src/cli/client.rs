@@ -134,6 +134,25 @@ impl Client {
         )
     }
 
+    /// `POST` of a file that changes something unless `dry_run`.
+    pub(super) fn upload<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+        media_type: &str,
+        file: Vec<u8>,
+        dry_run: bool,
+    ) -> Result<T, Failure> {
+        let effect = if dry_run { Effect::Reads } else { Effect::Changes };
+        let request = self.request(Method::POST, segments).query(query);
+        self.read(effect, request.header("content-type", media_type).body(file))
+    }
+
+    /// `GET` of a file.
+    pub(super) fn download(&self, segments: &[&str], query: &[(&str, String)]) -> Result<Vec<u8>, Failure> {
+        self.send(Effect::Reads, self.request(Method::GET, segments).query(query))
+    }
+
     /// `DELETE`, whatever the body of the answer.
     pub(super) fn delete(&self, segments: &[&str], query: &[(&str, String)]) -> Result<(), Failure> {
         self.send(Effect::Changes, self.request(Method::DELETE, segments).query(query))

@@ -23,6 +23,27 @@ impl Entries {
         &self.0
     }
 
+    /// Gives `key` this value.
+    pub fn set(&mut self, key: &str, value: Value) {
+        let mut rows = std::mem::take(&mut self.0).into_vec();
+        match rows.binary_search_by(|(other, _)| (**other).cmp(key)) {
+            Ok(at) => rows[at].1 = value,
+            Err(at) => rows.insert(at, (key.into(), value)),
+        }
+        self.0 = rows.into();
+    }
+
+    /// Removes the row of `key`; false if there is none.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let Ok(at) = self.0.binary_search_by(|(other, _)| (**other).cmp(key)) else {
+            return false;
+        };
+        let mut rows = std::mem::take(&mut self.0).into_vec();
+        rows.remove(at);
+        self.0 = rows.into();
+        true
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -31,6 +52,18 @@ impl Entries {
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Of several rows with the same key the last one counts.
+impl FromIterator<(Box<str>, Value)> for Entries {
+    fn from_iter<I: IntoIterator<Item = (Box<str>, Value)>>(rows: I) -> Self {
+        let mut rows: Vec<(Box<str>, Value)> = rows.into_iter().collect();
+        rows.reverse();
+        // Stable: the last row of each key is the first one now, and stays.
+        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        rows.dedup_by(|(later, _), (first, _)| later == first);
+        Self(rows.into())
     }
 }
 
@@ -85,6 +118,21 @@ mod tests {
             serde_json::to_string(&entries).unwrap(),
             r#"{"":null,"a":{"x":2},"b":1}"#
         );
+    }
+
+    #[test]
+    fn rows_are_set_and_removed_in_their_place() {
+        let rows = [("b", 1), ("a", 2), ("b", 3)];
+        let mut entries: Entries = rows
+            .iter()
+            .map(|(key, value)| ((*key).into(), Value::from(*value)))
+            .collect();
+        assert_eq!(serde_json::to_string(&entries).unwrap(), r#"{"a":2,"b":3}"#);
+        entries.set("aa", 4.into());
+        entries.set("b", 5.into());
+        assert!(entries.remove("a") && !entries.remove("a"));
+        assert_eq!(serde_json::to_string(&entries).unwrap(), r#"{"aa":4,"b":5}"#);
+        assert_eq!(entries.get("aa"), Some(&Value::from(4)));
     }
 
     #[test]
