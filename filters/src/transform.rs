@@ -57,6 +57,14 @@ pub struct Mapping {
     max_output: usize,
 }
 
+/// Says what is wrong with the path of a field, if anything.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn check_path(text: &str) -> Result<(), String> {
+    path::FieldPath::parse(text).map(drop)
+}
+
 /// What a table is compiled for.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'r> {

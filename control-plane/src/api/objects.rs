@@ -10,7 +10,7 @@ use filters::model::{Certificate, Consumer, EventType, InboundIntegration, Looku
 use super::clone::Cloned;
 use super::lookups::{entries, export, import};
 use super::resource::Resource;
-use super::{App, bulk_edit, clone, switch, trash};
+use super::{App, bulk_edit, clone, field_schemas, switch, templates, trash};
 
 /// All of them. `bulk` is the limit of large bodies.
 pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
@@ -40,9 +40,33 @@ fn edited() -> ApiRouter<Arc<App>> {
         .merge(copies::<Lookup>())
 }
 
-/// What was deleted.
+/// Templates, fields of events, and what was deleted.
 fn documents() -> ApiRouter<Arc<App>> {
     ApiRouter::new()
+        .api_route(
+            "/templates",
+            get_with(templates::list, templates::list_docs).post_with(templates::create, templates::create_docs),
+        )
+        .api_route(
+            "/templates/{id}",
+            get_with(templates::read, templates::read_docs)
+                .put_with(templates::replace, templates::replace_docs)
+                .delete_with(templates::delete, templates::delete_docs),
+        )
+        .api_route(
+            "/templates/{id}/create",
+            post_with(templates::fill, templates::fill_docs),
+        )
+        .api_route(
+            "/field-schemas",
+            get_with(field_schemas::list, field_schemas::list_docs),
+        )
+        .api_route(
+            "/field-schemas/{eventType}",
+            get_with(field_schemas::read, field_schemas::read_docs)
+                .put_with(field_schemas::replace, field_schemas::replace_docs)
+                .delete_with(field_schemas::delete, field_schemas::delete_docs),
+        )
         .api_route("/trash", get_with(trash::list, trash::list_docs))
         .api_route(
             "/trash/{id}",

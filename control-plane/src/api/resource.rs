@@ -28,7 +28,7 @@ mod merge;
 pub(super) use docs::{create_docs, delete_docs, list_docs, patch_docs, read_docs, replace_docs, validate_docs};
 pub(super) use kept::kept_in;
 pub(super) use list::{Everything, Filter, list};
-pub(super) use merge::{check_patch, merged};
+pub(super) use merge::{check_patch, merge_into, merged};
 
 /// A kind of configured objects.
 pub(super) trait Resource: Clone + DeserializeOwned + Serialize + JsonSchema + Send + Sync + 'static {

@@ -18,6 +18,7 @@ mod deliveries;
 mod dry_run;
 mod errors;
 mod execution_logs;
+mod field_schemas;
 mod fitting;
 mod import;
 mod lookups;
@@ -26,6 +27,7 @@ mod producer_keys;
 mod scope;
 mod stream;
 mod surroundings;
+mod templates;
 mod trash;
 
 const ALL_KEY: &str = "key-for-all-organizations";
