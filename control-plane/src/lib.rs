@@ -31,6 +31,7 @@ pub mod store;
 mod templates;
 mod tls;
 mod trash;
+mod ui_config;
 mod users;
 
 pub use server::{ControlPlane, StartError, start};

@@ -10,12 +10,13 @@ use filters::model::{Certificate, Consumer, EventType, InboundIntegration, Looku
 use super::clone::Cloned;
 use super::lookups::{entries, export, import};
 use super::resource::Resource;
-use super::{App, bulk_edit, clone, field_schemas, switch, templates, trash};
+use super::{App, bulk_edit, clone, field_schemas, health, switch, templates, tenant, trash, ui_config};
 
 /// All of them. `bulk` is the limit of large bodies.
 pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
     edited()
         .merge(documents())
+        .merge(organizations())
         .merge(tables(bulk))
 }
 
@@ -73,6 +74,23 @@ fn documents() -> ApiRouter<Arc<App>> {
             get_with(trash::read, trash::read_docs).delete_with(trash::delete, trash::delete_docs),
         )
         .api_route("/trash/{id}/restore", post_with(trash::restore, trash::restore_docs))
+}
+
+/// Organizations as a whole.
+fn organizations() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route("/tenant", get_with(tenant::tenant, tenant::tenant_docs))
+        .api_route(
+            "/admin/organizations/{id}/hierarchy",
+            get_with(tenant::hierarchy, tenant::hierarchy_docs),
+        )
+        .api_route(
+            "/ui-config",
+            get_with(ui_config::read, ui_config::read_docs)
+                .put_with(ui_config::replace, ui_config::replace_docs)
+                .delete_with(ui_config::delete, ui_config::delete_docs),
+        )
+        .api_route("/health", get_with(health::health, health::health_docs))
 }
 
 /// Routes to the rows of lookup tables, and to tables as files.

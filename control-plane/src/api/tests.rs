@@ -28,6 +28,7 @@ mod scope;
 mod stream;
 mod surroundings;
 mod templates;
+mod tenant;
 mod trash;
 
 const ALL_KEY: &str = "key-for-all-organizations";
