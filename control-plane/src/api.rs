@@ -59,6 +59,7 @@ mod health;
 mod history;
 mod import;
 mod integrations;
+mod jobs;
 mod lists;
 mod logs;
 mod lookups;

@@ -14,6 +14,7 @@ pub mod config;
 mod dry_run;
 mod field_schemas;
 pub mod fleet;
+mod jobs;
 mod listener;
 mod lookups;
 pub mod metrics;

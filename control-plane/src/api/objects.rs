@@ -10,7 +10,7 @@ use filters::model::{Certificate, Consumer, EventType, InboundIntegration, Looku
 use super::clone::Cloned;
 use super::lookups::{entries, export, import};
 use super::resource::Resource;
-use super::{App, bulk_edit, clone, field_schemas, health, switch, templates, tenant, trash, ui_config};
+use super::{App, bulk_edit, clone, field_schemas, health, jobs, switch, templates, tenant, trash, ui_config};
 
 /// All of them. `bulk` is the limit of large bodies.
 pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
@@ -18,6 +18,7 @@ pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
         .merge(documents())
         .merge(organizations())
         .merge(tables(bulk))
+        .merge(scheduled())
 }
 
 /// What is done to one object, or to many.
@@ -112,6 +113,26 @@ fn tables(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
             post_with(import::import_known, import::import_known_docs).layer(bulk),
         )
         .api_route("/lookups/{id}/export", get_with(export::export, export::export_docs))
+}
+
+/// Routes to scheduled jobs.
+fn scheduled() -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route(
+            "/scheduled-jobs",
+            get_with(jobs::list, jobs::list_docs).post_with(jobs::create, jobs::create_docs),
+        )
+        .api_route(
+            "/scheduled-jobs/{id}",
+            get_with(jobs::read, jobs::read_docs)
+                .put_with(jobs::replace, jobs::replace_docs)
+                .patch_with(jobs::patch, jobs::patch_docs)
+                .delete_with(jobs::delete, jobs::delete_docs),
+        )
+        .api_route(
+            "/scheduled-jobs/validate",
+            post_with(jobs::validate, jobs::validate_docs),
+        )
 }
 
 /// What is done to many objects of a kind.

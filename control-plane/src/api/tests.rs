@@ -21,6 +21,7 @@ mod execution_logs;
 mod field_schemas;
 mod fitting;
 mod import;
+mod jobs;
 mod lookups;
 mod outbound;
 mod producer_keys;
