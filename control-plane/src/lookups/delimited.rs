@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::{Columns, FileFault, Rows};
+use super::{Cell, Columns, FileFault, MOST_COLUMNS, Rows};
 
 /// Reads `bytes` row by row.
 pub(super) fn read(bytes: &[u8], rows: Rows<'_>) -> Result<(), FileFault> {
@@ -25,12 +25,20 @@ pub(super) fn read(bytes: &[u8], rows: Rows<'_>) -> Result<(), FileFault> {
         if record.iter().all(<[u8]>::is_empty) {
             continue;
         }
-        let cells = record.iter().map(|cell| match std::str::from_utf8(cell) {
-            Ok("") => Ok(Value::Null),
-            Ok(text) => Ok(Value::from(unguarded(text))),
-            Err(_) => Err("is not UTF-8; save the file as CSV in UTF-8".to_owned()),
-        });
-        if rows(row, cells.collect()) == ControlFlow::Break(()) {
+        // One more than may be, so that a row with too many is noticed; a file may have millions.
+        let cells = record
+            .iter()
+            .take(MOST_COLUMNS + 1)
+            .map(|cell| match std::str::from_utf8(cell) {
+                Ok("") => Ok(Value::Null),
+                Ok(text) => Ok(Value::from(unguarded(text))),
+                Err(_) => Err("is not UTF-8; save the file as CSV in UTF-8".to_owned()),
+            });
+        let mut cells: Vec<Cell> = cells.collect();
+        if let Some(beyond) = cells.get_mut(MOST_COLUMNS).filter(|_| record.len() > MOST_COLUMNS) {
+            *beyond = Err(format!("has {} cells", record.len()));
+        }
+        if rows(row, cells) == ControlFlow::Break(()) {
             return Ok(());
         }
     }

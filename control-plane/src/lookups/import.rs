@@ -215,8 +215,7 @@ fn header(cells: &[Cell], wanted: &Wanted) -> Result<(Vec<String>, Layout), Stri
     }
     if columns.len() > MOST_COLUMNS {
         return Err(format!(
-            "names {} columns; at most {MOST_COLUMNS} are read",
-            columns.len()
+            "names more than {MOST_COLUMNS} columns, the most that are read"
         ));
     }
     for (at, name) in columns.iter().enumerate() {

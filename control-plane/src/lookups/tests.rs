@@ -106,6 +106,15 @@ fn a_first_row_that_names_no_columns_is_refused() {
         let fault = csv(text).unwrap_err().to_string();
         assert!(fault.contains(part), "{text:?}: {fault}");
     }
+    let commas = ",".repeat(1 << 20);
+    assert_eq!(told(&csv(&format!("k,v\na,b{commas}x\n")).unwrap()).len(), 1);
+    let wide: Vec<String> = (0..101).map(|column| format!("c{column}")).collect();
+    assert!(
+        csv(&wide.join(","))
+            .unwrap_err()
+            .to_string()
+            .contains("more than 100 columns")
+    );
     let wanted = Wanted {
         key_column: Some("none".to_owned()),
         ..Wanted::default()

@@ -99,6 +99,9 @@ fn shared_strings(text: &str) -> Result<Vec<String>, FileFault> {
     let mut reader = Reader::from_str(text);
     let (mut strings, mut current, mut in_text, mut in_reading) = (Vec::new(), None, false, false);
     loop {
+        if strings.len() > MOST_STRINGS {
+            return Err(FileFault::TooLarge);
+        }
         match reader.read_event().map_err(|error| unreadable(error.to_string()))? {
             Event::Start(start) => match local(&start) {
                 "si" => current = Some(String::new()),
@@ -359,6 +362,8 @@ fn unreadable(reason: impl Into<String>) -> FileFault {
 const END_OF_ARCHIVE: [u8; 4] = *b"PK\x05\x06";
 /// The end of an archive with the longest comment.
 const LONGEST_END: usize = 22 + 65_535;
+/// Texts that cells refer to; each takes memory, however short it is.
+const MOST_STRINGS: usize = 4_000_000;
 /// Workbooks have some dozen.
 const MOST_PARTS: u16 = 10_000;
 /// Whole numbers below are exact.
