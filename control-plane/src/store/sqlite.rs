@@ -255,7 +255,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
         let before = before.map(str::to_owned);
-        self.run(move |connection| shelf::list_back(connection, shelf, org_id, before.as_deref(), limit))
+        self.read(move |connection| shelf::list_back(connection, shelf, org_id, before.as_deref(), limit))
             .await
     }
 
