@@ -11,6 +11,7 @@ pub mod command;
 pub mod compression;
 pub mod consumer;
 pub mod cors;
+pub mod dead_letter;
 pub mod decode;
 pub mod delivery;
 pub mod error_page;

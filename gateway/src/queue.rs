@@ -1,6 +1,7 @@
 //! The durable queue: events and their deliveries on disk before they are acknowledged.
 
 mod browse;
+mod call;
 mod commands;
 mod dead;
 mod dedupe;
@@ -34,6 +35,7 @@ use filters::model::command::CommandResult;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+pub use call::{CALL, DeadArrival, Setback};
 pub use delivery::{
     Accepted, Arrival, Dedupe, DeliveryKey, DeliveryState, Handed, Next, OpenDelivery, Record, Seq, Settlement,
     Skipped, Step,
@@ -49,6 +51,7 @@ pub use settings::QueueSettings;
 pub use stats::{Levels, QueueStats, SubscriptionDepth};
 pub use verify::{Verified, verify};
 
+use self::call::Burying;
 use self::operation::{Action, Command, Incoming, Operation, Settling, Task};
 use self::reader::Readers;
 use self::writer::Shared;
@@ -122,6 +125,29 @@ impl Queue {
             answer
         });
         async { answered(answer?).await }
+    }
+
+    /// Keeps a call that failed for good as a dead letter; false if it is the repeat of one that is kept. The call itself
+    /// sends it to the writer, as [`Self::settle`] does.
+    ///
+    /// # Errors
+    /// If it is not kept.
+    pub fn bury(&self, arrival: DeadArrival) -> impl Future<Output = Result<bool, QueueError>> + Send + use<> {
+        let sent = if self.shared.waiting.load(Ordering::Relaxed) > MOST_WAITING {
+            Err(QueueError::Busy)
+        } else {
+            Burying::prepare(arrival, self.records).map(|burying| {
+                let (task, answer) = Task::new(Box::new(burying));
+                self.send(Operation::Bury(task));
+                answer
+            })
+        };
+        async { answered(sent?).await }
+    }
+
+    /// How many dead letters there are of a subscription, or of the calls of an integration.
+    pub fn dead_of(&self, integration: &str) -> u64 {
+        self.shared.depths.lock().dead_of(integration)
     }
 
     /// The event at `seq`, from disk; `None` if it is not there any more.

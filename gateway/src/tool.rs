@@ -175,6 +175,7 @@ fn line(entry: &DeadEntry) -> String {
     let status = match (entry.retrying, letter.status) {
         (true, _) | (false, DeadLetterStatus::Retrying) => "RETRYING",
         (false, DeadLetterStatus::PendingRetry) => "PENDING_RETRY",
+        (false, DeadLetterStatus::PendingOperator) => "PENDING_OPERATOR",
         (false, DeadLetterStatus::Abandoned) => "ABANDONED",
     };
     format!(

@@ -25,6 +25,17 @@ pub struct BreakerRules {
 }
 
 impl BreakerRules {
+    /// Rules that never leave an endpoint alone.
+    pub const OFF: Self = Self {
+        is_enabled: false,
+        consecutive_failures: u32::MAX,
+        failure_percent: 100,
+        window_ms: 60_000,
+        minimum_attempts: u32::MAX,
+        open_ms: 1_000,
+        on_consecutive: OnConsecutive::Open,
+    };
+
     /// Checks `breaker`, which stands at `path`.
     pub fn compile(breaker: &crate::model::outbound::Breaker, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let before = problems.len();

@@ -246,6 +246,7 @@ pub fn advice(category: ErrorCategory, status: Option<u16>) -> &'static str {
         (ErrorCategory::Transformation, _) => "the payload could not be transformed: check the mapping or the script",
         (ErrorCategory::Enrichment, _) => "the data of an enrichment could not be fetched",
         (ErrorCategory::SignIn, _) => "the gateway could not sign in to the endpoint: check the outgoing sign-in",
+        (ErrorCategory::Unavailable, _) => "no target of the integration takes requests now",
         (ErrorCategory::Internal, _) => "a fault of the gateway",
     }
 }
@@ -294,7 +295,7 @@ fn failure(category: ErrorCategory) -> (Meaning, Health) {
         | ErrorCategory::ServerError
         // The sign-in belongs to the endpoint: without it no event gets there.
         | ErrorCategory::SignIn => (Meaning::Retry, Health::Bad),
-        ErrorCategory::Enrichment | ErrorCategory::Internal => (Meaning::Retry, Health::Unknown),
+        ErrorCategory::Enrichment | ErrorCategory::Unavailable | ErrorCategory::Internal => (Meaning::Retry, Health::Unknown),
         ErrorCategory::BlockedAddress | ErrorCategory::Redirect | ErrorCategory::Auth | ErrorCategory::Gone => {
             (Meaning::DeadLetter, Health::Bad)
         }

@@ -8,7 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::CommandResult;
-use super::outbound::OutboundDirection;
+use super::dead_letter::DeadCall;
+
+/// Which way a delivery goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeliveryDirection {
+    /// An event, to an endpoint.
+    #[default]
+    Outbound,
+    /// A client system's call, to a partner.
+    Inbound,
+}
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,8 +41,10 @@ pub enum DeliveryStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeadLetterStatus {
-    /// It waits for its next retry, or for an operator.
+    /// It waits for its next retry.
     PendingRetry,
+    /// It waits for an operator: it is never retried by itself.
+    PendingOperator,
     /// It is being tried again.
     Retrying,
     /// Nobody tries again, unless an operator does.
@@ -87,6 +100,8 @@ pub enum ErrorCategory {
     Enrichment,
     /// The outgoing sign-in failed.
     SignIn,
+    /// No target took the call: those there are fail too often, or have as much as they bear.
+    Unavailable,
     /// A fault of the gateway.
     Internal,
 }
@@ -112,9 +127,9 @@ pub struct DeliveryLog {
     pub event_id: String,
     /// The event's type.
     pub event_type: String,
-    /// `OUTBOUND`.
+    /// `OUTBOUND`, or `INBOUND` for a proxied call.
     #[serde(default)]
-    pub direction: OutboundDirection,
+    pub direction: DeliveryDirection,
     /// How the attempt ended.
     pub status: DeliveryStatus,
     /// What made the delivery.
@@ -183,7 +198,8 @@ pub struct DeliveryLog {
     pub gateway_id: Arc<str>,
 }
 
-/// A delivery that failed for good (`dlq`).
+/// A delivery or a proxied call that failed for good (`dlq`). Of a call, the integration stands in the place of the
+/// subscription, its `type` in that of the event's type, and its request id in that of the event's identifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeadLetter {
@@ -204,13 +220,17 @@ pub struct DeadLetter {
     pub source: String,
     /// The event's type.
     pub event_type: String,
-    /// `OUTBOUND`.
+    /// `OUTBOUND`, or `INBOUND` for a proxied call.
     #[serde(default)]
-    pub direction: OutboundDirection,
+    pub direction: DeliveryDirection,
     /// Its state.
     pub status: DeadLetterStatus,
-    /// The event's payload, or what an operator made of it: JSON, or base64 text where it is not JSON.
+    /// The event's payload, or what an operator made of it: JSON, or base64 text where it is not JSON. The body of a call is
+    /// masked, and `null` if none is kept.
     pub original_payload: Value,
+    /// The call, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<DeadCall>>,
     /// Name of the action that failed, where the subscription has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action_name: Option<String>,

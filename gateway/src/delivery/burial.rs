@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use filters::model::delivery::{DeadLetter, DeadLetterStatus, ErrorCategory, ScheduledDelivery, ScheduledStatus};
-use filters::model::outbound::OutboundDirection;
+use filters::model::delivery::{
+    DeadLetter, DeadLetterStatus, DeliveryDirection, ErrorCategory, ScheduledDelivery, ScheduledStatus,
+};
 use serde_json::Value;
 
 use super::job::Job;
@@ -33,9 +34,10 @@ pub(super) fn bury(
         event_id: head.id.clone(),
         source: head.source.clone(),
         event_type: head.event_type.clone(),
-        direction: OutboundDirection::Outbound,
-        status: DeadLetterStatus::PendingRetry,
+        direction: DeliveryDirection::Outbound,
+        status: DeadLetterStatus::PendingOperator,
         original_payload: payload(job),
+        call: None,
         action_name: call.and_then(|call| call.name.as_deref().map(str::to_owned)),
         action_index: step,
         target_url: call.map(|call| call.url.to_string()).unwrap_or_default(),

@@ -195,7 +195,7 @@ impl<E> Lanes<E> {
                 self.totals.settled += 1;
                 self.remove(ticket.entry, now);
             }
-            Next::Dead { .. } => {
+            Next::Dead { .. } | Next::StillDead { .. } => {
                 self.totals.dead += 1;
                 self.remove(ticket.entry, now);
             }

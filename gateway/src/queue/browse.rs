@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::operation::Audit;
 use super::reader::decode_event;
 use super::row::{Names, decode_open, decode_outcomes};
-use super::{DeliveryAudit, EventAudit, History, HistoryRange, KeptEvent, OpenEntry, OpenFilter, QueueError, Seq};
+use super::{
+    CALL, DeliveryAudit, EventAudit, History, HistoryRange, KeptEvent, OpenEntry, OpenFilter, QueueError, Seq,
+};
 
 /// A page of the open deliveries.
 pub(super) fn open_deliveries(store: &Connection, filter: &OpenFilter) -> Result<Vec<OpenEntry>, QueueError> {
@@ -75,6 +77,9 @@ pub(super) fn history(store: &Connection, range: &HistoryRange) -> rusqlite::Res
             continue;
         }
         let event = decode_event(row.get_ref(3)?, row.get_ref(4)?)?;
+        if event.head.event_type == CALL {
+            continue;
+        }
         bytes += event.payload.len();
         history.events.push(KeptEvent {
             seq,
@@ -100,9 +105,12 @@ pub(super) fn find(
     before: Seq,
 ) -> rusqlite::Result<(Vec<KeptEvent>, Option<Seq>)> {
     #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Head<'a> {
         #[serde(borrow)]
         id: std::borrow::Cow<'a, str>,
+        #[serde(borrow)]
+        event_type: std::borrow::Cow<'a, str>,
     }
     let mut select = store.prepare_cached(
         "SELECT seq, accepted_ms, org, head, body FROM events WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
@@ -117,7 +125,9 @@ pub(super) fn find(
             continue;
         }
         let head = serde_json::from_slice::<Head<'_>>(row.get_ref(3)?.as_blob()?);
-        let Some(index) = head.ok().and_then(|head| ids.iter().position(|id| *id == head.id)) else {
+        // A call is none of the events that are delivered.
+        let head = head.ok().filter(|head| head.event_type != CALL);
+        let Some(index) = head.and_then(|head| ids.iter().position(|id| *id == head.id)) else {
             continue;
         };
         ids.swap_remove(index);

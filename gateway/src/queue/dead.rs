@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use filters::event::Event;
-use filters::model::delivery::{DeadLetter, DeadLetterStatus, TriggerType};
+use filters::model::delivery::{DeadLetter, DeadLetterStatus, DeliveryDirection, TriggerType};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 use uuid::Uuid;
@@ -167,7 +167,12 @@ pub(super) fn page(store: &Connection, filter: &DeadFilter) -> Result<Vec<DeadEn
             Ok(read(row))
         })
         .map_err(unread)?;
-    entries.map(|entry| entry.map_err(unread)?).collect()
+    let entries = entries.map(|entry| {
+        let mut entry = entry.map_err(unread)??;
+        entry.letter.original_payload = Value::Null;
+        Ok(entry)
+    });
+    entries.collect()
 }
 
 /// The dead letter `id` with its payload.
@@ -178,10 +183,13 @@ pub(super) fn whole(store: &Connection, id: Uuid) -> Result<Option<DeadEntry>, Q
     Ok(Some(entry))
 }
 
-/// What the dead letter's endpoint should have got.
-fn payload(store: &Connection, entry: &DeadEntry) -> rusqlite::Result<Value> {
+/// What the dead letter's endpoint should have got. Of a call, the letter has what may be seen of its body.
+pub(super) fn payload(store: &Connection, entry: &DeadEntry) -> rusqlite::Result<Value> {
     if let Some(edited) = &entry.state.payload {
         return Ok(shown(edited.as_bytes()));
+    }
+    if entry.letter.direction == DeliveryDirection::Inbound {
+        return Ok(entry.letter.original_payload.clone());
     }
     let event: Option<Arc<Event>> = reader::event(store, entry.key.seq)?;
     Ok(event.map_or(Value::Null, |event| shown(&event.payload)))
@@ -194,7 +202,8 @@ pub(super) fn shown(payload: &[u8]) -> Value {
         .unwrap_or_else(|_| Value::String(base64::engine::general_purpose::STANDARD.encode(payload)))
 }
 
-fn entry(
+/// The dead letter for which `condition` holds.
+pub(super) fn entry(
     store: &Connection,
     condition: &str,
     value: impl rusqlite::ToSql,
@@ -236,7 +245,7 @@ fn unread(error: rusqlite::Error) -> QueueError {
     QueueError::from_store("read its dead letters", error)
 }
 
-fn unspeakable(error: serde_json::Error) -> Refusal {
+pub(super) fn unspeakable(error: serde_json::Error) -> Refusal {
     QueueError::Invalid(format!("it cannot be written down: {error}")).into()
 }
 

@@ -8,6 +8,8 @@ use filters::model::delivery::{ScheduledDelivery, TriggerType};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::call::Setback;
+
 /// An event's place in the queue; later ones are larger.
 pub type Seq = i64;
 
@@ -48,7 +50,8 @@ pub struct DeliveryState {
     pub order_key: Option<u64>,
     /// The step that is next, forward or back.
     pub step: Step,
-    /// What attempts leave for later ones: answers of earlier steps, why it became a dead letter. Only attempts read it.
+    /// What attempts leave for later ones: answers of earlier steps, why it became a dead letter; of a call, the call. Only
+    /// attempts read it.
     pub answers: Option<Box<str>>,
     /// Deliveries of a recurring schedule so far.
     pub occurrences: u32,
@@ -151,6 +154,13 @@ pub enum Next {
         state: DeliveryState,
         /// When, in milliseconds since the epoch; `None` leaves it to operators.
         retry_ms: Option<i64>,
+    },
+    /// As the dead letter of a call that it was; the queue brings its record up to date.
+    StillDead {
+        /// How it goes on if an operator has it made again.
+        state: DeliveryState,
+        /// What came of making it again.
+        setback: Setback,
     },
 }
 

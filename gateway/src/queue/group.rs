@@ -100,6 +100,7 @@ impl<'w> Group<'w> {
         match operation {
             Operation::Accept(task) => task.outcome = Some(kept(self.accept(&task.input))?),
             Operation::Settle(task) => task.outcome = Some(kept(self.settle(&task.input))?),
+            Operation::Bury(task) => task.outcome = Some(kept(self.bury(&task.input))?),
             Operation::Acknowledge(task) => {
                 let bytes = spool::acknowledge(self.store, task.input)?;
                 let before = self.staged.acknowledged.unwrap_or_default();
@@ -179,7 +180,7 @@ impl<'w> Group<'w> {
         Ok(seq)
     }
 
-    fn known(&self, digest: &Digest) -> rusqlite::Result<Option<Seq>> {
+    pub(super) fn known(&self, digest: &Digest) -> rusqlite::Result<Option<Seq>> {
         match self.staged.digests.get(digest) {
             Some(known) => Ok(Some(known.seq)),
             None => self.digests.find(self.store, digest, self.now_ms),
@@ -231,7 +232,7 @@ impl<'w> Group<'w> {
                 return Ok(self.tell(settling)?);
             }
             Goes::Ends(status) => *status,
-            Goes::Dies(_) => DeliveryStatus::Failed,
+            Goes::Dies(_) | Goes::Rests(_) => DeliveryStatus::Failed,
         };
         row.deliveries.remove(index);
         row.outcomes.push(Outcome {
@@ -243,6 +244,7 @@ impl<'w> Group<'w> {
         moved.open = -1;
         match &settling.goes {
             Goes::Dies(dying) => self.die(settling.key, dying, was_dead, &mut moved)?,
+            Goes::Rests(resting) => self.rest(settling.key, resting)?,
             _ if was_dead => self.undead(settling.key, &mut moved)?,
             _ => {}
         }
@@ -280,6 +282,7 @@ impl<'w> Group<'w> {
 
     /// A dead letter is none any more.
     pub(super) fn undead(&mut self, key: DeliveryKey, moved: &mut Move) -> rusqlite::Result<()> {
+        self.forget_call(key)?;
         let rows = self
             .store
             .prepare_cached("DELETE FROM dead WHERE key = ?1")?

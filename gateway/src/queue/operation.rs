@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::call::{Burying, Resting};
 use super::row::{encode_open, encode_state};
 use super::{
     Accepted, Arrival, Cancellation, DeliveryKey, DeliveryState, Next, QueueError, Record, Replay, Settlement, Skipped,
@@ -18,6 +19,8 @@ use super::{
 pub(super) enum Operation {
     Accept(Task<Vec<Incoming>, Vec<Accepted>>),
     Settle(Task<Settling, ()>),
+    /// A call that failed for good; true if it is kept, false for a repeat of one that is.
+    Bury(Task<Box<Burying>, bool>),
     Acknowledge(Task<i64, ()>),
     Command(Task<Box<Command>, CommandResult>),
     /// The time of dead letters has come.
@@ -62,6 +65,7 @@ impl Operation {
         match self {
             Self::Accept(task) => task.input.iter().map(Incoming::bytes).sum(),
             Self::Settle(task) => task.input.records.len() + 128,
+            Self::Bury(task) => task.input.bytes(),
             Self::Acknowledge(_) | Self::Command(_) | Self::RetryDue | Self::Close(_) => 128,
         }
     }
@@ -71,6 +75,7 @@ impl Operation {
         match self {
             Self::Accept(task) => task.fail(error),
             Self::Settle(task) => task.fail(error),
+            Self::Bury(task) => task.fail(error),
             Self::Acknowledge(task) => task.fail(error),
             Self::Command(task) => task.fail(error),
             Self::RetryDue | Self::Close(_) => {}
@@ -153,6 +158,8 @@ pub(super) enum Goes {
     On(DeliveryState),
     /// As a dead letter.
     Dies(Box<Dying>),
+    /// As the dead letter of a call that it was.
+    Rests(Box<Resting>),
 }
 
 /// A new dead letter.
@@ -182,6 +189,7 @@ impl Settling {
             Next::Settled => Goes::Ends(ended(told)),
             Next::Again(state) => Goes::On(state.clone()),
             Next::Dead { state, retry_ms } => Goes::Dies(Box::new(dying(state, *retry_ms, told)?)),
+            Next::StillDead { state, setback } => Goes::Rests(Box::new(Resting::of(state, setback))),
         };
         Ok(Self {
             key: settlement.key,
@@ -271,7 +279,7 @@ impl Action {
     }
 }
 
-fn unwritable(error: impl std::fmt::Display) -> QueueError {
+pub(super) fn unwritable(error: impl std::fmt::Display) -> QueueError {
     QueueError::Invalid(format!("it cannot be written down: {error}"))
 }
 

@@ -57,6 +57,12 @@ impl Retention {
         pages.used_bytes() >= self.max_bytes
     }
 
+    /// True if the queue has as much as it may before calls that failed are turned away: they must not take the room of events,
+    /// which nobody may lose.
+    pub(super) fn is_full_for_calls(&self, pages: Pages) -> bool {
+        pages.used_bytes() >= self.max_bytes / 2
+    }
+
     /// Throws a few settled events out if it is time; says how many, and `None` if there was nothing to do.
     ///
     /// The newest event always stays, so that no place is given twice.

@@ -138,6 +138,11 @@ impl Depths {
         }
     }
 
+    /// Dead letters of a subscription.
+    pub(super) fn dead_of(&self, subscription: &str) -> u64 {
+        self.subscriptions.get(subscription).map_or(0, |depth| depth.dead)
+    }
+
     /// Open deliveries by organization.
     pub(super) fn by_organization(&self) -> Vec<(u64, u64)> {
         let mut organizations: AHashMap<u64, u64> = AHashMap::new();

@@ -1,6 +1,7 @@
 //! A queue in a folder of its own, and what is put into it.
 
 mod accepting;
+mod calls;
 mod dead_letters;
 mod keeping;
 mod offline;

@@ -111,6 +111,12 @@ impl Writer {
 
     /// Carries out a group of operations in one commit. If one of them makes it fail, the others get commits of their own.
     fn commit(&mut self, mut group: Vec<Operation>) {
+        if self.retention.is_full_for_calls(self.pages) {
+            let is_call = |operation: &Operation| matches!(operation, Operation::Bury(_));
+            for call in group.extract_if(.., |operation| is_call(operation)) {
+                call.fail(QueueError::Full);
+            }
+        }
         if self.retention.is_full(self.pages) {
             // The rest of the room is for settling what is there.
             let (new, rest) = without_events(group);
@@ -252,9 +258,9 @@ fn gather(
     }
 }
 
-/// Events that are to be kept, and everything else.
+/// Events and calls that are to be kept, and everything else.
 fn without_events(group: Vec<Operation>) -> (Vec<Operation>, Vec<Operation>) {
-    let are_events = |operation: &Operation| matches!(operation, Operation::Accept(_));
+    let are_events = |operation: &Operation| matches!(operation, Operation::Accept(_) | Operation::Bury(_));
     group.into_iter().partition(are_events)
 }
 

@@ -130,6 +130,7 @@ fn kind(category: ErrorCategory) -> Option<Failure> {
         ErrorCategory::SignIn => Some(Failure::SignIn),
         ErrorCategory::Internal => Some(Failure::Internal),
         ErrorCategory::RateLimited
+        | ErrorCategory::Unavailable
         | ErrorCategory::ServerError
         | ErrorCategory::Auth
         | ErrorCategory::ClientError

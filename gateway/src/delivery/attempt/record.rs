@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use filters::delivery::curl;
 use filters::model::delivery::{
-    DeadLetter, DeadLetterStatus, DeliveryLog, DeliveryStatus, ErrorCategory, ScheduledDelivery, ScheduledStatus,
+    DeadLetter, DeadLetterStatus, DeliveryDirection, DeliveryLog, DeliveryStatus, ErrorCategory, ScheduledDelivery,
+    ScheduledStatus,
 };
-use filters::model::outbound::OutboundDirection;
 use filters::redaction::Redactor;
 use filters::subscription::Subscription;
 use http::{HeaderMap, HeaderName, header};
@@ -117,7 +117,7 @@ impl Facts<'_> {
             entity_rid: head.entity_rid,
             event_id: head.id.clone(),
             event_type: head.event_type.clone(),
-            direction: OutboundDirection::Outbound,
+            direction: DeliveryDirection::Outbound,
             status,
             trigger_type: self.job.state.trigger,
             action_name: self.call.name.as_deref().map(str::to_owned),
@@ -168,13 +168,14 @@ impl Facts<'_> {
             event_id: head.id.clone(),
             source: head.source.clone(),
             event_type: head.event_type.clone(),
-            direction: OutboundDirection::Outbound,
-            status: if dead.abandoned {
-                DeadLetterStatus::Abandoned
-            } else {
-                DeadLetterStatus::PendingRetry
+            direction: DeliveryDirection::Outbound,
+            status: match dead.retry_ms {
+                _ if dead.abandoned => DeadLetterStatus::Abandoned,
+                Some(_) => DeadLetterStatus::PendingRetry,
+                None => DeadLetterStatus::PendingOperator,
             },
             original_payload: payload(self.job),
+            call: None,
             action_name: step.name.as_deref().map(str::to_owned),
             action_index: dead.failed.step,
             target_url: step.url.to_string(),

@@ -121,7 +121,7 @@ impl Work for Partner {
         let mut open = self.0.open.lock();
         match &settlement.next {
             Next::Again(state) => open.get_mut(&settlement.key).ok_or(Unsettled::Gone)?.state = state.clone(),
-            Next::Settled | Next::Dead { .. } => {
+            Next::Settled | Next::Dead { .. } | Next::StillDead { .. } => {
                 open.remove(&settlement.key).ok_or(Unsettled::Gone)?;
             }
         }

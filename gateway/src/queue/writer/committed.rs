@@ -32,6 +32,7 @@ impl Writer {
                     task.tell();
                 }
                 Operation::Settle(task) => task.tell(),
+                Operation::Bury(task) => task.tell(),
                 Operation::Acknowledge(task) => task.tell(),
                 Operation::Command(task) => task.tell(),
                 Operation::RetryDue | Operation::Close(_) => {}
@@ -68,7 +69,9 @@ impl Writer {
                 }
             }
         }
-        for change in moves.iter().filter(|change| self.is_counted(change.seq)) {
+        // Dead letters were counted when the queue was opened.
+        let counted = |change: &&Move| change.open == 0 || self.is_counted(change.seq);
+        for change in moves.iter().filter(counted) {
             depths.note(change);
         }
         let (open, dead) = (depths.open, depths.dead);

@@ -119,7 +119,7 @@ async fn a_dead_letter_waits_for_its_producer_and_for_no_longer_than_the_tries_l
                 assert_eq!((state.id, state.dead_retries), (first.id, Some(0)));
                 break retry_ms;
             }
-            Next::Settled => panic!("the dead letter is lost"),
+            Next::Settled | Next::StillDead { .. } => panic!("the dead letter is lost"),
         };
         let memory = Memory::of(state.answers.as_deref());
         assert!(matches!(memory.owed.unwrap().then, Then::Dead { .. }));
