@@ -5,6 +5,7 @@ mod certificate;
 mod consumer;
 pub(crate) mod cors;
 mod credentials;
+mod dead_letter;
 pub(crate) mod edits;
 pub(crate) mod error_page;
 mod event_type;

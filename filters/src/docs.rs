@@ -13,6 +13,7 @@ use crate::model::client_networks::ClientNetworks;
 use crate::model::command::{Command, CommandResult};
 use crate::model::compression::Compression;
 use crate::model::cors::Cors;
+use crate::model::dead_letter::CallDeadLetters;
 use crate::model::delivery::{DeadLetter, DeliveryLog, DeliveryRecord, ScheduledDelivery};
 use crate::model::error_page::ErrorPage;
 use crate::model::format::BodyFormat;
@@ -42,7 +43,7 @@ use crate::script::{Script, ScriptContext};
 const PAGE: &str = include_str!("../../docs/model.md");
 
 /// The kinds of blocks; each must be there.
-const KINDS: [&str; 66] = [
+const KINDS: [&str; 67] = [
     "integration",
     "callRetry",
     "callSchedule",
@@ -98,6 +99,7 @@ const KINDS: [&str; 66] = [
     "cache",
     "rateLimits",
     "limit",
+    "callDeadLetters",
     "idempotency",
     "timeouts",
     "bodyLimits",
@@ -264,6 +266,7 @@ impl Block {
             "errorPage" => same::<ErrorPage>(&value),
             "rateLimits" => same::<RateLimits>(&value),
             "limit" => same::<Limit>(&value),
+            "callDeadLetters" => same::<CallDeadLetters>(&value),
             "idempotency" => same::<Idempotency>(&value),
             "timeouts" => same::<Timeouts>(&value),
             "bodyLimits" => same::<BodyLimits>(&value),

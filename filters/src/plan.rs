@@ -1,6 +1,7 @@
 //! The compiled configuration: immutable, shared, and complete, so that a request only looks things up.
 
 mod change;
+pub mod dead_letters;
 pub mod events;
 pub mod idempotency;
 pub mod limits;
@@ -128,6 +129,8 @@ pub struct Integration {
     pub redactor: Redactor,
     /// What is done about a partner that fails; `None` where nothing is set.
     pub resilience: Option<Box<resilience::Resilience>>,
+    /// Which calls become dead letters; `None` where none do.
+    pub dead_letters: Option<Box<dead_letters::DeadLetterPlan>>,
 }
 
 /// The consumers of all organizations.

@@ -76,6 +76,28 @@ impl Redactor {
         shown
     }
 
+    /// Parameters of a query for a record, by name: at most [`MOST_HEADER_BYTES`] of them, and masked where a name says so or
+    /// a rule ends with it.
+    pub fn query(&self, query: &str) -> BTreeMap<String, String> {
+        let mut shown: BTreeMap<String, String> = BTreeMap::new();
+        let mut left = MOST_HEADER_BYTES;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let value = if self.hides(&name) { MASK } else { &value };
+            let Some(rest) = left.checked_sub(name.len() + value.len() + 2) else {
+                break;
+            };
+            left = rest;
+            match shown.get_mut(&*name) {
+                Some(known) => {
+                    known.push_str(", ");
+                    known.push_str(value);
+                }
+                None => drop(shown.insert(name.into_owned(), value.to_owned())),
+            }
+        }
+        shown
+    }
+
     /// A body for a record: what is JSON or a form is masked and held, up to `max_bytes`. Plain text is held where no rule
     /// names a field; of XML, in which nothing is told apart, it is only said that it was there. `None` for an empty body, or where nothing is to be held.
     pub fn body(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::partner::{self, TargetRules};
 use super::transformation::{OF_REQUEST, OF_RESPONSE, Transformation};
 use super::{
-    check_identifier, check_title, credentials, idempotency, limits, organization, protocol, redaction, resilience,
-    validation, web,
+    check_identifier, check_title, credentials, dead_letter, idempotency, limits, organization, protocol, redaction,
+    resilience, validation, web,
 };
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
@@ -138,6 +138,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         record_content: redaction::content(source, problems),
         redactor: redaction::redactor(place.organization, source.redaction.as_ref(), problems),
         resilience: resilience::compile(source, problems),
+        dead_letters: dead_letter::compile(source, problems),
         paths,
     })
 }

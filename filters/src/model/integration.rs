@@ -9,6 +9,7 @@ use super::cache::Cache;
 use super::client_networks::ClientNetworks;
 use super::compression::Compression;
 use super::cors::Cors;
+use super::dead_letter::CallDeadLetters;
 use super::error_page::ErrorPage;
 use super::format::BodyFormat;
 use super::headers::HeaderEdits;
@@ -213,6 +214,9 @@ pub struct InboundIntegration {
     /// What a client gets where there is no answer; an error if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// Which calls become dead letters when they fail for good; none if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<CallDeadLetters>,
     /// Sizes of bodies.
     #[serde(default)]
     pub body_limits: BodyLimits,

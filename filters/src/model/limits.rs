@@ -35,6 +35,26 @@ pub struct RateLimits {
     /// Limit of each client address (an IPv6 client counts as its /64), by window and second only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_client_ip: Option<Limit>,
+    /// What becomes of a call beyond a limit. Its client gets 429 either way.
+    #[serde(default, skip_serializing_if = "OnExceeded::is_reject")]
+    pub on_exceeded: OnExceeded,
+}
+
+/// What becomes of a call beyond a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnExceeded {
+    /// Nothing.
+    #[default]
+    Reject,
+    /// It becomes a dead letter, which only an operator has made again.
+    Dlq,
+}
+
+impl OnExceeded {
+    fn is_reject(&self) -> bool {
+        *self == Self::Reject
+    }
 }
 
 /// What somebody may use up. At least one of the four is set.

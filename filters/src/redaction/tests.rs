@@ -27,6 +27,19 @@ fn problems(headers: &[&str], paths: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn parameters_of_a_query_are_shown_by_name_and_secrets_are_not() {
+    let redactor = redactor(&[], &["$..ssn"]);
+    let shown = redactor.query("a=1&ssn=078&api_key=k&a=%C3%A9&b");
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(shown, [("a", "1, é"), ("api_key", MASK), ("b", ""), ("ssn", MASK)]);
+    let long = format!("a=1&b={}&c=2", "x".repeat(MOST_HEADER_BYTES));
+    assert_eq!(redactor.query(&long).len(), 1, "what does not fit is left out");
+}
+
+#[test]
 fn fields_are_masked_where_the_paths_lead() {
     let body = json!({
         "patient": {"ssn": "1-2-3", "name": "Ann", "odd.name": "x"},
