@@ -12,6 +12,7 @@ pub mod events;
 pub mod idempotency;
 pub mod identity;
 pub mod ingest;
+pub mod letters;
 pub mod limiter;
 pub mod live;
 pub mod metrics;

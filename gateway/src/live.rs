@@ -4,6 +4,7 @@
 //! it to its end, so that it never sees two versions. What a version leaves unchanged is carried over by reference:
 //! connections, counters of limits, metrics.
 
+pub mod endpoint;
 mod peer_tls;
 pub mod subscription;
 
@@ -31,6 +32,7 @@ use crate::metrics::{IntegrationMetrics, Metrics};
 use crate::quota::{QuotaKey, Quotas};
 use crate::tls::index::Index;
 use crate::upstream::Resilience;
+use endpoint::Endpoints;
 pub use peer_tls::PeerTls;
 use subscription::SubscriptionRuntime;
 
@@ -87,6 +89,8 @@ pub struct Live {
     pub runtimes: Vec<Option<Arc<IntegrationRuntime>>>,
     /// Runtime of each subscription, by its slot in the plan.
     pub subscriptions: Vec<Option<Arc<SubscriptionRuntime>>>,
+    /// What deliveries are made with: to its subscriptions, and of calls that became dead letters.
+    pub endpoints: Endpoints,
     /// Host names on which the reserved paths win over integrations.
     pub api_hosts: Arc<[String]>,
     /// The port of `https` addresses that clients are sent to.
@@ -195,10 +199,13 @@ impl Live {
                 )),
             })
         });
+        let runtimes: Vec<_> = runtimes.collect();
+        let subscriptions = subscriptions(&plan, previous, deps);
         Self {
             consumers: consumer_limiters(&plan, previous, &deps.quotas),
-            runtimes: runtimes.collect(),
-            subscriptions: subscriptions(&plan, previous, deps),
+            endpoints: Endpoints::of(&subscriptions, &runtimes, previous.map(|live| &live.endpoints)),
+            runtimes,
+            subscriptions,
             certificates: certificates(&plan, previous),
             plan,
             api_hosts: Arc::clone(&deps.api_hosts),

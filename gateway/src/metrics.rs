@@ -15,7 +15,7 @@ pub use self::events::{Depth, EventMetrics};
 pub use self::integration::IntegrationMetrics;
 use self::integration::Integrations;
 pub use self::labels::{
-    Attempted, Failure, IdentityCall, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome,
+    Attempted, Failure, IdentityCall, LetterOutcome, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome,
 };
 use crate::queue::QueueMetrics;
 
@@ -30,6 +30,7 @@ pub struct Metrics {
     upstream_seconds: Histogram,
     token_calls: [IntCounter; TokenOutcome::ALL.len()],
     identity_calls: [IntCounter; IdentityCall::ALL.len()],
+    letters: [IntCounter; LetterOutcome::ALL.len()],
     /// Client connections that are open.
     pub connections: IntGauge,
     /// Requests that were received and not answered to the end yet.
@@ -91,6 +92,10 @@ impl Metrics {
             "gateway_identity_calls_total",
             "Calls of issuers of tokens that clients show.",
         );
+        let letters = Opts::new(
+            "gateway_call_dead_letters_total",
+            "Calls that were to become dead letters, by what became of them; all but kept and repeated are lost.",
+        );
         let counter = |name, help| registered(&registry, IntCounter::new(name, help)?);
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
@@ -105,6 +110,12 @@ impl Metrics {
             refused: by_label(&registry, refused, "reason", Refusal::ALL.map(Refusal::label))?,
             retries: by_label(&registry, retries, "decision", Retried::ALL.map(Retried::label))?,
             identity_calls: by_label(&registry, identity, "call", IdentityCall::ALL.map(IdentityCall::label))?,
+            letters: by_label(
+                &registry,
+                letters,
+                "outcome",
+                LetterOutcome::ALL.map(LetterOutcome::label),
+            )?,
             token_calls: by_label(&registry, tokens, "outcome", TokenOutcome::ALL.map(TokenOutcome::label))?,
             upstream_seconds: histogram(
                 "gateway_upstream_seconds",
@@ -177,6 +188,11 @@ impl Metrics {
     /// Counts a call of an issuer of tokens that clients show.
     pub fn identity_called(&self, call: IdentityCall) {
         self.identity_calls[call as usize].inc();
+    }
+
+    /// Counts a call that was to become a dead letter.
+    pub fn letter(&self, outcome: LetterOutcome) {
+        self.letters[outcome as usize].inc();
     }
 
     /// Counts a request to a token endpoint.

@@ -13,6 +13,7 @@ mod fault;
 mod forward;
 mod grpc;
 mod kept;
+pub mod letter;
 mod record;
 mod respond;
 mod secure;
@@ -43,6 +44,7 @@ use crate::cache::Cache;
 use crate::edge::{Guard, RequestState};
 use crate::idempotency::Answers;
 use crate::ingest::Ingest;
+use crate::letters::Letters;
 use crate::live::Shared;
 use crate::metrics::{Held, Metrics};
 use crate::records::Records;
@@ -84,6 +86,8 @@ pub struct Proxy {
     pub records: Option<Arc<Records>>,
     /// Answers kept by idempotency key.
     pub answers: Arc<Answers>,
+    /// Takes calls that failed for good.
+    pub letters: Letters,
     /// Takes events in; `None` at a gateway that only proxies.
     pub ingest: Option<Arc<Ingest>>,
 }
@@ -127,6 +131,7 @@ impl ProxyHttp for Proxy {
             // An answer that broke off must not be made to look whole: pingora drops the connection.
             Err(fault) if respond::is_under_way(session) => Err(self.stop(session, call, fault)),
             Err(fault) => {
+                letter::make_room(self, call);
                 Box::pin(respond::fault(session, call, fault)).await;
                 Ok(true)
             }
@@ -294,6 +299,7 @@ impl ProxyHttp for Proxy {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, call: &mut Self::CTX) {
         behind_the_others(session).await;
         record::write(self, session, error, call);
+        letter::put(self, session, call);
         if let Some(guard) = &call.guard {
             guard.finish();
         }

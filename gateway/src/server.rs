@@ -29,6 +29,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::delivery::Attempts;
 use crate::events::EventFlow;
 use crate::idempotency::Answers;
+use crate::letters::Letters;
 use crate::live::{Deps, Shared};
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
@@ -172,6 +173,11 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         cache: Cache::new(config.cache.max_bytes),
         ticket: AtomicU64::new(0),
         records: config_flow.records,
+        letters: Letters::new(
+            events.as_ref().map(|events| events.opened()),
+            &config,
+            Arc::clone(&metrics),
+        ),
         answers: Arc::new(Answers::new(config.idempotency.max_bytes)),
         ingest: events.as_ref().map(|events| events.ingest()),
     };

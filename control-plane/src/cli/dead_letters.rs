@@ -244,7 +244,9 @@ fn write_one(traced: &Traced, out: &mut dyn Write) -> io::Result<()> {
         ("trace", more("traceId")),
         ("payload", more("originalPayload")),
     ];
-    for (name, value) in lines {
+    // Of a client's call, what came.
+    let call = Some(("call", more("call"))).filter(|(_, call)| !call.is_empty());
+    for (name, value) in lines.into_iter().chain(call) {
         writeln!(out, "{name:<12} {}", printable(&value))?;
     }
     writeln!(out)?;

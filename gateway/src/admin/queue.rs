@@ -237,7 +237,9 @@ impl EndpointBody {
         };
         Self {
             integration_config_id: Arc::clone(id),
-            name: known.map(|subscription| Arc::clone(&subscription.name)),
+            name: known
+                .map(|subscription| Arc::clone(&subscription.name))
+                .or_else(|| Some(live?.plan.integration(id)?.source.name.as_str().into())),
             org_id: known
                 .map(|subscription| subscription.org_id)
                 .or_else(|| depth.map(|depth| depth.org_id))

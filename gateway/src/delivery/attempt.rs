@@ -39,6 +39,7 @@ use callback::Callbacks;
 use content::Spool;
 use course::Course;
 use fault::Fault;
+pub(crate) use fault::category;
 use judged::{Attempt, asks_for_token, judge, told};
 use memory::Memory;
 use payload::{Prepared, prepare};
@@ -66,6 +67,11 @@ impl Attempts {
             callbacks: Callbacks::default(),
             gateway_id,
         }
+    }
+
+    /// What runs scripts.
+    pub const fn scripts(&self) -> &Arc<ScriptPool> {
+        &self.scripts
     }
 
     /// The name of this gateway.

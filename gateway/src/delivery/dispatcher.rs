@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::AHashSet;
+use filters::delivery::BreakerRules;
 use filters::event::Event;
+use filters::model::delivery::ErrorCategory;
+use filters::plan::Integration;
 use tokio::runtime::Handle;
 
 use super::attempt::Attempts;
@@ -19,7 +22,9 @@ use super::subscriptions::{Configured, Rules};
 use super::work::{Crash, Unread, Unsettled, Work};
 use crate::config::ProcessConfig;
 use crate::live::Live;
+use crate::live::endpoint::Endpoint;
 use crate::live::subscription::SubscriptionRuntime;
+use crate::proxy::letter::CallsAgain;
 use crate::queue::{self, DeliveryKey, Handed, Queue, QueueError, Seq, Settlement};
 
 /// How much a dispatcher may do at a time.
@@ -91,8 +96,10 @@ impl Dispatcher {
     /// # Panics
     /// Outside of a runtime.
     pub fn start(&self, attempts: Arc<Attempts>, queue: Queue, held: Vec<queue::Hold>) {
+        let calls = CallsAgain::new(Arc::clone(attempts.scripts()), Arc::clone(attempts.gateway_id()));
         let gateway = Gateway {
             attempts,
+            calls,
             queue,
             spool_max_bytes: self.spool_max_bytes,
         };
@@ -106,8 +113,7 @@ impl Dispatcher {
     /// Follows a new version. The deliveries of subscriptions that it does not have wait for a minute; then they become
     /// dead letters. It is not to be called twice at a time.
     pub fn configured(&self, live: &Arc<Live>) {
-        let runtimes = live.subscriptions.iter().flatten();
-        self.scheduler.configure(runtimes.map(configured));
+        self.scheduler.configure(live.endpoints.iter().map(configured));
     }
 
     /// Stops deliveries to a subscription until [`Self::resume`], over restarts; false if there is no such subscription.
@@ -169,22 +175,40 @@ impl Dispatcher {
 /// The queue and the attempts of a gateway.
 struct Gateway {
     attempts: Arc<Attempts>,
+    calls: CallsAgain,
     queue: Queue,
     spool_max_bytes: u64,
 }
 
 impl Work for Gateway {
-    type Endpoint = SubscriptionRuntime;
+    type Endpoint = Endpoint;
 
-    async fn attempt(&self, job: Job, endpoint: &Arc<SubscriptionRuntime>) -> Outcome {
-        self.attempts.run(job, endpoint).await
+    async fn attempt(&self, job: Job, endpoint: &Arc<Endpoint>) -> Outcome {
+        match (&**endpoint, is_call(&job)) {
+            (Endpoint::Subscription(subscription), false) => self.attempts.run(job, subscription).await,
+            (Endpoint::Calls(integration), true) => Box::pin(self.calls.run(job, integration)).await,
+            (endpoint, _) => self.of_another_kind(&job, endpoint),
+        }
     }
 
-    fn crashed(&self, job: &Job, endpoint: &Arc<SubscriptionRuntime>, crash: Crash) -> Outcome {
-        self.attempts.crashed(job, endpoint, &crash.to_string())
+    fn crashed(&self, job: &Job, endpoint: &Arc<Endpoint>, crash: Crash) -> Outcome {
+        match (&**endpoint, is_call(job)) {
+            (Endpoint::Subscription(subscription), false) => {
+                self.attempts.crashed(job, subscription, &crash.to_string())
+            }
+            (_, true) => CallsAgain::failed(job, ErrorCategory::Internal, crash.to_string()).into(),
+            (endpoint, false) => self.of_another_kind(job, endpoint),
+        }
     }
 
-    fn bury(&self, job: &Job, id: &Arc<str>, last: Option<&Arc<SubscriptionRuntime>>) -> Settlement {
+    fn bury(&self, job: &Job, id: &Arc<str>, last: Option<&Arc<Endpoint>>) -> Settlement {
+        if is_call(job) {
+            return CallsAgain::failed(job, ErrorCategory::Internal, NO_INTEGRATION.to_owned());
+        }
+        let last = last.and_then(|last| match &**last {
+            Endpoint::Subscription(subscription) => Some(subscription),
+            Endpoint::Calls(_) => None,
+        });
         burial::bury(job, id, last, self.attempts.gateway_id())
     }
 
@@ -219,18 +243,60 @@ impl Work for Gateway {
     }
 }
 
-fn configured(runtime: &Arc<SubscriptionRuntime>) -> Configured<SubscriptionRuntime> {
-    let subscription = &runtime.subscription;
-    Configured {
-        id: Arc::clone(&subscription.id),
-        endpoint: Arc::clone(runtime),
-        rules: Rules {
-            org_id: subscription.org_id,
-            is_active: subscription.is_active,
-            max_concurrency: subscription.max_concurrency,
-            rate: subscription.limit,
-            breaker: subscription.breaker,
-            longest_attempt: runtime.longest_attempt(),
-        },
+impl Gateway {
+    /// What becomes of a delivery whose identifier is that of something else by now: of a call where a subscription is, or the
+    /// other way round.
+    fn of_another_kind(&self, job: &Job, endpoint: &Endpoint) -> Outcome {
+        let id = match endpoint {
+            Endpoint::Subscription(subscription) => &subscription.subscription.id,
+            Endpoint::Calls(integration) => &integration.integration.id,
+        };
+        self.bury(job, id, None).into()
     }
 }
+
+fn is_call(job: &Job) -> bool {
+    job.event.head.event_type == queue::CALL
+}
+
+fn configured(endpoint: &Arc<Endpoint>) -> Configured<Endpoint> {
+    let (id, rules) = match &**endpoint {
+        Endpoint::Subscription(runtime) => (&runtime.subscription.id, of_subscription(runtime)),
+        Endpoint::Calls(runtime) => (&runtime.integration.id, of_calls(&runtime.integration)),
+    };
+    Configured {
+        id: Arc::clone(id),
+        endpoint: Arc::clone(endpoint),
+        rules,
+    }
+}
+
+fn of_subscription(runtime: &SubscriptionRuntime) -> Rules {
+    let subscription = &runtime.subscription;
+    Rules {
+        org_id: subscription.org_id,
+        is_active: subscription.is_active,
+        max_concurrency: subscription.max_concurrency,
+        rate: subscription.limit,
+        breaker: subscription.breaker,
+        longest_attempt: runtime.longest_attempt(),
+    }
+}
+
+/// A call has the rules of its integration about failing partners; the lane has none of its own.
+fn of_calls(integration: &Integration) -> Rules {
+    Rules {
+        org_id: integration.source.org_id,
+        is_active: integration.source.is_active,
+        max_concurrency: CALLS_AT_A_TIME,
+        rate: None,
+        breaker: BreakerRules::OFF,
+        longest_attempt: Duration::from_millis(integration.timeouts.total_ms) + LONGEST_PREPARATION,
+    }
+}
+
+/// Calls of an integration that are made again at a time: what failed in a rush is not to come back in one.
+const CALLS_AT_A_TIME: u32 = 4;
+/// For the wait for a script's thread and its run.
+const LONGEST_PREPARATION: Duration = Duration::from_secs(30);
+const NO_INTEGRATION: &str = "the integration was deleted, or has no dead letters of calls any more";

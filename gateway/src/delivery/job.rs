@@ -29,6 +29,16 @@ pub struct Outcome {
     pub verdict: Verdict,
 }
 
+impl From<Settlement> for Outcome {
+    /// Of an attempt that says nothing of its endpoint.
+    fn from(settlement: Settlement) -> Self {
+        Self {
+            settlement,
+            verdict: Verdict::default(),
+        }
+    }
+}
+
 /// What an attempt says of its endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {

@@ -110,6 +110,26 @@ labels! {
 }
 
 labels! {
+    /// What became of a call that was to be a dead letter.
+    LetterOutcome {
+        /// It is on disk.
+        Kept = "kept",
+        /// It was the repeat of one that is there.
+        Repeated = "repeated",
+        /// Lost: its integration has as many as it may.
+        TooMany = "too_many",
+        /// Lost: the queue, its disk, or what waits for the control plane is too full.
+        Full = "full",
+        /// Lost: too much waited to be written.
+        Busy = "busy",
+        /// Lost: this gateway has no queue, or it is not open.
+        NoQueue = "no_queue",
+        /// Lost: the queue could not write it.
+        Failed = "failed",
+    }
+}
+
+labels! {
     /// What was asked of an issuer of tokens, and whether it answered.
     IdentityCall {
         /// Its keys were fetched.

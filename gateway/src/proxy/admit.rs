@@ -14,11 +14,13 @@ use filters::route::host;
 use http::{HeaderMap, Method, header};
 use pingora_http::RequestHeader;
 
-use super::call::{Call, Route};
+use super::call::{Call, Caller, Route};
 use super::fault::Fault;
+use super::letter;
 use super::secure;
 use super::web;
-use crate::live::Live;
+use crate::live::{IntegrationRuntime, Live};
+use find::Match;
 pub(super) use limit::LimitFields;
 
 /// Decides where a request goes, and notes whose it is. `None` for one that hands over events: it goes nowhere.
@@ -50,35 +52,62 @@ pub(super) async fn admit(live: &Live, request: &RequestHeader, call: &mut Call)
     address::check(integration, call.client)?;
     let of_client = limit::of_client(runtime, call.client)?;
     let caller = credential::check(live, runtime, request, call).await?;
-    let within = limit::within_limits(live, runtime, &caller, of_client)?;
-    call.places = within.places;
-    check_length(integration.body_limits.request_bytes, &request.headers)?;
-    let operation = match &integration.validator {
-        Some(validator) => input::check_head(validator, &found, request, &path)?,
-        None => None,
+    let canonical = || matches!(path, Cow::Owned(_)).then(|| path.as_ref().into());
+    let (places, fields) = match limit::within_limits(live, runtime, &caller, of_client) {
+        Ok(within) => (within.places, within.fields),
+        Err(fault) => {
+            if letter::takes_refused(integration, &request.method)
+                && let Ok(operation) = check_head(&found, request, &path)
+            {
+                letter::note_refused(call, route(&found, runtime, caller, canonical(), operation));
+            }
+            return Err(fault);
+        }
     };
-    let mut route = Route {
-        integration: Arc::clone(integration),
+    call.places = places;
+    let operation = check_head(&found, request, &path)?;
+    let mut route = route(&found, runtime, caller, canonical(), operation);
+    route.limits = fields;
+    if integration.web.is_some() {
+        route.field_values = web::field_values(&route, request, call);
+    }
+    Ok(Some(route))
+}
+
+/// Checks what stands before the body; the operation that checks the rest, if there is one.
+fn check_head(found: &Match<'_, '_>, request: &RequestHeader, path: &str) -> Result<Option<usize>, Fault> {
+    let integration = found.integration;
+    check_length(integration.body_limits.request_bytes, &request.headers)?;
+    match &integration.validator {
+        Some(validator) => input::check_head(validator, found, request, path),
+        None => Ok(None),
+    }
+}
+
+fn route(
+    found: &Match<'_, '_>,
+    runtime: &Arc<IntegrationRuntime>,
+    caller: Caller,
+    path: Option<Box<str>>,
+    operation: Option<usize>,
+) -> Route {
+    let params = found.params.iter();
+    Route {
+        integration: Arc::clone(found.integration),
         runtime: Arc::clone(runtime),
         aim: None,
         edits: None,
-        path: matches!(path, Cow::Owned(_)).then(|| path.as_ref().into()),
+        path,
         matched: found.matched,
         by_runtime_address: found.by_runtime_address,
-        params: found
-            .params
-            .iter()
+        params: params
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         operation,
         field_values: None,
         caller,
-        limits: within.fields,
-    };
-    if integration.web.is_some() {
-        route.field_values = web::field_values(&route, request, call);
+        limits: None,
     }
-    Ok(Some(route))
 }
 
 /// True for a preflight request about `method` that the gateway is to answer: the integration that answers to host, path

@@ -155,7 +155,7 @@ pub(super) fn of_fault(fault: &Fault) -> Option<Failure> {
 }
 
 /// What a fault says of the target.
-fn health_of_fault(fault: &Fault) -> Health {
+pub(super) fn health_of_fault(fault: &Fault) -> Health {
     match fault {
         Fault::Egress(EgressError::Refused { .. }) => Health::Unknown,
         Fault::Egress(_) | Fault::Stream(_) => Health::Bad,

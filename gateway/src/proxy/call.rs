@@ -22,6 +22,7 @@ use super::again::Next;
 use super::aim::Aim;
 use super::fault::Fault;
 use super::kept::Kept;
+use super::letter::Draft;
 use super::signed::SignedIn;
 use super::web::FieldValues;
 use crate::cache::Filling;
@@ -73,6 +74,8 @@ pub struct Call {
     pub(crate) room: Option<Room>,
     /// Bodies that the record may show.
     pub(crate) kept: Kept,
+    /// What a dead letter of the call would be made of; `None` where the integration has none.
+    pub(crate) letter: Option<Box<Draft>>,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     /// True for a call of gRPC: both sides may stream for as long as they like, and errors have a form of their own.
@@ -228,6 +231,7 @@ impl Call {
             upstream: Upstream::default(),
             room: None,
             kept: Kept::default(),
+            letter: None,
             request_bytes: 0,
             response_bytes: 0,
             is_grpc: false,

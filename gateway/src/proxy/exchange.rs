@@ -2,9 +2,9 @@
 
 mod answer;
 mod cached;
-mod partner;
+pub(super) mod partner;
 mod repeat;
-mod request;
+pub(super) mod request;
 mod side;
 
 use pingora::proxy::Session;
@@ -16,6 +16,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::forward::Seen;
 use super::kept;
+use super::letter;
 
 /// Carries one request to its end.
 ///
@@ -45,7 +46,8 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
     if repeat::answered(proxy, session, call, &body).await? {
         return Ok(());
     }
-    let prepared = request::prepare(proxy, session, call, body).await?;
+    letter::keep_body(call, session.req_header(), &body);
+    let prepared = request::prepare(&proxy.scripts, session.req_header(), call, body).await?;
     let outcome = partner::call(proxy, session, call, &prepared, seen).await;
     if call.filling.is_some() && cached::stands_in(proxy, session, call, &outcome).await? {
         return Ok(());

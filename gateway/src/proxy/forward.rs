@@ -55,9 +55,12 @@ pub(super) fn to_partner(
 
 /// What the partner is told of the client.
 pub(super) struct Seen {
-    host: Option<HeaderValue>,
-    forwarded_for: Option<HeaderValue>,
-    is_secure: bool,
+    /// The host that it asked for.
+    pub(super) host: Option<HeaderValue>,
+    /// The way that it came.
+    pub(super) forwarded_for: Option<HeaderValue>,
+    /// True if it spoke TLS.
+    pub(super) is_secure: bool,
 }
 
 impl Seen {

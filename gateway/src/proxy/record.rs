@@ -264,7 +264,7 @@ fn path<'c>(session: &'c Session, call: &'c Call) -> &'c str {
 }
 
 /// Without path and query, which may hold secrets.
-fn origin(target: &TargetUrl) -> String {
+pub(super) fn origin(target: &TargetUrl) -> String {
     let authority = target.authority().to_str().unwrap_or_default();
     format!("{}://{authority}", target.scheme().as_str())
 }

@@ -10,6 +10,7 @@ use pingora_http::ResponseHeader;
 use super::call::{Call, Identity};
 use super::fallback;
 use super::fault::Fault;
+use super::letter::Gathering;
 use super::web;
 use super::{grpc, secure};
 use crate::trace::{TRACEPARENT, X_REQUEST_ID};
@@ -47,7 +48,7 @@ pub(super) async fn fault(session: &mut Session, call: &mut Call, fault: Fault) 
         };
         match written {
             Ok(()) => {
-                drain(session).await;
+                drain(session, call).await;
                 status
             }
             Err(_) => 0,
@@ -95,22 +96,33 @@ pub(super) fn is_under_way(session: &Session) -> bool {
 
 /// Reads on for a while what the client still sends: closing a connection with unread bytes resets it, and the client
 /// might never see its answer.
-async fn drain(session: &mut Session) {
+async fn drain(session: &mut Session, call: &mut Call) {
     if session.req_header().headers.contains_key(header::EXPECT) {
         // It waits to be told to go on, and was told otherwise.
         return;
     }
-    let mut left = MOST_DRAINED;
+    let mut gathering = Gathering::of(call);
+    let mut left = gathering.as_ref().map_or(0, Gathering::most).max(MOST_DRAINED);
     let rest = async {
         while left > 0 && !session.is_body_done() {
             match session.read_request_body().await {
-                Ok(Some(chunk)) => left = left.saturating_sub(chunk.len()),
-                Ok(None) | Err(_) => break,
+                Ok(Some(chunk)) => {
+                    left = left.saturating_sub(chunk.len());
+                    if let Some(gathering) = &mut gathering {
+                        gathering.add(&chunk);
+                    }
+                }
+                Ok(None) => return true,
+                Err(_) => return false,
             }
         }
+        session.is_body_done()
     };
     // A client that goes on for longer is cut off.
-    let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+    let is_whole = tokio::time::timeout(DRAIN_TIME, rest).await.unwrap_or(false);
+    if let Some(gathering) = gathering {
+        gathering.finish(call, is_whole);
+    }
 }
 
 /// Bytes of a refused body that are still read, and for how long.

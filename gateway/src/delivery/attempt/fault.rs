@@ -81,7 +81,8 @@ impl Fault {
     }
 }
 
-fn category(error: &EgressError) -> ErrorCategory {
+/// Why a call brought no answer, or no whole one.
+pub(crate) fn category(error: &EgressError) -> ErrorCategory {
     match error {
         EgressError::Refused { .. } | EgressError::Resolve(ResolveError::Refused { .. }) => {
             ErrorCategory::BlockedAddress

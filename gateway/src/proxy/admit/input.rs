@@ -3,6 +3,7 @@
 use filters::model::Problem;
 use filters::validation::{Found, Head, HeadRefusal, Operation, Validator};
 use http::{HeaderMap, StatusCode, Version, header};
+use pingora::proxy::Session;
 use pingora_http::RequestHeader;
 
 use super::super::call::Route;
@@ -49,6 +50,30 @@ pub(super) fn check_head(
         Err(HeadRefusal::Parameters(problems)) => Err(Fault::Invalid(problems)),
         Err(HeadRefusal::ContentType(accepted)) => Err(Fault::ContentType(accepted)),
     }
+}
+
+/// The same for a call that is made again: its integration may have other rules by now.
+pub(in crate::proxy) fn check_again(
+    route: &Route,
+    request: &RequestHeader,
+    path: &str,
+) -> Result<Option<usize>, Fault> {
+    let Some(validator) = &route.integration.validator else {
+        return Ok(None);
+    };
+    let params = route.params.iter();
+    let found = Match {
+        integration: &route.integration,
+        matched: route.matched,
+        params: params.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        by_runtime_address: false,
+    };
+    check_head(validator, &found, request, path)
+}
+
+/// True unless it is known that the request has no body.
+pub(in crate::proxy) fn may_have_body(session: &mut Session) -> bool {
+    has_body(session.req_header()).unwrap_or_else(|| !session.as_downstream_mut().is_body_empty())
 }
 
 /// Checks the client's body.

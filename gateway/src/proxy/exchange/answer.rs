@@ -68,7 +68,7 @@ pub(super) async fn deliver(
     if is_read && is_encoded(&answer.headers) {
         return Err(Fault::AnswerEncoded);
     }
-    let side = transform.map(|transform| Side::response(proxy, transform, route, &answer, own_status));
+    let side = transform.map(|transform| Side::response(&proxy.scripts, transform, route, &answer, own_status));
     let most = usize::try_from(integration.body_limits.response_bytes).unwrap_or(usize::MAX);
     let (is_success, fields) = (answer.status.is_success(), answer.headers.clone());
     let mut body = match answer.collect(most).await {
@@ -83,7 +83,7 @@ pub(super) async fn deliver(
         input::check_answer(route, own_status, &fields, &body)?;
     }
     if let Some(side) = side {
-        match side.changed(proxy, body.clone()).await {
+        match side.changed(&proxy.scripts, body.clone()).await {
             Ok(changed) => {
                 body = changed.body;
                 let (kind, edits) = (changed.content_type, &changed.edits);

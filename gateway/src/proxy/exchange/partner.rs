@@ -66,6 +66,29 @@ async fn attempt(session: &mut Session, call: &mut Call, prepared: &Prepared, se
     Ok(answer)
 }
 
+/// One attempt that no client waits for.
+pub(in crate::proxy) async fn once(call: &mut Call, prepared: &Prepared, seen: &Seen) -> Result<Answer, Fault> {
+    let request = request(call, prepared, seen)?;
+    let timeouts = call.timeouts();
+    let left = call.time_left();
+    let Some(route) = &call.route else {
+        return Err(Fault::Internal("no route on the exchange path".to_owned()));
+    };
+    let timeouts = egress::Timeouts {
+        connect: Duration::from_millis(timeouts.connect_ms),
+        first_byte: Duration::from_millis(timeouts.first_byte_ms),
+        total: left,
+    };
+    call.upstream.attempts += 1;
+    send(
+        route.aim()?.target.pool(),
+        request,
+        route.runtime.token.as_ref(),
+        timeouts,
+    )
+    .await
+}
+
 async fn send(
     pool: &Pool,
     request: Request<Full<Bytes>>,

@@ -5,29 +5,34 @@ use std::sync::Arc;
 use bytes::Bytes;
 use filters::plan::Mode;
 use http::{HeaderMap, HeaderValue, Method, header};
-use pingora::proxy::Session;
+use pingora_http::RequestHeader;
 
 use super::super::admit::input;
 use super::super::call::Call;
 use super::super::fault::Fault;
-use super::super::{Proxy, forward};
+use super::super::forward;
 use super::side::{self, Side, is_encoded};
+use crate::scripts::ScriptPool;
 
 /// A request that is ready to be sent, but for what depends on where it goes.
-pub(super) struct Prepared {
-    pub(super) method: Method,
+pub(in crate::proxy) struct Prepared {
+    pub(in crate::proxy) method: Method,
     /// The client's fields, without those of its connection.
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(in crate::proxy) headers: HeaderMap,
+    pub(in crate::proxy) body: Bytes,
 }
 
 /// Makes the partner's request of the client's.
-pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &mut Call, body: Bytes) -> Result<Prepared, Fault> {
+pub(in crate::proxy) async fn prepare(
+    scripts: &ScriptPool,
+    client: &RequestHeader,
+    call: &mut Call,
+    body: Bytes,
+) -> Result<Prepared, Fault> {
     let Some(route) = &mut call.route else {
         return Err(Fault::Internal("no route on the exchange path".to_owned()));
     };
     let integration = Arc::clone(&route.integration);
-    let client = session.req_header();
     let method = integration
         .target_method
         .clone()
@@ -51,8 +56,8 @@ pub(super) async fn prepare(proxy: &Proxy, session: &Session, call: &mut Call, b
             if is_encoded(&headers) {
                 return Err(Fault::BodyEncoded);
             }
-            let side = Side::request(proxy, transform, route, &client.headers, client.uri.query());
-            let changed = side.changed(proxy, body).await?;
+            let side = Side::request(scripts, transform, route, &client.headers, client.uri.query());
+            let changed = side.changed(scripts, body).await?;
             if !changed.edits.is_empty() {
                 side::edit(&mut headers, &changed.edits);
                 changes = Some(Box::new(changed.edits));

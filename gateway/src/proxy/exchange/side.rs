@@ -7,9 +7,9 @@ use filters::script::{CallerContext, ScriptContext};
 use filters::transform::{Edits, Mapped, MappingFault};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::super::Proxy;
 use super::super::call::Route;
 use super::super::fault::Fault;
+use crate::scripts::ScriptPool;
 
 /// One direction of a transformation.
 pub(super) struct Side<'t> {
@@ -29,7 +29,7 @@ pub(super) struct Changed {
 impl<'t> Side<'t> {
     /// The client's request. What is around the body is noted only where it is asked for.
     pub(super) fn request(
-        proxy: &Proxy,
+        scripts: &ScriptPool,
         transform: &'t Transform,
         route: &Route,
         headers: &HeaderMap,
@@ -38,7 +38,7 @@ impl<'t> Side<'t> {
         let integration = &*route.integration;
         let mut context = ScriptContext::default();
         if transform.asks_around() {
-            context = base_context(proxy, route);
+            context = base_context(scripts, route);
             context.headers = shown_headers(headers, integration);
             context.pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
                 .filter(|(name, _)| integration.inbound.query_parameters().all(|own| own != name))
@@ -56,7 +56,7 @@ impl<'t> Side<'t> {
 
     /// The partner's answer, with the status that it came with.
     pub(super) fn response(
-        proxy: &Proxy,
+        scripts: &ScriptPool,
         transform: &'t Transform,
         route: &Route,
         answer: &Answer,
@@ -64,7 +64,7 @@ impl<'t> Side<'t> {
     ) -> Self {
         let mut context = ScriptContext::default();
         if transform.asks_around() {
-            context = base_context(proxy, route);
+            context = base_context(scripts, route);
             context.headers = shown_headers(&answer.headers, &route.integration);
             context.status = Some(status.as_u16());
         }
@@ -77,7 +77,7 @@ impl<'t> Side<'t> {
     }
 
     /// Transforms `body`.
-    pub(super) async fn changed(&self, proxy: &Proxy, body: Bytes) -> Result<Changed, Fault> {
+    pub(super) async fn changed(&self, scripts: &ScriptPool, body: Bytes) -> Result<Changed, Fault> {
         let content_type = self.transform.content_type();
         if let Change::Script(script) = &self.transform.change {
             let json = self
@@ -85,7 +85,7 @@ impl<'t> Side<'t> {
                 .json_of(&body, self.content_type.as_ref())
                 .map_err(|fault| self.fault(fault.into()))?;
             let input = json.map_or(body, Bytes::from);
-            let run = proxy.scripts.run(script.clone(), input, self.context.clone()).await;
+            let run = scripts.run(script.clone(), input, self.context.clone()).await;
             let name = if self.is_request { "request" } else { "response" };
             let output = run.map_err(|fault| Fault::Script(name, fault))?;
             let written = self.transform.written(output).map_err(|fault| self.fault(fault))?;
@@ -146,7 +146,7 @@ pub(super) fn is_unreadable(fault: &Fault) -> bool {
     )
 }
 
-fn base_context(proxy: &Proxy, route: &Route) -> ScriptContext {
+fn base_context(scripts: &ScriptPool, route: &Route) -> ScriptContext {
     let source = &route.integration.source;
     ScriptContext {
         org_id: source.org_id,
@@ -158,7 +158,7 @@ fn base_context(proxy: &Proxy, route: &Route) -> ScriptContext {
             name: route.caller.name.clone(),
             claims: route.caller.claims.clone(),
         },
-        env: proxy.scripts.env().clone(),
+        env: scripts.env().clone(),
         ..ScriptContext::default()
     }
 }
