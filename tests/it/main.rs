@@ -13,6 +13,7 @@ mod compression;
 mod config_file;
 mod consumers;
 mod control_plane;
+mod dead_calls;
 mod dead_letters;
 mod delivery;
 mod demo;
