@@ -9,7 +9,7 @@ use filters::model::push::ObjectId;
 use super::{Author, Draft, Edit, Inner, Next, Publisher, Refusal, State, blocking, now};
 use crate::audit::AuditEntry;
 use crate::secrets::{Values, wanted_by};
-use crate::store::{Change, StoreError, Version};
+use crate::store::{Beside, Change, StoreError, Version};
 
 impl Publisher {
     /// How often [`Self::refresh_secrets`] is to be called.
@@ -49,10 +49,11 @@ impl Inner {
             delete: Vec::new(),
         };
         let (base, read) = (Arc::clone(&state), read.clone());
-        let next = blocking(move || Draft::of_secrets(&base, change, &read)).await??;
+        let mut next = blocking(move || Draft::of_secrets(&base, change, &read)).await??;
         let target = format!("version {}", next.version.number);
         let entry = AuditEntry::new(&next.version.author, "secrets.refresh", target, None);
-        match self.store.commit(&next.version, &next.change, vec![entry]).await {
+        next.beside.audit = vec![entry];
+        match self.store.commit(&next.version, &next.change, next.beside).await {
             Ok(()) => {
                 tracing::info!(
                     version = next.version.number,
@@ -117,6 +118,7 @@ impl Draft {
             state: base.next(snapshot, resolved, Some(plan), version.clone(), &change),
             version,
             change,
+            beside: Beside::default(),
         })
     }
 }

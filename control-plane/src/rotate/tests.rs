@@ -2,7 +2,7 @@ use filters::model::push::Object;
 use serde_json::json;
 
 use super::*;
-use crate::store::{Change, Version};
+use crate::store::{Beside, Change, Version};
 
 #[tokio::test]
 async fn a_rotation_makes_a_key_seals_all_anew_and_frees_the_old_key() {
@@ -110,5 +110,5 @@ async fn commit(store: &Store, number: u64) {
         put: vec![object],
         delete: Vec::new(),
     };
-    store.commit(&version, &change, Vec::new()).await.unwrap();
+    store.commit(&version, &change, Beside::default()).await.unwrap();
 }

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::kept::{Cell, Kept, Place, Row, encode, whole};
 use super::shelf::{Leaf, Shelf, Shelved, Write};
-use super::{Implementation, Store, StoreError};
+use super::{Beside, Implementation, Store, StoreError};
 use crate::alerts::Alert;
 use crate::audit::AuditEntry;
 
@@ -140,7 +140,7 @@ impl Store {
         let (head, first) = (self.head().await?, to.head().await? + 1);
         for number in first..=head {
             let (version, change) = self.version(number).await?.ok_or_else(|| missing(number))?;
-            to.commit(&version, &change, Vec::new()).await?;
+            to.commit(&version, &change, Beside::default()).await?;
             if number % TELL_EVERY == 0 {
                 tracing::info!(number, head, "versions are copied");
             }
