@@ -43,8 +43,10 @@ mod certificates;
 mod clone;
 mod commands;
 mod consumers;
+mod cors;
 mod dashboard;
 mod dead_letters;
+mod docs_page;
 mod dry_run;
 mod endpoints;
 mod error;
@@ -86,6 +88,7 @@ mod units;
 mod users;
 mod versions;
 
+pub(crate) use cors::Pages;
 pub(crate) use rate::Rates;
 use resource::Resource;
 
@@ -110,6 +113,7 @@ pub(crate) struct App {
     pub(crate) records: RecordsConfig,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
+    pub(crate) pages: Pages,
     pub(crate) stream: StreamConfig,
     /// Told to stop; push streams end by it.
     pub(crate) stop: CancellationToken,
@@ -136,9 +140,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(figures())
         .merge(deliveries());
     let documented = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
+    openapi::name_operations(&mut document);
     let document: Bytes = openapi::text(&document);
     documented
         .route("/api/v1/openapi.json", get(move || openapi::answer(document.clone())))
+        .route("/docs", get(docs_page::page))
+        .route("/docs/page.js", get(docs_page::script))
+        .route("/docs/page.css", get(docs_page::style))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -1,6 +1,6 @@
 //! What this process is told at its start: a YAML file, and the environment over it.
 //!
-//! Nothing here is pushed to gateways but [`ProcessConfig::security`].
+//! Nothing here is pushed to gateways but the rules for connections in [`ProcessConfig::security`].
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::Serialized;
-use filters::model::{Problem, Secret, Security, decode};
+use filters::model::{Problem, Secret, decode};
 use serde::Deserialize;
 use serde_json::Value;
 
 pub mod alerts;
 pub mod auth;
 pub mod secrets;
+pub mod security;
 
 use alerts::AlertsConfig;
 use auth::{AuditConfig, AuthConfig};
 use secrets::SecretSources;
+use security::SecurityConfig;
 
 /// All settings of the process. `conf/control-plane.yaml` shows each of them with its default.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,8 +51,8 @@ pub struct ProcessConfig {
     pub auth: AuthConfig,
     /// How long it is kept what people did.
     pub audit: AuditConfig,
-    /// Rules for every connection that a gateway makes to a partner; part of what is pushed.
-    pub security: Security,
+    /// Rules for every connection that a gateway makes to a partner, which are pushed, and for pages of browsers.
+    pub security: SecurityConfig,
     /// The push stream.
     pub stream: StreamConfig,
     /// Records of calls.
@@ -78,7 +80,7 @@ impl Default for ProcessConfig {
             gateway_tokens: Vec::new(),
             auth: AuthConfig::default(),
             audit: AuditConfig::default(),
-            security: Security::default(),
+            security: SecurityConfig::default(),
             stream: StreamConfig::default(),
             records: RecordsConfig::default(),
             alerts: AlertsConfig::default(),
@@ -420,6 +422,7 @@ impl ProcessConfig {
         self.auth.check(problems);
         self.audit.check(problems);
         self.alerts.check(problems);
+        self.security.cors(problems);
         self.secret_sources.check(problems);
         let stores = [
             ("store", Some(&self.store)),

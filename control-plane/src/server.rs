@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, AccessError, make_private_folder};
 use crate::alerts::{Alerts, AlertsError, Watcher};
-use crate::api::{App, Rates, router};
+use crate::api::{App, Pages, Rates, router};
 use crate::bulk::Bulks;
 use crate::commands::Commands;
 use crate::config::auth::AuditConfig;
@@ -139,6 +139,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         dry_runs: DryRuns::start().map_err(StartError::Thread)?,
         rates: Rates::new(&config.limits),
         records: config.records,
+        pages: Pages::new(&config.security),
         limits: config.limits,
         stream: config.stream,
         stop: stop.clone(),
@@ -183,7 +184,7 @@ async fn start_publisher(
     metrics: &Arc<Metrics>,
 ) -> Result<Publisher, StartError> {
     let secrets = Secrets::new(&config.secret_sources)?;
-    let started = Publisher::start(Arc::clone(store), secrets, config.security, Arc::clone(metrics)).await;
+    let started = Publisher::start(Arc::clone(store), secrets, config.security.pushed(), Arc::clone(metrics)).await;
     started.map_err(|refusal| match refusal {
         Refusal::Problems(problems) => StartError::Security(problems),
         Refusal::Store(error) => StartError::Store(error),

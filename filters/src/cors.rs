@@ -2,6 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use crate::compile;
+use crate::model::route::HttpMethod;
+use crate::model::{Problem, cors as model};
+
 /// Which pages may call, and what a browser is told of it.
 #[derive(Debug)]
 pub struct Cors {
@@ -53,6 +57,11 @@ pub fn preflight_method(method: &Method, headers: &HeaderMap) -> Option<Method> 
 }
 
 impl Cors {
+    /// Compiles `config` for an API with these methods; `None` if it has problems, whose paths begin with `cors`.
+    pub fn compile(config: &model::Cors, methods: &[HttpMethod], problems: &mut Vec<Problem>) -> Option<Self> {
+        compile::cors::compile(config, methods, problems)
+    }
+
     /// What is said to the origin of a request; `None` where the request names none.
     pub fn grant(&self, headers: &HeaderMap) -> Option<Grant> {
         let origin = headers.get(header::ORIGIN)?;

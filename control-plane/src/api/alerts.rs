@@ -44,6 +44,7 @@ pub(super) struct Listing {
 /// A page of alerts, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOfAlert")]
 pub(super) struct Page {
     /// Those on the page.
     alerts: Vec<Alert>,

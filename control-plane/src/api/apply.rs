@@ -24,6 +24,7 @@ use crate::publish::{Action, Edit, Mode, Outcome, Refusal, State as Configuratio
 /// A change to many objects.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ApplyRequest")]
 pub(super) struct Request {
     /// Objects to make or replace.
     #[serde(default)]

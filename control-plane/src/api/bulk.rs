@@ -23,6 +23,7 @@ use crate::store::{Bulk, BulkFilter, BulkProgress};
 /// Which dead letters to try again: `ids`, or a `filter`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "BulkRetryRequest")]
 pub(super) struct Wanted {
     /// Organization of all of them.
     org_id: u64,
@@ -38,6 +39,7 @@ pub(super) struct Wanted {
 /// Picks dead letters. What is left out does not narrow.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "DeadLetterFilter")]
 pub(super) struct Filter {
     /// Only those in this state.
     #[serde(default)]
@@ -74,6 +76,7 @@ enum BulkState {
 /// A retry of many dead letters.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "BulkRetry")]
 pub(super) struct Shown {
     /// Identifier.
     id: String,
@@ -90,7 +93,7 @@ pub(super) struct Shown {
     /// How many of them are not tried again; the commands say why.
     failed: u64,
     /// The commands; left out where they are made in the background.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     command_ids: Vec<String>,
     /// The operator who wanted it.
     created_by: String,

@@ -33,6 +33,7 @@ enum CommandState {
 /// A command to a gateway.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "GatewayCommand")]
 pub(super) struct Shown {
     /// Identifier.
     id: String,
@@ -90,6 +91,7 @@ impl From<CommandRecord> for Shown {
 /// became of them.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "GatewayCommands")]
 pub(super) struct Given {
     /// The commands.
     commands: Vec<Shown>,

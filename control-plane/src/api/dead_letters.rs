@@ -68,6 +68,7 @@ impl Listed for DeadLetter {
 /// A dead letter, with what was tried.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TracedDeadLetter")]
 pub(super) struct Traced {
     #[serde(flatten)]
     letter: DeadLetter,
@@ -78,6 +79,7 @@ pub(super) struct Traced {
 /// How a dead letter is tried again. Without a body it is tried as it is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "DeadLetterRetryRequest")]
 pub(super) struct Retry {
     /// Takes the place of the payload; `null` does, too.
     #[serde(default, deserialize_with = "present")]

@@ -67,6 +67,7 @@ pub(super) struct FreeSample<T: Transforming> {
 /// What the transformation made of the sample: `output` or `fault`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DryRunOutcome")]
 pub(super) struct Outcome {
     /// How the side is transformed; left out if it is not. Without a change of its format the output is the sample then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,13 +76,13 @@ pub(super) struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<Value>,
     /// Header fields that the mapping writes; null takes one out.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     headers: Map<String, Value>,
     /// Parameters of the query that it writes; null takes one out.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     query: Map<String, Value>,
     /// Parameters of the path that it writes, percent-encoded.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     path: Map<String, Value>,
     /// The status that it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +91,7 @@ pub(super) struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
     /// Where the table does not fit the sample, whether it stands in the way of an output or not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
 }
 

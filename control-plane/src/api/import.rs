@@ -23,6 +23,7 @@ use crate::publish::{Action, Edit, Mode, Published, Refusal, State as Configurat
 /// An OpenAPI document, and the integration that it is for.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ImportRequest")]
 pub(super) struct Request {
     /// OpenAPI 3.0 or 3.1: as JSON, or as a text of JSON or YAML.
     document: Value,
@@ -41,6 +42,7 @@ pub(super) struct Request {
 /// What came of a document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ImportOutcome")]
 pub(super) struct Outcome {
     /// True if the integration was not there before.
     created: bool,

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -60,29 +60,16 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     request.extensions_mut().insert(noted.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let limit = app.limits.request_timeout();
-    let handled = tokio::time::timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind());
-    let response = match handled.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            tracing::error!(request_id, "a handler panicked");
-            ApiError::internal().answer(&request_id)
+    let origin = app.pages.origin(request.headers());
+    let mut response = match origin.preflight(&request) {
+        Some(answer) => answer,
+        None => {
+            let handled = within(app.limits.request_timeout(), next.run(request), &noted, &request_id).await;
+            let mut response = shaped(handled, &uri, &request_id);
+            origin.tell(response.headers_mut());
+            response
         }
-        Err(_) if noted.0.reads_body.load(Ordering::Relaxed) => ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!(
-                "the body did not arrive within {} ms; nothing was changed",
-                limit.as_millis()
-            ),
-        )
-        .answer(&request_id),
-        Err(_) => ApiError::unavailable(format!(
-            "the request took longer than {} ms; read what is there before a change is repeated, as it may be kept",
-            limit.as_millis()
-        ))
-        .answer(&request_id),
     };
-    let mut response = shaped(response, &uri, &request_id);
     if let Some(token) = noted.0.renewed.get()
         && let Ok(mut value) = HeaderValue::from_str(token.expose())
     {
@@ -112,6 +99,30 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     };
     line.write();
     response
+}
+
+/// The answer, or what is said where there is none in time.
+async fn within(limit: Duration, answer: impl Future<Output = Response>, noted: &Noted, request_id: &str) -> Response {
+    match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!(request_id, "a handler panicked");
+            ApiError::internal().answer(request_id)
+        }
+        Err(_) if noted.0.reads_body.load(Ordering::Relaxed) => ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!(
+                "the body did not arrive within {} ms; nothing was changed",
+                limit.as_millis()
+            ),
+        )
+        .answer(request_id),
+        Err(_) => ApiError::unavailable(format!(
+            "the request took longer than {} ms; read what is there before a change is repeated, as it may be kept",
+            limit.as_millis()
+        ))
+        .answer(request_id),
+    }
 }
 
 /// A request's line in the log.

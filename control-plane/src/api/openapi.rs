@@ -1,12 +1,15 @@
 //! The API's description, made of the handlers' own types.
 
-use aide::openapi::{ApiKeyLocation, Info, OpenApi, ReferenceOr, SecurityScheme, StatusCode as Status};
+use std::collections::BTreeSet;
+
+use aide::openapi::{ApiKeyLocation, Info, OpenApi, PathItem, ReferenceOr, SecurityScheme, StatusCode as Status};
 use aide::transform::{TransformOpenApi, TransformOperation};
 use axum::Json;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use schemars::JsonSchema;
+use serde_json::Value;
 
 use super::error::documented;
 
@@ -41,11 +44,84 @@ pub(super) fn document() -> OpenApi {
     document
 }
 
-/// The description as text.
+/// Gives each operation a name of its own and the group that it is shown in, both made of its path.
+pub(super) fn name_operations(document: &mut OpenApi) {
+    let Some(paths) = &mut document.paths else { return };
+    for (path, item) in &mut paths.paths {
+        let ReferenceOr::Item(item) = item else { continue };
+        let tag = path.split('/').skip(3).find(|part| *part != "admin").unwrap_or("other");
+        let PathItem {
+            get,
+            put,
+            post,
+            delete,
+            patch,
+            ..
+        } = item;
+        for (method, operation) in [
+            ("get", get),
+            ("put", put),
+            ("post", post),
+            ("delete", delete),
+            ("patch", patch),
+        ] {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(name_of(method, path));
+                operation.tags = vec![tag.to_owned()];
+            }
+        }
+    }
+}
+
+/// `getLogsById` for `GET /api/v1/logs/{id}`.
+fn name_of(method: &str, path: &str) -> String {
+    let mut name = method.to_owned();
+    for part in path.split('/').skip(3) {
+        let parameter = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+        if parameter.is_some() {
+            name.push_str("By");
+        }
+        for word in parameter.unwrap_or(part).split(['-', '.']) {
+            let mut letters = word.chars();
+            name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+            name.push_str(letters.as_str());
+        }
+    }
+    name
+}
+
+/// The description as text, without the schemas that nothing refers to: those of queries, which are written out.
 pub(super) fn text(document: &OpenApi) -> Bytes {
-    serde_json::to_vec(document)
-        .expect("the description is made of text keys and serializes without fail")
-        .into()
+    let mut document = serde_json::to_value(document).expect(SERIALIZES);
+    let mut needed = BTreeSet::new();
+    let mut open = vec![&document["paths"]];
+    while let Some(value) = open.pop() {
+        for name in references(value) {
+            if needed.insert(name.to_owned()) {
+                open.push(&document["components"]["schemas"][name]);
+            }
+        }
+    }
+    if let Some(schemas) = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut)
+    {
+        schemas.retain(|name, _| needed.contains(name));
+    }
+    serde_json::to_vec(&document).expect(SERIALIZES).into()
+}
+
+/// Names of the schemas that `value` refers to.
+fn references(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.get("$ref").and_then(Value::as_str);
+            let own = own.and_then(|reference| reference.strip_prefix("#/components/schemas/"));
+            own.into_iter().chain(fields.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The answer with the description.
@@ -88,3 +164,5 @@ impl Describe for TransformOperation<'_> {
         self
     }
 }
+
+const SERIALIZES: &str = "the description is made of text keys and serializes without fail";

@@ -38,6 +38,7 @@ pub(in super::super) struct ExchangeSample {
 /// What a table or script sees besides the body.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "ExchangeContext")]
 struct Context {
     /// Header fields by lower-case name.
     headers: BTreeMap<String, String>,

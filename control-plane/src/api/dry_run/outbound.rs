@@ -33,6 +33,7 @@ pub(in super::super) struct EventSample {
 /// What a script sees besides the payload.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "EventContext")]
 struct Context {
     /// Unit of the organization that the event belongs to.
     entity_rid: Option<u64>,

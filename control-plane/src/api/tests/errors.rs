@@ -1,5 +1,7 @@
 //! Whatever goes wrong has one shape.
 
+use std::collections::BTreeSet;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -205,9 +207,12 @@ async fn the_description_has_every_operation_with_its_errors() {
     ] {
         assert!(paths.contains_key(path), "{path} is missing: {:?}", paths.keys());
     }
+    let mut names = BTreeSet::new();
     for (path, operations) in paths {
         for (method, operation) in operations.as_object().unwrap() {
             let answers = operation["responses"].as_object().unwrap();
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(names.insert(name), "{method} {path} has the name of another operation");
             assert!(operation["summary"].is_string(), "{method} {path} has no summary");
             assert!(
                 answers.keys().any(|status| status.starts_with('2')),
@@ -239,4 +244,25 @@ async fn the_description_has_every_operation_with_its_errors() {
     let page = &reply.body["components"]["schemas"]["PageOfEventType"];
     assert!(page["properties"]["eventTypes"]["items"].is_object(), "{page}");
     assert!(page["properties"]["hasMore"].is_object(), "{page}");
+}
+
+#[tokio::test]
+async fn the_schemas_of_the_description_have_names_of_their_own_and_are_needed() {
+    let bench = Bench::start().await;
+    let reply = Reply::of(bench.client.get(bench.url("/api/v1/openapi.json")))
+        .await
+        .is(200);
+    // Types of one name would have numbers behind it, which say nothing to whoever generates a client.
+    let schemas = reply.body["components"]["schemas"].as_object().unwrap();
+    let numbered = schemas
+        .keys()
+        .find(|name| name.ends_with(|last: char| last.is_ascii_digit()));
+    assert_eq!(
+        numbered, None,
+        "give it a name of its own by `#[schemars(rename = ...)]`"
+    );
+    for name in schemas.keys() {
+        let reference = format!("\"#/components/schemas/{name}\"");
+        assert!(reply.text.contains(&reference), "nothing refers to {name}");
+    }
 }
