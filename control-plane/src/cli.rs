@@ -20,6 +20,7 @@ mod comparable;
 mod dead_letters;
 mod delete;
 mod diff;
+mod doc;
 mod documents;
 mod endpoints;
 mod explain;
@@ -142,6 +143,8 @@ enum Command {
     Import(import::Import),
     /// Checks documents without a server
     Validate(Files),
+    /// Writes the design document of an integration, as Markdown, from what is configured
+    Doc(doc::Doc),
     /// Says what becomes of a request under the documents, and why, without a server
     Explain(explain::Explain),
     /// Shows the gateways and which version each of them runs; exits with 1 if one is behind or away
@@ -316,6 +319,7 @@ impl CommandLine {
             Command::Import(import) => import.run(&self.client(output)?, output),
             Command::Get(get) => get.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),
+            Command::Doc(doc) => doc.run(&self.client(output)?, output),
             Command::Status => status::run(&self.client(output)?, output),
             Command::Lookup(lookup) => lookup.run(&self.client(output)?, output),
             Command::Trash(trash) => trash.run(&self.client(output)?, output),
