@@ -11,12 +11,15 @@
 
 mod alert;
 mod book;
+mod certificates;
 mod counts;
 mod judge;
 mod ledger;
 mod mail;
 mod notice;
 mod outbox;
+mod report;
+mod shapes;
 mod throttle;
 mod watch;
 mod webhook;
@@ -31,14 +34,18 @@ use parking_lot::Mutex;
 
 pub use self::alert::{Alert, AlertStatus, DeadLetterCount, Rule, Severity};
 use self::book::{Book, Timing};
+use self::certificates::Expiries;
 use self::counts::Counts;
 use self::ledger::Ledger;
 use self::mail::Mail;
+pub(crate) use self::notice::About;
 use self::outbox::{Channel, Outbox, PAUSES};
+use self::report::Reporter;
 use self::throttle::Throttle;
 pub(crate) use self::watch::Watcher;
-use self::webhook::Webhook;
+use self::webhook::{Shape, Webhook};
 use crate::config::alerts::AlertsConfig;
+use crate::config::alerts::receivers::{Only, WebhookConfig, WebhookFormat};
 use crate::metrics::Metrics;
 
 /// The alerts that are open, and those that were lately.
@@ -104,6 +111,8 @@ impl Watcher {
             book: Book::new(timing),
             ledger: Ledger::default(),
             throttle: Throttle::new(config.max_per_hour),
+            reporter: Reporter::new(&config.daily_report),
+            expiries: Expiries::default(),
             config: config.clone(),
             alerts: Arc::clone(alerts),
             counts,
@@ -113,8 +122,8 @@ impl Watcher {
     }
 }
 
-/// Everybody who is told.
-fn channels(config: &AlertsConfig) -> Result<Vec<Channel>, AlertsError> {
+/// Everybody who is told, and of what.
+fn channels(config: &AlertsConfig) -> Result<Vec<(Only, Channel)>, AlertsError> {
     if config.webhooks.is_empty() && config.mail.is_none() {
         return Ok(Vec::new());
     }
@@ -126,19 +135,30 @@ fn channels(config: &AlertsConfig) -> Result<Vec<Channel>, AlertsError> {
     for (index, webhook) in config.webhooks.iter().enumerate() {
         // Both were checked with the settings.
         let target = TargetUrl::parse(webhook.url.expose()).map_err(|error| AlertsError(error.into()))?;
-        let signer = webhook.signer(&format!("alerts.webhooks[{index}]"), &mut Vec::new());
-        let webhook = Webhook::new(target, signer, config.egress(), &resolver, &tls);
-        channels.push(Channel::Webhook(Box::new(
-            webhook.map_err(|error| AlertsError(error.into()))?,
-        )));
+        let shape = shape_of(webhook, index)?;
+        let channel = Webhook::new(target, shape, config.egress(), &resolver, &tls);
+        let channel = Channel::Webhook(Box::new(channel.map_err(|error| AlertsError(error.into()))?));
+        channels.push((webhook.only.clone(), channel));
     }
     if let Some(mail) = &config.mail {
-        let mail = Mail::new(mail, authorities, config.egress(), &resolver);
-        channels.push(Channel::Mail(Box::new(
-            mail.map_err(|error| AlertsError(error.into()))?,
-        )));
+        let channel = Mail::new(mail, authorities, config.egress(), &resolver);
+        let channel = Channel::Mail(Box::new(channel.map_err(|error| AlertsError(error.into()))?));
+        channels.push((mail.only.clone(), channel));
     }
     Ok(channels)
+}
+
+/// What a webhook posts.
+fn shape_of(webhook: &WebhookConfig, index: usize) -> Result<Shape, AlertsError> {
+    Ok(match (webhook.format, &webhook.routing_key) {
+        (WebhookFormat::Standard, _) => {
+            let signer = webhook.signer(&format!("alerts.webhooks[{index}]"), &mut Vec::new());
+            Shape::Standard(signer.map(Box::new))
+        }
+        (WebhookFormat::Slack, _) => Shape::Slack,
+        (WebhookFormat::PagerDuty, Some(key)) => Shape::PagerDuty(key.clone()),
+        (WebhookFormat::PagerDuty, None) => return Err(AlertsError("a webhook has no routing key".into())),
+    })
 }
 
 /// Of those that are over.

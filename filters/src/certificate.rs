@@ -67,6 +67,22 @@ impl Certificate {
     }
 }
 
+/// Seconds since 1970 after which a chain (PEM) is refused: when the first of its certificates expires.
+///
+/// # Errors
+/// If it is no PEM, holds no certificate, or one that cannot be read.
+pub fn expiry(chain: &[u8]) -> Result<i64, CertificateError> {
+    let mut first = None;
+    for certificate in CertificateDer::pem_slice_iter(chain) {
+        let certificate = certificate.map_err(CertificateError::ChainNotPem)?;
+        let (_, parsed) =
+            X509Certificate::from_der(&certificate).map_err(|error| CertificateError::Unreadable(error.to_string()))?;
+        let expires = parsed.validity().not_after.timestamp();
+        first = Some(first.map_or(expires, |first: i64| first.min(expires)));
+    }
+    first.ok_or(CertificateError::NoCertificate)
+}
+
 fn read(certificate: &[u8]) -> Result<(Vec<Box<str>>, i64), CertificateError> {
     let unreadable = |error: String| CertificateError::Unreadable(error);
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| unreadable(error.to_string()))?;

@@ -23,11 +23,13 @@ pub enum Rule {
     DeadLetters,
     /// Dead letters become more quickly.
     DeadLetterGrowth,
+    /// A certificate is about to be refused.
+    CertificateExpiry,
 }
 
 impl Rule {
     /// All of them, those first that matter most.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::StoreDown,
         Self::GatewayGone,
         Self::EndpointDown,
@@ -35,6 +37,7 @@ impl Rule {
         Self::DeadLettersAbandoned,
         Self::DeadLetters,
         Self::DeadLetterGrowth,
+        Self::CertificateExpiry,
     ];
 
     /// Its name, as it is written everywhere.
@@ -47,6 +50,7 @@ impl Rule {
             Self::DeadLettersAbandoned => "DEAD_LETTERS_ABANDONED",
             Self::DeadLetters => "DEAD_LETTERS",
             Self::DeadLetterGrowth => "DEAD_LETTER_GROWTH",
+            Self::CertificateExpiry => "CERTIFICATE_EXPIRY",
         }
     }
 
@@ -54,7 +58,11 @@ impl Rule {
     pub(crate) fn severity(self) -> Severity {
         match self {
             Self::StoreDown | Self::GatewayGone | Self::EndpointDown => Severity::Critical,
-            Self::Lag | Self::DeadLettersAbandoned | Self::DeadLetters | Self::DeadLetterGrowth => Severity::High,
+            Self::Lag
+            | Self::DeadLettersAbandoned
+            | Self::DeadLetters
+            | Self::DeadLetterGrowth
+            | Self::CertificateExpiry => Severity::High,
         }
     }
 }
@@ -116,7 +124,7 @@ pub struct Alert {
     /// The organization that it is about; not given if it is about the whole installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org_id: Option<u64>,
-    /// The subscription that it is about.
+    /// The integration that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration_config_id: Option<String>,
     /// The gateways that say so.
@@ -167,6 +175,8 @@ pub(crate) struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     Subscription { org_id: u64, id: String },
+    Inbound { org_id: u64, id: String },
+    Certificate { org_id: u64, id: String },
     Organization(u64),
     Gateway(String),
     Store,
@@ -195,6 +205,8 @@ impl Finding {
         let rule = self.rule.name();
         match &self.subject {
             Subject::Subscription { id, .. } => format!("{rule}:{id}"),
+            Subject::Inbound { id, .. } => format!("{rule}:inbound:{id}"),
+            Subject::Certificate { id, .. } => format!("{rule}:certificate:{id}"),
             Subject::Organization(org_id) => format!("{rule}:organization:{org_id}"),
             Subject::Gateway(id) => format!("{rule}:{id}"),
             Subject::Store => rule.to_owned(),
@@ -204,8 +216,8 @@ impl Finding {
     /// The alert on it. `seen` is when the condition was seen first.
     pub(crate) fn raise(self, key: String, seen: Timestamp, now: Timestamp) -> Alert {
         let (org_id, integration_config_id) = match &self.subject {
-            Subject::Subscription { org_id, id } => (Some(*org_id), Some(id.clone())),
-            Subject::Organization(org_id) => (Some(*org_id), None),
+            Subject::Subscription { org_id, id } | Subject::Inbound { org_id, id } => (Some(*org_id), Some(id.clone())),
+            Subject::Organization(org_id) | Subject::Certificate { org_id, .. } => (Some(*org_id), None),
             Subject::Gateway(_) | Subject::Store => (None, None),
         };
         Alert {

@@ -3,15 +3,17 @@
 //! A condition that is not found to hold is not thereby over: a gateway that is not connected says nothing of its
 //! endpoints. [`Judge::verdict`] tells the two apart.
 
+mod certificates;
 mod dead_letters;
 mod endpoints;
 mod gateways;
-mod words;
+pub(super) mod words;
 
 use filters::model::Snapshot;
 use jiff::{SignedDuration, Timestamp};
 
 use super::alert::{Alert, DeadLetterCount, Finding, Rule, Subject};
+use super::certificates::Expiry;
 use crate::config::alerts::AlertRules;
 use crate::fleet::Standing;
 
@@ -27,6 +29,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) gateways: &'a [Standing],
     /// `None` if they could not be counted.
     pub(crate) dead_letters: Option<&'a [DeadLetterCount]>,
+    /// When the certificates that gateways show expire.
+    pub(crate) certificates: &'a [Expiry],
     /// Why the store does not work, if so.
     pub(crate) store_fault: Option<&'a str>,
 }
@@ -59,6 +63,7 @@ impl<'a> Judge<'a> {
         self.find_gateways(&mut findings);
         self.find_endpoints(&mut findings);
         self.find_dead_letters(&mut findings);
+        self.find_certificates(&mut findings);
         findings.sort_by_key(|finding| finding.rule);
         findings
     }
@@ -73,6 +78,7 @@ impl<'a> Judge<'a> {
             Rule::GatewayGone => self.gateway_verdict(alert),
             Rule::EndpointDown | Rule::Lag => self.endpoint_verdict(alert),
             Rule::DeadLettersAbandoned | Rule::DeadLetters | Rule::DeadLetterGrowth => self.dead_letter_verdict(alert),
+            Rule::CertificateExpiry => self.certificate_verdict(alert),
         }
     }
 
@@ -104,6 +110,7 @@ impl<'a> Judge<'a> {
             Rule::Lag => self.rules.lag.enabled,
             Rule::DeadLettersAbandoned => self.rules.abandoned.enabled,
             Rule::DeadLetters | Rule::DeadLetterGrowth => self.rules.dead_letters.enabled,
+            Rule::CertificateExpiry => self.rules.certificate_expiry.enabled,
         }
     }
 }

@@ -15,7 +15,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use super::notice::Notice;
-use crate::config::alerts::{MailConfig, MailTls};
+use crate::config::alerts::receivers::{MailConfig, MailTls};
 
 /// The mail server, and who gets the mail.
 pub(super) struct Mail {

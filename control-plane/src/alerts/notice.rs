@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::alert::Alert;
+use super::alert::{Alert, Rule, Severity};
 use super::book::Happened;
+use super::report::Report;
+use super::shapes;
 use super::throttle::{Message, Summary};
 
 /// A message on its way to those who are told.
@@ -23,6 +26,18 @@ pub(crate) struct Notice {
     pub(crate) text: String,
     /// Everything, for programs.
     pub(crate) json: Vec<u8>,
+    /// As an event of PagerDuty, where it is one.
+    pub(crate) pager: Option<Value>,
+    /// What it is about; `None` if it is about several.
+    pub(crate) about: Option<About>,
+}
+
+/// By what it is decided who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) rule: Rule,
+    pub(crate) severity: Severity,
+    pub(crate) org_id: Option<u64>,
 }
 
 /// What webhooks get.
@@ -42,6 +57,8 @@ struct Data<'a> {
     alert: Option<&'a Alert>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<&'a Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Report>,
 }
 
 impl Notice {
@@ -62,6 +79,7 @@ impl Notice {
             installation,
             alert: Some(alert),
             summary: None,
+            report: None,
         };
         // The alert's own identifier names the first message, so that the later ones can refer to it.
         let (id, thread) = match happened {
@@ -74,6 +92,12 @@ impl Notice {
             subject: format!("[{mark}] {}: {}", installation, alert.title),
             text: text_of(alert, installation),
             json: json_of(kind, data, now),
+            pager: Some(shapes::pager_duty(alert, happened, installation)),
+            about: Some(About {
+                rule: alert.rule,
+                severity: alert.severity,
+                org_id: alert.org_id,
+            }),
         }
     }
 
@@ -82,6 +106,7 @@ impl Notice {
             installation,
             alert: None,
             summary: Some(summary),
+            report: None,
         };
         let goes_on = summary.until > now;
         let subject = if goes_on {
@@ -113,9 +138,30 @@ impl Notice {
         Self {
             id: Uuid::now_v7().to_string(),
             thread: None,
+            pager: Some(shapes::pager_duty_summary(&subject, goes_on, installation)),
             subject,
             text,
             json: json_of("alert.summary", data, now),
+            about: None,
+        }
+    }
+
+    /// The daily report; nobody is paged for it.
+    pub(crate) fn of_report(report: &Report, installation: &str, now: Timestamp) -> Self {
+        let data = Data {
+            installation,
+            alert: None,
+            summary: None,
+            report: Some(report),
+        };
+        Self {
+            id: Uuid::now_v7().to_string(),
+            thread: None,
+            subject: report.subject(installation),
+            text: report.text(),
+            json: json_of("report.daily", data, now),
+            pager: None,
+            about: None,
         }
     }
 }

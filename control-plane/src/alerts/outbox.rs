@@ -14,6 +14,7 @@ use super::counts::{Counts, Sent};
 use super::mail::{Mail, MailError};
 use super::notice::Notice;
 use super::webhook::{Webhook, WebhookError};
+use crate::config::alerts::receivers::Only;
 
 /// A way to tell somebody.
 pub(super) enum Channel {
@@ -65,18 +66,27 @@ impl Channel {
 /// The queues of all channels.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    queues: Vec<(&'static str, mpsc::Sender<Arc<Notice>>)>,
+    queues: Vec<Queue>,
     counts: Counts,
     stop: CancellationToken,
     workers: TaskTracker,
 }
 
+/// What waits for one channel.
+#[derive(Debug)]
+struct Queue {
+    kind: &'static str,
+    only: Only,
+    sender: mpsc::Sender<Arc<Notice>>,
+}
+
 impl Outbox {
-    /// Starts a task for each channel. A notice is tried again after each of `pauses`, and then given up.
-    pub(super) fn start(channels: Vec<Channel>, counts: &Counts, pauses: &'static [Duration]) -> Self {
+    /// Starts a task for each channel, which gets what it is for. A notice is tried again after each of `pauses`, and then
+    /// given up.
+    pub(super) fn start(channels: Vec<(Only, Channel)>, counts: &Counts, pauses: &'static [Duration]) -> Self {
         let (stop, workers) = (CancellationToken::new(), TaskTracker::new());
-        let start = |channel: Channel| {
-            let (queue, waiting) = mpsc::channel(MOST_WAITING);
+        let start = |(only, channel): (Only, Channel)| {
+            let (sender, waiting) = mpsc::channel(MOST_WAITING);
             let kind = channel.kind();
             let worker = Worker {
                 channel,
@@ -85,7 +95,7 @@ impl Outbox {
                 stop: stop.clone(),
             };
             workers.spawn(worker.work(waiting));
-            (kind, queue)
+            Queue { kind, only, sender }
         };
         Self {
             queues: channels.into_iter().map(start).collect(),
@@ -95,11 +105,11 @@ impl Outbox {
         }
     }
 
-    /// Queues a notice for every channel.
+    /// Queues a notice for every channel that is for it.
     pub(super) fn post(&self, notice: Notice) {
         let notice = Arc::new(notice);
-        for (kind, queue) in &self.queues {
-            if queue.try_send(Arc::clone(&notice)).is_err() {
+        for Queue { kind, only, sender } in &self.queues {
+            if only.takes(notice.about) && sender.try_send(Arc::clone(&notice)).is_err() {
                 self.counts.sent(kind, Sent::Lost);
                 tracing::error!(
                     channel = kind,

@@ -13,6 +13,8 @@ use super::throttle::Message;
 use super::*;
 
 mod mail;
+mod report;
+mod shapes;
 mod throttle;
 mod webhook;
 

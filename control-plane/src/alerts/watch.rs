@@ -9,11 +9,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Alerts;
 use super::alert::DeadLetterCount;
 use super::book::{Book, Change, Happened};
+use super::certificates::Expiries;
 use super::counts::Counts;
 use super::judge::{Facts, Judge};
 use super::ledger::Ledger;
 use super::notice::Notice;
 use super::outbox::Outbox;
+use super::report::Reporter;
 use super::throttle::Throttle;
 use crate::api::App;
 use crate::config::alerts::AlertsConfig;
@@ -27,6 +29,8 @@ pub(crate) struct Watcher {
     pub(super) book: Book,
     pub(super) ledger: Ledger,
     pub(super) throttle: Throttle,
+    pub(super) reporter: Reporter,
+    pub(super) expiries: Expiries,
     pub(super) outbox: Outbox,
     pub(super) counts: Counts,
     /// When dead letters were counted last, and how many there were.
@@ -64,6 +68,7 @@ impl Watcher {
             snapshot: &state.snapshot,
             gateways: &gateways,
             dead_letters: self.counted.as_ref().map(|(_, counted)| counted.as_slice()),
+            certificates: self.expiries.of(&state.snapshot),
             store_fault: store_fault.as_deref(),
         };
         let mut rules = self.config.rules;
@@ -84,6 +89,13 @@ impl Watcher {
         self.counts.open(self.book.open().map(|alert| alert.rule));
         for message in self.throttle.pass(changes, now) {
             self.outbox.post(Notice::of(&message, &self.config.installation, now));
+        }
+        match self.reporter.due(&app.store, &state.snapshot, now).await {
+            Ok(Some(report)) => self
+                .outbox
+                .post(Notice::of_report(&report, &self.config.installation, now)),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the daily report is not made yet; it is tried again"),
         }
     }
 

@@ -7,19 +7,31 @@ use bytes::Bytes;
 use egress::{Body, EgressError, Part, Pool, PoolSettings, Resolver, Timeouts, Upstream};
 use filters::address::EgressPolicy;
 use filters::delivery::{Message, SignFault, Signer};
+use filters::model::Secret;
 use filters::target::TargetUrl;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use jiff::Timestamp;
 
 use super::notice::Notice;
+use super::shapes;
 
 /// One receiver of alerts.
 pub(super) struct Webhook {
     pool: Pool,
     /// Path and query; they may hold a token.
     uri: http::Uri,
-    signer: Option<Signer>,
+    shape: Shape,
+}
+
+/// What is posted.
+pub(super) enum Shape {
+    /// Our own, signed where there is a secret.
+    Standard(Option<Box<Signer>>),
+    /// A message of Slack.
+    Slack,
+    /// An event of PagerDuty for the service with this key.
+    PagerDuty(Secret),
 }
 
 /// Why a receiver did not take it.
@@ -47,7 +59,7 @@ impl WebhookError {
 impl Webhook {
     pub(super) fn new(
         target: TargetUrl,
-        signer: Option<Signer>,
+        shape: Shape,
         policy: EgressPolicy,
         resolver: &Arc<Resolver>,
         tls: &Arc<rustls::ClientConfig>,
@@ -60,7 +72,7 @@ impl Webhook {
         Ok(Self {
             pool: Pool::new(upstream, PoolSettings::default(), Arc::clone(tls)),
             uri,
-            signer,
+            shape,
         })
     }
 
@@ -70,14 +82,23 @@ impl Webhook {
     }
 
     pub(super) async fn send(&self, notice: &Notice, now: Timestamp) -> Result<(), WebhookError> {
-        let body = Bytes::from(notice.json.clone());
+        let body = match &self.shape {
+            Shape::Standard(_) => notice.json.clone(),
+            Shape::Slack => shapes::slack(&notice.subject, &notice.text),
+            Shape::PagerDuty(key) => match &notice.pager {
+                Some(event) => shapes::routed(event, key.expose()),
+                // Nobody is woken for it.
+                None => return Ok(()),
+            },
+        };
+        let body = Bytes::from(body);
         let mut request = Request::new(Body::of_parts([Part::Bytes(body.clone())]));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("integration-gateway-alerts"));
-        if let Some(signer) = &self.signer {
+        if let Shape::Standard(Some(signer)) = &self.shape {
             let message = Message {
                 id: &notice.id,
                 timestamp_s: now.as_second(),

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use filters::address::EgressPolicy;
-use filters::delivery::Signer;
-use filters::model::outbound::signing::{Signing, SigningSecret, SigningSecrets};
-use filters::model::{Problem, Secret};
-use filters::target::{Scheme, TargetUrl};
+use filters::model::Problem;
 use ipnet::IpNet;
-use lettre::message::Mailbox;
 use serde::Deserialize;
+
+pub mod receivers;
+pub mod report;
+
+use receivers::{MailConfig, WebhookConfig};
+use report::ReportConfig;
 
 /// Alerts. Without webhooks and mail nothing is sent; alerts are logged, counted and listed all the same.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +34,8 @@ pub struct AlertsConfig {
     pub webhooks: Vec<WebhookConfig>,
     /// Who is told by mail.
     pub mail: Option<MailConfig>,
+    /// What failed in a day, told once a day.
+    pub daily_report: ReportConfig,
     /// Private networks that webhooks and the mail server may be in.
     pub allowed_networks: Vec<IpNet>,
     /// Lets webhooks and mail go without TLS.
@@ -51,6 +55,7 @@ impl Default for AlertsConfig {
             rules: AlertRules::default(),
             webhooks: Vec::new(),
             mail: None,
+            daily_report: ReportConfig::default(),
             allowed_networks: Vec::new(),
             allow_plaintext: false,
             authorities_file: None,
@@ -74,6 +79,8 @@ pub struct AlertRules {
     pub gateway_gone: GatewayGoneRule,
     /// The store does not work.
     pub store_down: StoreDownRule,
+    /// A certificate is about to be refused.
+    pub certificate_expiry: CertificateExpiryRule,
 }
 
 /// The breaker of an endpoint is open, or the endpoint is disabled or deactivated.
@@ -211,52 +218,23 @@ impl Default for StoreDownRule {
     }
 }
 
-/// Who is told by HTTP.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct WebhookConfig {
-    /// Where alerts are posted to. Secret, as it may hold a token.
-    pub url: Secret,
-    /// Signs what is posted: `whsec_` and 24 to 64 bytes in base64.
-    #[serde(default)]
-    pub secret: Option<Secret>,
+/// A certificate that the gateways show expires.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CertificateExpiryRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// Within so many days.
+    pub within_days: u64,
 }
 
-/// Who is told by mail.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct MailConfig {
-    /// Name or address of the mail server.
-    pub host: String,
-    /// Its port; the usual one of `tls` if not given.
-    #[serde(default)]
-    pub port: Option<u16>,
-    /// How the connection is protected.
-    #[serde(default)]
-    pub tls: MailTls,
-    /// Name to sign in with; without one nobody signs in.
-    #[serde(default)]
-    pub username: Option<String>,
-    /// The password to it.
-    #[serde(default)]
-    pub password: Option<Secret>,
-    /// Sender: `ops@clinic.example`, or `Gateway <ops@clinic.example>`.
-    pub from: String,
-    /// Receivers, at least one.
-    pub to: Vec<String>,
-}
-
-/// How a connection to a mail server is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MailTls {
-    /// It begins in clear and must change to TLS before anything is said (port 587).
-    #[default]
-    Starttls,
-    /// TLS from the first byte (port 465).
-    Implicit,
-    /// None (port 25).
-    None,
+impl Default for CertificateExpiryRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            within_days: 14,
+        }
+    }
 }
 
 impl AlertsConfig {
@@ -297,6 +275,12 @@ impl AlertsConfig {
             ("rules.gatewayGone.forSeconds", gone.for_seconds, 1, DAY),
             ("rules.gatewayGone.retiredAfterDays", gone.retired_after_days, 1, 365),
             ("rules.storeDown.forSeconds", rules.store_down.for_seconds, 0, DAY),
+            (
+                "rules.certificateExpiry.withinDays",
+                rules.certificate_expiry.within_days,
+                1,
+                365,
+            ),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
@@ -310,82 +294,9 @@ impl AlertsConfig {
         if let Some(mail) = &self.mail {
             mail.check(self.allow_plaintext, problems);
         }
-    }
-}
-
-impl WebhookConfig {
-    /// What signs; `None` without a secret, or with one that cannot be used.
-    pub(crate) fn signer(&self, path: &str, problems: &mut Vec<Problem>) -> Option<Signer> {
-        let secret = SigningSecret {
-            name: "alerts".to_owned(),
-            value: self.secret.clone()?,
-        };
-        let signing = Signing::StandardWebhooks(SigningSecrets { secrets: vec![secret] });
-        let mut found = Vec::new();
-        let signer = Signer::compile(&signing, "", &mut found);
-        let at = |problem: Problem| Problem::new(format!("{path}.secret"), problem.message);
-        problems.extend(found.into_iter().map(at));
-        signer
-    }
-
-    fn check(&self, path: &str, allow_plaintext: bool, problems: &mut Vec<Problem>) {
-        let at = format!("{path}.url");
-        match TargetUrl::parse(self.url.expose()) {
-            Err(error) => problems.push(Problem::new(at, error.to_string())),
-            Ok(target) if target.scheme() == Scheme::Http && !allow_plaintext => {
-                problems.push(Problem::new(at, PLAINTEXT));
-            }
-            Ok(_) => {}
-        }
-        self.signer(path, problems);
-    }
-}
-
-impl MailConfig {
-    /// The port to connect to.
-    pub(crate) fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.tls {
-            MailTls::Starttls => 587,
-            MailTls::Implicit => 465,
-            MailTls::None => 25,
-        })
-    }
-
-    fn check(&self, allow_plaintext: bool, problems: &mut Vec<Problem>) {
-        let mut wrong = |name: &str, message: &str| {
-            problems.push(Problem::new(format!("alerts.mail.{name}"), message));
-        };
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
-        if self.host.is_empty() || self.host.len() > 253 || !self.host.bytes().all(allowed) {
-            wrong(
-                "host",
-                "must be the name or address of the mail server, without scheme and port",
-            );
-        }
-        if self.port == Some(0) {
-            wrong("port", "must be 1 to 65535");
-        }
-        if self.tls == MailTls::None && !allow_plaintext {
-            wrong("tls", PLAINTEXT);
-        }
-        if self.username.is_some() != self.password.is_some() {
-            wrong("password", "must be given together with `username`, or neither of them");
-        }
-        if self.from.parse::<Mailbox>().is_err() {
-            wrong("from", NO_MAILBOX);
-        }
-        if self.to.is_empty() {
-            wrong("to", "must name at least one receiver");
-        }
-        for (index, to) in self.to.iter().enumerate() {
-            if to.parse::<Mailbox>().is_err() {
-                wrong(&format!("to[{index}]"), NO_MAILBOX);
-            }
-        }
+        self.daily_report.check(problems);
     }
 }
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
-const PLAINTEXT: &str = "is without TLS; use TLS, or set `alerts.allowPlaintext` to true";
-const NO_MAILBOX: &str = "is no mail address such as `ops@clinic.example` or `Gateway <ops@clinic.example>`";

@@ -42,6 +42,17 @@ fn values_out_of_range_are_refused() {
 }
 
 #[test]
+fn origins_of_pages_are_checked_and_their_place_is_named() {
+    let problems = read("security: {cors: {allowOrigins: ['*', 'console.example'], allowCredentials: true}}\n");
+    let problems = problems.unwrap_err().join("\n");
+    for place in ["security.cors.allowOrigins[0]", "security.cors.allowOrigins[1]"] {
+        assert!(problems.contains(place), "{problems}");
+    }
+    let any = read("security: {cors: {allowOrigins: ['*'], allowCredentials: true}}\n").unwrap_err();
+    assert!(any.join("").contains("allowCredentials"), "{any:?}");
+}
+
+#[test]
 fn variables_name_settings() {
     assert_eq!(path_of("STORE__SQLITE__PATH"), "store.sqlite.path");
     assert_eq!(path_of("DATA_DIR"), "dataDir");
@@ -128,6 +139,16 @@ fn wrong_settings_of_alerts_are_named() {
     }
     assert_eq!(problems.len(), 10, "{all}");
     assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn a_webhook_that_cannot_be_what_it_says_is_refused() {
+    let hooks = "alerts:\n  webhooks:\n    - {url: https://a.example, format: pagerDuty}\n    - {url: https://a.example, \
+                 routingKey: k}\n    - {url: https://a.example, format: slack, secret: whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=}\n";
+    let problems = read(hooks).unwrap_err().join("\n");
+    for place in ["webhooks[0].routingKey", "webhooks[1].routingKey", "webhooks[2].secret"] {
+        assert!(problems.contains(place), "{place} is missing in {problems}");
+    }
 }
 
 #[test]

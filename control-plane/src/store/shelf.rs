@@ -42,6 +42,8 @@ pub enum Shelf {
     Jobs,
     /// That the store is being filled.
     Migrations,
+    /// Daily reports that somebody tells.
+    Reports,
 }
 
 impl Shelf {
@@ -61,6 +63,7 @@ impl Shelf {
         Self::Erasures,
         Self::Jobs,
         Self::Migrations,
+        Self::Reports,
     ];
 
     /// Its name in both stores; where the product's source documents have one, it is that.
@@ -80,6 +83,7 @@ impl Shelf {
             Self::Erasures => "erasures",
             Self::Jobs => "scheduled_jobs",
             Self::Migrations => "migrations",
+            Self::Reports => "daily_reports",
         }
     }
 }

@@ -34,3 +34,16 @@ fn what_cannot_be_shown_is_refused_with_the_reason() {
     assert!(refused(&other_chain, &key).contains("cannot be used"));
     assert!(refused(&nameless, &nameless_key).contains("names no host"));
 }
+
+#[test]
+fn a_chain_is_good_for_as_long_as_each_of_its_certificates() {
+    let until = |year: i32| {
+        let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 15);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let (early, late) = (until(2030), until(2040));
+    assert_eq!(expiry(early.as_bytes()).unwrap(), 1_894_665_600);
+    assert_eq!(expiry(format!("{late}{early}").as_bytes()).unwrap(), 1_894_665_600);
+    assert!(expiry(b"").is_err());
+}

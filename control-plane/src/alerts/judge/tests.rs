@@ -13,6 +13,7 @@ struct World {
     gateways: Vec<Standing>,
     dead_letters: Option<Vec<DeadLetterCount>>,
     store_fault: Option<String>,
+    certificates: Vec<Expiry>,
     rules: AlertRules,
 }
 
@@ -32,6 +33,7 @@ impl World {
             gateways: Vec::new(),
             dead_letters: Some(Vec::new()),
             store_fault: None,
+            certificates: Vec::new(),
             rules: AlertRules::default(),
         }
     }
@@ -44,6 +46,7 @@ impl World {
             gateways: &self.gateways,
             dead_letters: self.dead_letters.as_deref(),
             store_fault: self.store_fault.as_deref(),
+            certificates: &self.certificates,
         };
         Judge::new(facts, self.rules)
     }
@@ -315,4 +318,47 @@ fn dead(id: &str, waiting: u64, abandoned: u64, new: u64) -> DeadLetterCount {
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
+}
+
+#[test]
+fn a_certificate_is_found_before_it_expires_and_is_over_when_it_is_renewed() {
+    use super::super::certificates::Holder;
+
+    let mut world = World::new();
+    let expiry = |holder: Holder, until: &str| Expiry {
+        org_id: 648,
+        holder,
+        name: "Labs".to_owned(),
+        at: at(until),
+    };
+    world.certificates = vec![
+        expiry(Holder::Certificate("web".to_owned()), "2026-01-25T12:00:00Z"),
+        expiry(Holder::Inbound("labs".to_owned()), "2026-01-14T10:00:00Z"),
+        expiry(Holder::Outbound("bills".to_owned()), "2026-03-15T10:00:00Z"),
+    ];
+    assert_eq!(
+        world.keys(),
+        ["CERTIFICATE_EXPIRY:certificate:web", "CERTIFICATE_EXPIRY:inbound:labs"]
+    );
+    let findings = world.judge().findings();
+    assert_eq!(
+        findings[0].title,
+        "The certificate \"Labs\" (web) of organization 648 (Clinic) expires in 10 d 2 h"
+    );
+    assert_eq!(
+        findings[1].title,
+        "The certificate that \"Labs\" (labs) of organization 648 (Clinic) shows to its partner expired 1 d 0 h ago"
+    );
+    let alert = findings[0].clone().raise(findings[0].key(), at(NOW), at(NOW));
+    assert_eq!(
+        (alert.org_id, alert.integration_config_id.as_deref()),
+        (Some(648), None)
+    );
+
+    world.certificates[0].at = at("2027-01-25T12:00:00Z");
+    let renewed = Verdict::Over("The certificate is good until 2027-01-25 12:00:00 UTC now.".to_owned());
+    assert_eq!(world.judge().verdict(&alert), renewed);
+    world.certificates.clear();
+    let gone = Verdict::Over("The certificate is not in use any more.".to_owned());
+    assert_eq!(world.judge().verdict(&alert), gone);
 }

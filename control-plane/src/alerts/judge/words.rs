@@ -7,7 +7,7 @@ use filters::model::Snapshot;
 use jiff::{SignedDuration, Timestamp};
 
 /// A subscription as people know it: `"Bills" (bills) of organization 648`.
-pub(super) fn subscription(snapshot: &Snapshot, org_id: u64, id: &str) -> String {
+pub(in super::super) fn subscription(snapshot: &Snapshot, org_id: u64, id: &str) -> String {
     match snapshot.outbound.get(id) {
         Some(entry) => format!(
             "\"{}\" ({id}) of {}",
@@ -19,7 +19,7 @@ pub(super) fn subscription(snapshot: &Snapshot, org_id: u64, id: &str) -> String
 }
 
 /// An organization as people know it: `organization 648 (Clinic)`.
-pub(super) fn organization(snapshot: &Snapshot, org_id: u64) -> String {
+pub(in super::super) fn organization(snapshot: &Snapshot, org_id: u64) -> String {
     match snapshot.organizations.get(&org_id) {
         Some(entry) if !entry.value.name.is_empty() => {
             format!("organization {org_id} ({})", plain(&entry.value.name))
@@ -29,12 +29,12 @@ pub(super) fn organization(snapshot: &Snapshot, org_id: u64) -> String {
 }
 
 /// A moment to the second.
-pub(super) fn moment(at: Timestamp) -> impl fmt::Display {
+pub(in super::super) fn moment(at: Timestamp) -> impl fmt::Display {
     at.strftime("%Y-%m-%d %H:%M:%S UTC")
 }
 
 /// A time in its two largest units: `2 h 5 min`.
-pub(super) fn duration(duration: SignedDuration) -> String {
+pub(in super::super) fn duration(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, seconds) => format!("{seconds} s"),
@@ -45,7 +45,7 @@ pub(super) fn duration(duration: SignedDuration) -> String {
 }
 
 /// `1 event`, `2 events`.
-pub(super) fn count(number: u64, what: &str) -> String {
+pub(in super::super) fn count(number: u64, what: &str) -> String {
     if number == 1 {
         format!("1 {what}")
     } else {
@@ -54,7 +54,7 @@ pub(super) fn count(number: u64, what: &str) -> String {
 }
 
 /// A text of others as a sentence of ours: on one line, not too long, with an end.
-pub(super) fn sentence(text: &str) -> String {
+pub(in super::super) fn sentence(text: &str) -> String {
     let mut text: String = plain(text).chars().take(LONGEST).collect();
     if !text.ends_with(['.', '!', '?']) {
         text.push('.');
@@ -63,7 +63,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// Without anything that could break out of its line.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+pub(in super::super) fn plain(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {
         Cow::Owned(text.replace(char::is_control, " "))
     } else {

@@ -181,3 +181,34 @@ async fn nobody_waits_for_a_receiver_that_does_not_answer_and_the_end_does_not_e
     let stopped = tokio::time::timeout(Duration::from_secs(15), outbox.stop(Duration::from_millis(10)));
     stopped.await.unwrap();
 }
+
+#[tokio::test]
+async fn slack_and_pagerduty_get_their_own_shapes_and_only_what_they_are_for() {
+    let (mut slack, mut pager, mut other) = (
+        Receiver::start(&[200]).await,
+        Receiver::start(&[202]).await,
+        Receiver::start(&[200]).await,
+    );
+    let config = settings(serde_json::json!({
+        "allowedNetworks": ["127.0.0.0/8"], "allowPlaintext": true,
+        "webhooks": [
+            {"url": slack.url, "format": "slack"},
+            {"url": pager.url, "format": "pagerDuty", "routingKey": "key-of-the-service", "only": {"severities": ["CRITICAL"]}},
+            {"url": other.url, "only": {"rules": ["LAG"]}},
+        ],
+    }));
+    let (_, counts) = counts();
+    let mut outbox = Outbox::start(channels(&config).unwrap(), &counts, &SOON);
+    outbox.post(notice(Happened::Raised));
+    let read = |body: &Bytes| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+    let (headers, body) = slack.taken.recv().await.unwrap();
+    assert!(!headers.contains_key("webhook-signature"));
+    assert_eq!(read(&body)["text"], "[CRITICAL] clinic: Gateway g1 is not connected");
+    let (_, body) = pager.taken.recv().await.unwrap();
+    assert_eq!(
+        (&read(&body)["routing_key"], &read(&body)["event_action"]),
+        (&"key-of-the-service".into(), &"trigger".into())
+    );
+    outbox.stop(Duration::from_secs(30)).await;
+    assert!(other.taken.try_recv().is_err(), "it is not for gateways");
+}
