@@ -16,7 +16,14 @@ MONGO_BIN := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
 # No server of our own where another one is named or the tests are left out.
 MONGO_NEEDED := $(if $(or $(MONGODB_URI),$(MONGO_TEST_BIN),$(filter off,$(MONGO_TESTS))),,$(MONGO_MARK))
 
-.PHONY: help setup build test soak mongo demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits bench-logs
+# What holds the API against its description in the tests; pinned, as each version looks for more.
+SCHEMATHESIS := schemathesis==4.32.5
+SCHEMATHESIS_VENV := .tools/schemathesis-venv
+SCHEMATHESIS_MARK := $(SCHEMATHESIS_VENV)/installed-$(SCHEMATHESIS)
+SCHEMATHESIS_PROGRAM := $(CURDIR)/$(SCHEMATHESIS_VENV)/bin/schemathesis
+SCHEMATHESIS_NEEDED := $(if $(or $(SCHEMATHESIS_BIN),$(filter off,$(API_TESTS))),,$(SCHEMATHESIS_MARK))
+
+.PHONY: help setup build test soak mongo schemathesis demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits bench-logs
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +48,9 @@ setup: ## Installs what the build needs through apt where it may, or names it.
 build: setup ## Builds every program (dev profile).
 	$(CARGO) build --workspace --bins
 
-test: build $(MONGO_NEEDED) ## Runs all tests: real processes on free ports. MONGODB_URI names a server, MONGO_TESTS=off leaves MongoDB out.
+test: build $(MONGO_NEEDED) $(SCHEMATHESIS_NEEDED) ## Runs all tests: real processes on free ports. MONGODB_URI names a server, MONGO_TESTS=off leaves MongoDB out, API_TESTS=off Schemathesis.
 	@export MONGO_TEST_BIN="$(or $(MONGO_TEST_BIN),$(MONGO_BIN))"; \
+	export SCHEMATHESIS_BIN="$(or $(SCHEMATHESIS_BIN),$(SCHEMATHESIS_PROGRAM))"; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  echo "test: $(CARGO) nextest run, then the documentation's examples"; \
 	  $(CARGO) nextest run --workspace; \
@@ -66,6 +74,17 @@ $(MONGO_MARK):
 	@python3 -m venv $(MONGO_VENV)
 	@$(MONGO_VENV)/bin/pip install --quiet --disable-pip-version-check $(SECANTUS) || { \
 	  echo "mongo: cannot install $(SECANTUS); set MONGODB_URI to a replica set, or MONGO_TESTS=off to leave these tests out" >&2; \
+	  exit 1; }
+	@touch $@
+
+schemathesis: setup $(SCHEMATHESIS_MARK) ## Installs Schemathesis, which tests the API, into .tools.
+
+$(SCHEMATHESIS_MARK):
+	@echo "schemathesis: installing $(SCHEMATHESIS) from PyPI into $(SCHEMATHESIS_VENV)"
+	@rm -rf $(SCHEMATHESIS_VENV)
+	@python3 -m venv $(SCHEMATHESIS_VENV)
+	@$(SCHEMATHESIS_VENV)/bin/pip install --quiet --disable-pip-version-check $(SCHEMATHESIS) || { \
+	  echo "schemathesis: cannot install $(SCHEMATHESIS); set API_TESTS=off to leave these tests out" >&2; \
 	  exit 1; }
 	@touch $@
 

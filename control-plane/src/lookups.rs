@@ -25,6 +25,7 @@ pub(crate) use workbook::write as write_workbook;
 /// Form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TableFormat")]
 pub(crate) enum Format {
     /// Texts between commas, semicolons or tabs, in UTF-8.
     Csv,

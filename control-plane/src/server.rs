@@ -184,7 +184,13 @@ async fn start_publisher(
     metrics: &Arc<Metrics>,
 ) -> Result<Publisher, StartError> {
     let secrets = Secrets::new(&config.secret_sources)?;
-    let started = Publisher::start(Arc::clone(store), secrets, config.security.pushed(), Arc::clone(metrics)).await;
+    let started = Publisher::start(
+        Arc::clone(store),
+        secrets,
+        config.security.pushed(),
+        Arc::clone(metrics),
+    )
+    .await;
     started.map_err(|refusal| match refusal {
         Refusal::Problems(problems) => StartError::Security(problems),
         Refusal::Store(error) => StartError::Store(error),

@@ -241,5 +241,6 @@ impl ControlPlane {
     }
 }
 
-const OPERATOR_KEY: &str = "operator-key-of-the-tests";
+/// The key for all organizations.
+pub const OPERATOR_KEY: &str = "operator-key-of-the-tests";
 const GATEWAY_TOKEN: &str = "gateway-token-of-the-tests";

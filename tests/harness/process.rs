@@ -5,10 +5,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::wait;
 
@@ -82,6 +84,24 @@ impl Process {
         .await
     }
 
+    /// The same for a program that takes its time.
+    ///
+    /// # Panics
+    /// If it is still running after `longest`.
+    pub async fn ended_within(&mut self, longest: Duration) -> ExitStatus {
+        let deadline = Instant::now() + longest;
+        while self.is_running() {
+            assert!(
+                Instant::now() < deadline,
+                "{} has not ended:\n{}",
+                self.name,
+                self.output()
+            );
+            tokio::time::sleep(STEP).await;
+        }
+        self.exited.expect("it has ended")
+    }
+
     /// All that it has written so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.output).unwrap_or_default()).into_owned()
@@ -147,6 +167,9 @@ impl Ports {
         }
     }
 }
+
+/// How often a program that takes its time is looked at.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A number that no other file of this test process has.
 pub fn next_number() -> u32 {

@@ -3,6 +3,7 @@
 
 mod access;
 mod analytics;
+mod api_quality;
 mod auth_inbound;
 mod auth_outgoing;
 mod auth_signatures;
@@ -17,6 +18,7 @@ mod dead_calls;
 mod dead_letters;
 mod delivery;
 mod demo;
+mod design_documents;
 mod durability;
 mod edge;
 mod egress;
@@ -39,6 +41,7 @@ mod oauth2;
 mod objects;
 mod observability;
 mod openapi;
+mod organizations;
 mod outgoing_signature;
 mod outgoing_tls;
 mod push_stream;

@@ -26,6 +26,7 @@ use crate::users::{ApiKey, ShownKey, Terms, UsersError};
 /// A key to make. Its value is made here.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewApiKey")]
 pub(super) struct New {
     /// Name of the program; appears in logs, versions and the audit.
     name: String,
@@ -44,6 +45,7 @@ pub(super) struct New {
 /// What of a key is to change; the rest stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ApiKeyPatch")]
 pub(super) struct Patch {
     /// Name of the program.
     #[serde(default)]
@@ -85,6 +87,7 @@ pub(super) struct Wanted {
 /// A page of keys.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOfApiKey")]
 pub(super) struct Page {
     /// Those on the page, the oldest first.
     api_keys: Vec<ShownKey>,

@@ -96,7 +96,7 @@ pub(super) struct Applied {
     /// What was done, object by object; without the unchanged ones.
     objects: Vec<Done>,
     /// What may be wrong with the objects that were put.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Problem>,
 }
 

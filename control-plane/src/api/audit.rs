@@ -58,6 +58,7 @@ pub(super) struct Listing {
 /// A page of the audit, the newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOfAuditEntry")]
 pub(super) struct Page {
     /// Those on the page.
     audit_logs: Vec<AuditEntry>,

@@ -112,6 +112,7 @@ struct Integrations {
 /// Gateways by state.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "GatewayCounts")]
 struct Gateways {
     /// Those on the push stream.
     connected: u64,

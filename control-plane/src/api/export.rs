@@ -18,6 +18,7 @@ use super::request::{Params, Within};
 /// A snapshot document with the version that it shows. Without `version` it reads as a file.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConfigurationExport")]
 pub(super) struct Export {
     /// The version.
     version: u64,

@@ -56,6 +56,7 @@ impl Common for Form {
 /// The form of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ExportFormat")]
 pub(super) enum Format {
     /// A table (RFC 4180) with the names of the columns in its first line.
     Csv,

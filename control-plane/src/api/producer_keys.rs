@@ -60,6 +60,7 @@ impl Resource for ProducerKey {
 /// A key to make. Its value is made here.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewProducerKey")]
 pub(super) struct New {
     /// Identifier; made if left out.
     #[serde(default)]

@@ -96,7 +96,7 @@ pub(super) struct Verdict {
     /// Everything that is wrong.
     problems: Vec<Problem>,
     /// What may be wrong, and can be saved.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Problem>,
 }
 

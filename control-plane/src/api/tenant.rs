@@ -69,6 +69,7 @@ struct UnitNode {
 /// How many objects an organization has.
 #[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TenantCounts")]
 struct Counts {
     /// Units.
     units: usize,

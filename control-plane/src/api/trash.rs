@@ -42,6 +42,7 @@ pub(super) struct Listing {
 /// Deleted objects, the one that was deleted last first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOfTrash")]
 pub(super) struct Page {
     /// Those on the page.
     trash: Vec<Trashed>,

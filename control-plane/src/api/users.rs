@@ -26,6 +26,7 @@ use crate::users::{Account, Edited, Profile, User, UsersError};
 /// An account to make.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewUser")]
 pub(super) struct New {
     /// E-mail address to sign in with; unique, upper and lower case being the same.
     email: String,
@@ -53,6 +54,7 @@ pub(super) struct New {
 /// What of an account is to change; the rest stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "UserPatch")]
 pub(super) struct Patch {
     /// E-mail address to sign in with.
     #[serde(default)]
@@ -102,6 +104,7 @@ pub(super) struct Wanted {
 /// A page of accounts.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOfUser")]
 pub(super) struct Page {
     /// Those on the page, the oldest first.
     users: Vec<Account>,

@@ -10,6 +10,7 @@ use url::Url;
 /// A parameter of a template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "TemplateParameter")]
 pub(crate) struct Parameter {
     /// Its name: a letter, then letters, digits or underscores.
     pub(crate) name: String,

@@ -70,6 +70,7 @@ pub(crate) struct Listing {
 /// A page of rows, by key.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOfLookupEntry")]
 pub(crate) struct Page {
     /// The rows on the page.
     entries: Vec<Row>,
