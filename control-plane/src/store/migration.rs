@@ -211,8 +211,9 @@ impl Store {
     }
 
     async fn add_versions(&self, inventory: &mut Inventory) -> Result<(), StoreError> {
+        let head = self.head().await?;
         inventory.begin("versions");
-        for number in 1..=self.head().await? {
+        for number in 1..=head {
             let (version, mut change) = self.version(number).await?.ok_or_else(|| missing(number))?;
             // Stores list them in an order of their own.
             change.put.sort_by_key(filters::model::push::Object::id);
@@ -221,6 +222,10 @@ impl Store {
             inventory.add("versions", &text);
         }
         inventory.begin("objects");
+        if head == 0 {
+            // The rules for connections, which every snapshot has, were never written.
+            return Ok(());
+        }
         for object in self.load().await?.snapshot.objects() {
             inventory.add("objects", &encode(&object)?);
         }
