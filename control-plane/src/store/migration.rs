@@ -388,7 +388,7 @@ pub(super) fn cell(value: Option<Cell>) -> Cell {
 }
 
 fn shelves() -> impl Iterator<Item = Shelf> {
-    Shelf::ALL.into_iter().filter(|shelf| *shelf != Shelf::Migrations)
+    Shelf::ALL.iter().copied().filter(|shelf| *shelf != Shelf::Migrations)
 }
 
 fn missing(number: u64) -> StoreError {

@@ -91,7 +91,7 @@ impl Store {
 impl SealedPlace {
     fn all() -> impl Iterator<Item = Self> {
         let objects = ObjectKind::ALL.into_iter().map(Self::Objects);
-        let sheets = Shelf::ALL.into_iter().map(Self::Sheets);
+        let sheets = Shelf::ALL.iter().copied().map(Self::Sheets);
         objects.chain([Self::Changes]).chain(sheets)
     }
 }

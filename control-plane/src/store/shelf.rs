@@ -48,7 +48,7 @@ pub enum Shelf {
 
 impl Shelf {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: &[Self] = &[
         Self::Users,
         Self::ApiKeys,
         Self::Sessions,

@@ -18,7 +18,7 @@ use super::{MongoStore, failed};
 
 /// Makes the indexes that are missing.
 pub(super) async fn set_up(store: &MongoStore) -> Result<(), StoreError> {
-    for shelf in Shelf::ALL {
+    for &shelf in Shelf::ALL {
         let mut indexes = vec![
             (doc! {"uniqueKey": 1}, true),
             (doc! {"orgId": 1, "_id": 1}, false),
@@ -106,7 +106,7 @@ pub(super) async fn list_back(
 
 pub(super) async fn prune(store: &MongoStore, now: Timestamp, step: u32) -> Result<u32, StoreError> {
     let mut deleted = 0;
-    for shelf in Shelf::ALL {
+    for &shelf in Shelf::ALL {
         let over = doc! {"expiresAt": {"$lte": date(now)}};
         deleted += delete_oldest(&collection(store, shelf), over, "expiresAt", step).await?;
     }
