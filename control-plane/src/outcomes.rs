@@ -68,8 +68,8 @@ impl GivenUp {
             max_retries,
             ..
         } = **letter;
-        // An operator may give it up earlier, and knows of it.
-        (letter.status == DeadLetterStatus::Abandoned && retry_count >= max_retries).then(|| Self {
+        // An operator may give it up earlier, or where there are no retries, and knows of it.
+        (letter.status == DeadLetterStatus::Abandoned && max_retries > 0 && retry_count >= max_retries).then(|| Self {
             id: letter.id.clone(),
             org_id: letter.org_id,
             integration: Arc::clone(&letter.integration_config_id),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use filters::model::delivery::{DeliveryLog, DeliveryStatus};
+use filters::model::delivery::{DeliveryDirection, DeliveryLog, DeliveryStatus};
 use filters::model::tally::CallTally;
 use filters::model::{Organization, Tally};
 use jiff::tz::TimeZone;
@@ -56,6 +56,7 @@ pub struct Clocks(BTreeMap<u64, TimeZone>);
 /// An attempt as it is counted.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    flow: Flow,
     org_id: u64,
     integration: Arc<str>,
     hour: Timestamp,
@@ -160,6 +161,11 @@ impl Sample {
             tally.failure(category, log.should_retry, log.response_time_ms);
         }
         Self {
+            flow: match log.direction {
+                DeliveryDirection::Outbound => Flow::Outbound,
+                // A call that an operator had made again.
+                DeliveryDirection::Inbound => Flow::Inbound,
+            },
             org_id: log.org_id,
             integration: Arc::clone(&log.integration_config_id),
             hour: Span::Hour.start_of(at, &zone),
@@ -173,6 +179,7 @@ impl Deltas {
     /// Counts an attempt, for itself and for its organization, in its hour and its day.
     pub fn count(&mut self, sample: &Sample) {
         let Sample {
+            flow,
             org_id,
             integration,
             hour,
@@ -184,7 +191,7 @@ impl Deltas {
                 let bucket = Bucket {
                     org_id: *org_id,
                     span,
-                    flow: Flow::Outbound,
+                    flow: *flow,
                     integration: Arc::clone(integration),
                     start,
                 };

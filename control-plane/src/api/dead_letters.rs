@@ -6,7 +6,7 @@ use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use filters::model::command::Command;
-use filters::model::delivery::{DeadLetter, DeadLetterStatus, DeliveryLog, ErrorCategory};
+use filters::model::delivery::{DeadLetter, DeadLetterStatus, DeliveryDirection, DeliveryLog, ErrorCategory};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,6 +41,9 @@ pub(super) struct Wanted {
     /// Only those that failed last for this reason.
     #[serde(default)]
     pub(super) error_category: Option<ErrorCategory>,
+    /// Only those of deliveries, or only those of proxied calls.
+    #[serde(default)]
+    direction: Option<DeliveryDirection>,
 }
 
 impl Narrow for Wanted {
@@ -51,6 +54,7 @@ impl Narrow for Wanted {
             (Field::EventType, self.event_type),
             (Field::Event, self.event_id),
             (Field::ErrorCategory, self.error_category.and_then(name_of)),
+            (Field::Direction, self.direction.and_then(name_of)),
         ])
     }
 }

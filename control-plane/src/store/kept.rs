@@ -146,7 +146,7 @@ pub enum Field {
     Event,
     /// The delivery; of attempts only.
     Message,
-    /// Inbound or outbound; of attempts only.
+    /// Inbound or outbound; of attempts and dead letters.
     Direction,
     /// The trace; not of scheduled deliveries.
     Trace,

@@ -183,6 +183,17 @@ async fn the_newest_word_on_a_dead_letter_counts(backend: impl Backend) {
         "an older word changes nothing"
     );
     assert_eq!(found("PENDING_RETRY").await, ["letter-0002"]);
+    let of_call = json!({"direction": "INBOUND", "status": "PENDING_OPERATOR"});
+    keep(&store, vec![told(&letter(3, of_call))]).await;
+    for (direction, ids) in [
+        ("INBOUND", &["letter-0003"][..]),
+        ("OUTBOUND", &["letter-0002", "letter-0001"]),
+    ] {
+        let equal = vec![(Field::Direction, direction.to_owned())];
+        let letters: Vec<DeadLetter> = store.list(&Query { equal, ..of(648) }).await.unwrap();
+        let found: Vec<_> = letters.iter().map(|letter| letter.id.as_str()).collect();
+        assert_eq!(found, ids, "{direction}");
+    }
     let again = letter(
         1,
         json!({"status": "ABANDONED", "updatedAt": at(20), "integrationConfigId": "moved"}),

@@ -129,6 +129,7 @@ impl Kept for DeadLetter {
             fields: vec![
                 ("orgId", Cell::Number(self.org_id)),
                 ("status", name_of(&self.status)),
+                ("direction", name_of(&self.direction)),
                 ("createdAt", Cell::Moment(Some(moment(&self.created_at)))),
                 ("updatedAt", Cell::Moment(Some(moment(&self.updated_at)))),
                 (

@@ -143,7 +143,7 @@ impl Collections {
 
 /// Indexes of what is told of deliveries: those of the product's source documents, and those that lists and old age ask
 /// for.
-fn deliveries() -> [(Place, Document); 29] {
+fn deliveries() -> [(Place, Document); 30] {
     [
         (Place::ExecutionLogs, doc! {"orgId": 1, "createdAt": -1}),
         (Place::ExecutionLogs, doc! {"status": 1, "orgId": 1, "createdAt": -1}),
@@ -161,6 +161,10 @@ fn deliveries() -> [(Place, Document); 29] {
         (Place::DeliveryLogs, doc! {"messageId": 1}),
         (Place::DeadLetters, doc! {"status": 1, "nextRetryAt": 1}),
         (Place::DeadLetters, doc! {"eventId": 1}),
+        (
+            Place::DeadLetters,
+            doc! {"orgId": 1, "direction": 1, "createdAt": -1, "_id": -1},
+        ),
         (Place::DeadLetters, doc! {"orgId": 1, "status": 1}),
         (Place::DeadLetters, doc! {"orgId": 1, "createdAt": -1, "_id": -1}),
         (Place::DeadLetters, doc! {"integrationConfigId": 1, "createdAt": -1}),

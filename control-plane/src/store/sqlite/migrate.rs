@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
@@ -355,6 +355,11 @@ const STEPS: [&str; 7] = [
         batch TEXT NOT NULL
     ) WITHOUT ROWID;
 ",
+    "
+    -- Dead letters of proxied calls are told apart from those of deliveries.
+    ALTER TABLE dlq ADD COLUMN direction TEXT NOT NULL DEFAULT 'OUTBOUND';
+    CREATE INDEX dlq_of_direction ON dlq (orgId, direction, createdAt, id, status);
+    ",
 ];
 
 #[cfg(test)]
