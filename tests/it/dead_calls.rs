@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use harness::client::Reply;
 use harness::documents::{ORG, document, integration, with};
 use harness::gateway::Setup;
-use harness::{Answer, ControlPlane, Example, Gateway, Partner, Received, binaries, wait};
+use harness::{Answer, ControlPlane, Example, Gateway, H2Client, Partner, Received, binaries, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -35,6 +35,10 @@ async fn a_call_that_failed_waits_for_an_operator_who_has_it_made_again() {
         "the client gets the partner's answer"
     );
     let letter = stage.letters(1).await.remove(0);
+    for (direction, count) in [("INBOUND", 1), ("OUTBOUND", 0)] {
+        let list = stage.get(&format!("dlq?orgId={ORG}&direction={direction}")).await;
+        assert_eq!(list["deadLetters"].as_array().unwrap().len(), count, "{direction}");
+    }
     assert_eq!(
         (
             &letter["direction"],
@@ -181,6 +185,29 @@ async fn calls_beyond_a_limit_are_kept_only_if_they_would_have_been_let_in() {
     stage.letters(0).await;
     let requests = stage.fickle.partner.requests();
     assert_eq!((requests.len(), requests[1].json()), (2, order()));
+}
+
+#[tokio::test]
+async fn a_call_over_http2_beyond_a_limit_is_kept_with_its_body() {
+    let fickle = Fickle::start().await;
+    let limits = json!({"rateLimits": {"maxRequests": 1, "windowSeconds": 3600, "onExceeded": "dlq"}});
+    let orders = with(integration("orders", &fickle.partner.url("")), limits);
+    let setup = Setup::new().file(&document([orders]));
+    let gateway = setup.set("listen.h2c", json!("127.0.0.1:0")).start().await;
+    let mut client = H2Client::connect(&gateway.h2c()).await;
+    for status in [200, 429] {
+        let request = H2Client::request(Method::POST, "orders.test", "/orders");
+        let answer = client.call(request.body(()).unwrap(), b"{\"number\":7}").await;
+        assert_eq!(answer.status, status);
+    }
+    counted(&gateway, "kept", 1).await;
+    let listed = tool(&gateway, &["list"]);
+    let letter = listed.split_whitespace().next().unwrap();
+    let shown: Value = serde_json::from_str(&tool(&gateway, &["show", letter])).unwrap();
+    assert_eq!(
+        (&shown["call"]["body"], &shown["originalPayload"]),
+        (&json!("kept"), &json!({"number": 7}))
+    );
 }
 
 #[tokio::test]

@@ -74,3 +74,49 @@ pub(super) fn of_fault(fault: &Fault) -> Option<(CallFailure, ErrorCategory)> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shedding::Shed;
+    use crate::upstream::Unavailable;
+
+    #[test]
+    fn an_answer_of_the_partner_is_a_failure_by_its_status() {
+        for (status, failure) in [
+            (200, None),
+            (302, None),
+            (404, None),
+            (422, None),
+            (429, Some(CallFailure::RateLimited)),
+            (500, Some(CallFailure::ServerError)),
+            (504, Some(CallFailure::ServerError)),
+        ] {
+            assert_eq!(of_status(status).map(|(failure, ..)| failure), failure, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_the_partner_did_not_answer_is_a_failure_unless_others_are_to_blame() {
+        for (fault, failure) in [
+            (
+                Fault::Stream(StreamFailure::Connect(String::new())),
+                Some(CallFailure::Network),
+            ),
+            (
+                Fault::Stream(StreamFailure::Answer(String::new())),
+                Some(CallFailure::Network),
+            ),
+            (Fault::Stream(StreamFailure::ConnectTimeout), Some(CallFailure::Timeout)),
+            (Fault::Stream(StreamFailure::Timeout), Some(CallFailure::Timeout)),
+            (Fault::Unavailable(Unavailable::Busy), Some(CallFailure::CircuitOpen)),
+            (Fault::ClientGone, None),
+            (Fault::BodyBroken, None),
+            (Fault::AnswerEncoded, None),
+            (Fault::Shed(Shed::Memory), None),
+            (Fault::Internal(String::new()), None),
+        ] {
+            assert_eq!(of_fault(&fault).map(|(failure, _)| failure), failure, "{fault}");
+        }
+    }
+}
