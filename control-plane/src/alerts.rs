@@ -73,11 +73,16 @@ impl Alerts {
         alerts
     }
 
-    /// Puts what is known now in the place of what is kept, for alerts that are open here.
+    /// Puts what is known now in the place of what is kept, for alerts that are open here. One may be kept as resolved
+    /// already, which is the newer word.
     pub(crate) fn freshen(&self, kept: &mut [Alert]) {
         let listed = self.0.lock();
         for alert in kept {
-            if let Some(open) = listed.open.iter().find(|open| open.id == alert.id) {
+            if let Some(open) = listed
+                .open
+                .iter()
+                .find(|open| open.id == alert.id && open.revision >= alert.revision)
+            {
                 alert.clone_from(open);
             }
         }
