@@ -23,6 +23,7 @@ use crate::bulk::Bulks;
 use crate::commands::Commands;
 use crate::config::{Limits, RecordsConfig, StreamConfig};
 use crate::dry_run::DryRuns;
+use crate::erasures::Erasures;
 use crate::fleet::{Fleet, Messages};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
@@ -49,6 +50,7 @@ mod dead_letters;
 mod docs_page;
 mod dry_run;
 mod endpoints;
+mod erasures;
 mod error;
 mod event_types;
 mod execution_logs;
@@ -115,6 +117,7 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     pub(crate) pages: Pages,
     pub(crate) stream: StreamConfig,
+    pub(crate) erasures: Arc<Erasures>,
     /// Told to stop; push streams end by it.
     pub(crate) stop: CancellationToken,
     /// The push streams, which outlive the requests that opened them.
@@ -297,6 +300,11 @@ fn operations() -> ApiRouter<Arc<App>> {
             "/execution-logs/{traceId}",
             get_with(execution_logs::read, execution_logs::read_docs),
         )
+        .api_route(
+            "/admin/erasures",
+            get_with(erasures::list, erasures::list_docs).post_with(erasures::begin, erasures::begin_docs),
+        )
+        .api_route("/admin/erasures/{id}", get_with(erasures::show, erasures::show_docs))
         .api_route("/alerts", get_with(alerts::list, alerts::list_docs))
         .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
         .route("/gateways/stream", get(stream::open))

@@ -23,6 +23,7 @@ mod diff;
 mod doc;
 mod documents;
 mod endpoints;
+mod erase;
 mod explain;
 mod failure;
 mod get;
@@ -168,6 +169,10 @@ enum Command {
     Resume(endpoints::Resume),
     /// Delivers events once more that gateways still have
     Replay(endpoints::Replay),
+    /// Removes what is kept of a person: in logs, dead letters and the queues of the gateways
+    Erase(erase::Erase),
+    /// Shows erasures, and which gateways they wait for
+    Erasures(erase::Erasures),
     /// Shows what became of a command to a gateway
     #[command(name = "command")]
     Order(orders::Show),
@@ -329,6 +334,8 @@ impl CommandLine {
             Command::Pause(pause) => pause.run(&self.client(output)?, output),
             Command::Resume(resume) => resume.run(&self.client(output)?, output),
             Command::Replay(replay) => replay.run(&self.client(output)?, output),
+            Command::Erase(erase) => erase.run(&self.client(output)?, output),
+            Command::Erasures(erasures) => erasures.run(&self.client(output)?, output),
             Command::Order(show) => show.run(&self.client(output)?, output),
         }
     }

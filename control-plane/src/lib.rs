@@ -12,6 +12,7 @@ pub mod cli;
 mod commands;
 pub mod config;
 mod dry_run;
+mod erasures;
 mod field_schemas;
 pub mod fleet;
 mod jobs;

@@ -296,15 +296,12 @@ impl Inner {
                 warnings,
                 next,
             } = draft;
-            let (mut next, audit) = match (next, audit) {
-                (Some(next), Some(audit)) => (next, audit),
-                _ => {
-                    return Ok(Published {
-                        state,
-                        outcomes,
-                        warnings,
-                    });
-                }
+            let (Some(mut next), Some(audit)) = (next, audit) else {
+                return Ok(Published {
+                    state,
+                    outcomes,
+                    warnings,
+                });
             };
             next.beside.audit = audit;
             match self.store.commit(&next.version, &next.change, next.beside).await {

@@ -19,6 +19,7 @@ use crate::commands::Commands;
 use crate::config::auth::AuditConfig;
 use crate::config::{ProcessConfig, RecordsConfig};
 use crate::dry_run::DryRuns;
+use crate::erasures::Erasures;
 use crate::fleet::{Fleet, Messages};
 use crate::listener::{self, Door};
 use crate::metrics::Metrics;
@@ -115,13 +116,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let alerts = Arc::new(Alerts::default());
     let watcher = Watcher::new(&config.alerts, &alerts, &metrics)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-    let (listener, address) = listen(config.listen).await?;
-    if let Some(path) = &config.ports_file {
-        write_ports(path, address).map_err(|source| StartError::PortsFile {
-            path: path.display().to_string(),
-            source,
-        })?;
-    }
+    let (listener, address) = listen(&config).await?;
     let stop = CancellationToken::new();
     let commands = Arc::new(Commands::new(Arc::clone(&store)));
     let app = Arc::new(App {
@@ -131,6 +126,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         fleet,
         messages: Messages::default(),
         bulks: Arc::new(Bulks::new(Arc::clone(&store), Arc::clone(&commands))),
+        erasures: Arc::new(Erasures::new(Arc::clone(&store), Arc::clone(&commands))),
         commands,
         store,
         sealer,
@@ -167,6 +163,23 @@ impl From<UsersError> for StartError {
             other => Self::Users(other.to_string()),
         }
     }
+}
+
+/// Takes the address, and tells those who wait for it.
+async fn listen(config: &ProcessConfig) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    if let Some(path) = &config.ports_file {
+        write_ports(path, address).map_err(|source| StartError::PortsFile {
+            path: path.display().to_string(),
+            source,
+        })?;
+    }
+    Ok((listener, address))
 }
 
 /// Opens the store, unless it is not whole.
@@ -208,13 +221,6 @@ impl ControlPlane {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
-}
-
 async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watcher, door: Door) {
     let saved = CancellationToken::new();
     let saving = {
@@ -224,6 +230,7 @@ async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watch
     let watching = tokio::spawn(watcher.watch(Arc::clone(&app)));
     let following = tokio::spawn(follow(Arc::clone(&app)));
     let refreshing = tokio::spawn(refresh_secrets(Arc::clone(&app)));
+    let erasing = tokio::spawn(Arc::clone(&app.erasures).run(app.stop.clone()));
     let retrying = tokio::spawn(Arc::clone(&app.bulks).run(app.stop.clone()));
     let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept.0, kept.1, app.stop.clone()));
     listener::serve(door, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
@@ -235,7 +242,7 @@ async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watch
         tracing::warn!(left = app.streams.len(), "push streams were cut off");
     }
     saved.cancel();
-    for task in [saving, following, refreshing, retrying, pruning, watching] {
+    for task in [saving, following, refreshing, erasing, retrying, pruning, watching] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended by a fault");
         }

@@ -31,6 +31,7 @@ mod alerts;
 mod audit;
 mod commands;
 mod document;
+mod erasure;
 mod kept;
 mod migration;
 mod mongo;

@@ -39,6 +39,7 @@ pub mod route;
 pub mod secret;
 pub mod snapshot;
 pub mod status_mapping;
+pub mod subject;
 pub mod tally;
 pub mod unit;
 pub mod validation;

@@ -6,6 +6,7 @@ mod commands;
 mod dead;
 mod dedupe;
 pub mod delivery;
+mod erase;
 mod error;
 mod export;
 mod group;
@@ -310,6 +311,14 @@ impl Queue {
     /// If it is not written. Events that are gone are in the result, by their place.
     pub async fn replay(&self, replays: Vec<Replay>, command: Option<String>) -> Result<CommandResult, QueueError> {
         self.act(Action::Replay(replays), command).await
+    }
+
+    /// Removes events that nothing is open of and that have no dead letters; nothing of them stays in the file.
+    ///
+    /// # Errors
+    /// If it is not written. Those that cannot be removed are in the result, by their place.
+    pub async fn erase(&self, seqs: Vec<Seq>) -> Result<CommandResult, QueueError> {
+        self.act(Action::Erase(seqs), None).await
     }
 
     /// Holds a subscription back or, with `reason: None`, lets it go on. The queue only remembers it, over restarts.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use nix::sys::signal::Signal;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -221,6 +222,11 @@ impl ControlPlane {
             .put(&format!("/api/v1/admin/organizations/{ORG}"), &organization())
             .await;
         assert!([200, 201].contains(&reply.status), "{}: {}", reply.status, reply.text());
+    }
+
+    /// Tells it to stop.
+    pub fn terminate(&mut self) {
+        self.process.signal(Signal::SIGTERM);
     }
 
     /// Waits until `/readyz` says yes.

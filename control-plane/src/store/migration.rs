@@ -305,7 +305,7 @@ impl Store {
     }
 
     /// The next records by identifier, whole, at most [`PAGE`].
-    async fn page<K: Kept>(&self, after: &str) -> Result<Vec<(String, K)>, StoreError> {
+    pub(crate) async fn page<K: Kept>(&self, after: &str) -> Result<Vec<(String, K)>, StoreError> {
         match &self.0 {
             Implementation::Sqlite(store) => store.page(after).await,
             Implementation::Mongo(store) => store.page(after).await,

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
-use mongodb::change_stream::event::ChangeStreamEvent;
+use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Database, IndexModel};
@@ -40,6 +40,7 @@ mod collections;
 mod commands;
 mod commit;
 mod documents;
+mod erasure;
 mod expiry;
 mod kept;
 mod migration;
@@ -57,7 +58,15 @@ pub(super) struct MongoStore {
     sealer: Arc<Sealer>,
     timeout: Duration,
     /// Tells of new versions; opened when somebody waits for one.
-    news: Mutex<Option<ChangeStream<ChangeStreamEvent<Document>>>>,
+    news: Box<Mutex<News>>,
+}
+
+/// The change stream of versions.
+#[derive(Debug, Default)]
+struct News {
+    stream: Option<ChangeStream<ChangeStreamEvent<Document>>>,
+    /// Where a broken stream is taken up again.
+    place: Option<ResumeToken>,
 }
 
 impl MongoStore {
@@ -89,7 +98,7 @@ impl MongoStore {
                 client,
                 sealer,
                 timeout,
-                news: Mutex::new(None),
+                news: Box::default(),
             };
             store.set_up().await?;
             Ok(store)
@@ -299,6 +308,14 @@ impl MongoStore {
         self.within(migration::insert_sheets(self, shelf, sheets)).await
     }
 
+    pub(super) async fn rewrite(&self, place: Place, rows: &[Row]) -> Result<(), StoreError> {
+        self.within(erasure::rewrite(self, place, rows)).await
+    }
+
+    pub(super) async fn forget_dead_letters(&self, ids: &[String]) -> Result<(), StoreError> {
+        self.within(erasure::forget_dead_letters(self, ids)).await
+    }
+
     pub(super) fn sealer(&self) -> &Sealer {
         &self.sealer
     }
@@ -306,21 +323,24 @@ impl MongoStore {
     /// Waits until somebody made a version. Safe to drop while it waits.
     pub(super) async fn changed(&self) -> Result<(), StoreError> {
         let mut news = self.news.lock().await;
-        let stream = match &mut *news {
-            Some(stream) => stream,
-            empty => {
-                let opened = async { self.collections.versions.watch().await.map_err(failed) };
-                empty.insert(self.within(opened).await?)
-            }
-        };
-        match stream.next().await {
+        let News { stream, place } = &mut *news;
+        if stream.is_none() {
+            // Taken: a place that the server knows no more would fail for ever.
+            let watch = self.collections.versions.watch().resume_after(place.take());
+            let opened = async { watch.await.map_err(failed) };
+            *stream = Some(self.within(opened).await?);
+        }
+        let Some(open) = stream else { return Ok(()) };
+        let told = open.next().await;
+        *place = open.resume_token();
+        match told {
             Some(Ok(_)) => Ok(()),
             Some(Err(error)) => {
-                *news = None;
+                *stream = None;
                 Err(failed(error))
             }
             None => {
-                *news = None;
+                *stream = None;
                 Err(StoreError::Unavailable("the change stream ended".into()))
             }
         }
@@ -329,7 +349,7 @@ impl MongoStore {
     pub(super) async fn close(&self) {
         // Every caller has waited for what it began. A stream that somebody waits on is not waited for.
         if let Ok(mut news) = self.news.try_lock() {
-            news.take();
+            news.stream.take();
         }
         let shutdown = self.client.clone().shutdown().immediate(true);
         // Connections that do not close in time are dropped.

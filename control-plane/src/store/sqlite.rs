@@ -30,6 +30,7 @@ use crate::seal::Sealer;
 mod alerts;
 mod audit;
 mod commands;
+mod erasure;
 mod kept;
 mod migrate;
 mod migration;
@@ -325,6 +326,20 @@ impl SqliteStore {
     pub(super) async fn insert_sheets(&self, shelf: Shelf, sheets: Vec<Copied>) -> Result<(), StoreError> {
         self.write(move |transaction| migration::insert_sheets(transaction, shelf, &sheets))
             .await
+    }
+
+    pub(super) async fn rewrite(&self, place: Place, rows: Vec<Row>) -> Result<(), StoreError> {
+        self.write(move |transaction| erasure::rewrite(transaction, place, &rows))
+            .await
+    }
+
+    pub(super) async fn forget_dead_letters(&self, ids: Vec<String>, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |transaction| erasure::forget_dead_letters(transaction, &ids, now))
+            .await
+    }
+
+    pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
+        self.run(|connection| erasure::empty_log(connection)).await
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

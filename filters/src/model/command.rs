@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::subject::Subject;
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
@@ -55,6 +57,13 @@ pub enum Command {
         /// Accepted before this time (RFC 3339).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<String>,
+    },
+    /// Removes the events that name a person, with their deliveries and dead letters.
+    Erase {
+        /// Organization.
+        org_id: u64,
+        /// The person.
+        subject: Subject,
     },
     /// Stops deliveries to an endpoint; its events are kept.
     Pause {

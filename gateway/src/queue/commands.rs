@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::group::{Group, Refusal};
 use super::operation::{Action, Command};
 use super::stats::Move;
-use super::{Handed, Hold, OpenDelivery, QueueError, Record, Replay};
+use super::{Handed, Hold, OpenDelivery, QueueError, Record, Replay, Seq};
 
 impl Group<'_> {
     /// Carries a command out, unless that was done already.
@@ -36,6 +36,7 @@ impl Group<'_> {
             Action::Forget(ids) => each(ids, |id| self.forget(id)),
             Action::Cancel(settlings) => each(settlings, |(_, settling)| self.settle(settling)),
             Action::Replay(replays) => each(replays, |replay| self.replay(replay)),
+            Action::Erase(seqs) => each(seqs, |seq| self.erase(*seq)),
             Action::Hold { subscription, reason } => {
                 match reason {
                     Some(reason) => self
@@ -139,6 +140,12 @@ trait Named {
 impl Named for String {
     fn name(&self) -> String {
         self.clone()
+    }
+}
+
+impl Named for Seq {
+    fn name(&self) -> String {
+        self.to_string()
     }
 }
 

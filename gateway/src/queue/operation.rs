@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use super::call::{Burying, Resting};
 use super::row::{encode_open, encode_state};
 use super::{
-    Accepted, Arrival, Cancellation, DeliveryKey, DeliveryState, Next, QueueError, Record, Replay, Settlement, Skipped,
+    Accepted, Arrival, Cancellation, DeliveryKey, DeliveryState, Next, QueueError, Record, Replay, Seq, Settlement,
+    Skipped,
 };
 
 /// One thing that the writer is to do. It is done as a whole or not at all.
@@ -258,6 +259,8 @@ pub(super) enum Action {
     Forget(Vec<String>),
     Cancel(Vec<(String, Settling)>),
     Replay(Vec<Replay>),
+    /// These events go.
+    Erase(Vec<Seq>),
     Hold {
         subscription: Arc<str>,
         reason: Option<String>,

@@ -40,7 +40,7 @@ pub(super) fn open_writer(path: &Path, max_bytes: u64) -> Result<Connection, Que
     store.set_prepared_statement_cache_capacity(STATEMENTS);
     check(&store, path)?;
     let set_up = "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;
+        PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;
         PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;";
     store.execute_batch(set_up).map_err(|error| unusable(path, error))?;
     store.execute_batch(TABLES).map_err(|error| unusable(path, error))?;

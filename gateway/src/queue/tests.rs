@@ -3,6 +3,7 @@
 mod accepting;
 mod calls;
 mod dead_letters;
+mod erasing;
 mod keeping;
 mod offline;
 mod settling;

@@ -197,6 +197,9 @@ impl World {
         let wanted = json!({"orgId": side.org, "ids": [side.id("letter")]});
         let begun = self.call(Method::POST, "/api/v1/dlq/bulk-retry", &wanted).await;
         side.made.insert("bulk", text(&begun["id"]));
+        let wanted = json!({"orgId": side.org, "subject": "nobody-4712"});
+        let begun = self.call(Method::POST, "/api/v1/admin/erasures", &wanted).await;
+        side.made.insert("erasure", text(&begun["id"]));
     }
 }
 

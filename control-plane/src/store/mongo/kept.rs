@@ -195,7 +195,7 @@ async fn present(collection: &Collection<Document>, ids: &[String]) -> Result<Ve
     Ok(found)
 }
 
-async fn delete(collection: &Collection<Document>, ids: &[String]) -> Result<(), StoreError> {
+pub(super) async fn delete(collection: &Collection<Document>, ids: &[String]) -> Result<(), StoreError> {
     for ids in ids.chunks(KEYS_AT_ONCE) {
         let gone = collection.delete_many(doc! {"_id": {"$in": ids}});
         gone.await.map_err(failed)?;

@@ -39,7 +39,8 @@ impl DatabaseFile {
     pub(super) fn writer(&self) -> Result<Connection, StoreError> {
         let mut connection = Connection::open(&self.path).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        let set_up = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+        let set_up = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+            PRAGMA secure_delete = ON;";
         connection.execute_batch(set_up).map_err(|error| self.refused(error))?;
         migrate::migrate(&mut connection).map_err(|error| match error {
             migrate::MigrateError::Newer { found, known } => StoreError::Newer { found, known },

@@ -2,6 +2,7 @@
 //! does nothing, and the result goes the way of all outcomes.
 
 mod cancel;
+mod erase;
 mod replay;
 
 use std::sync::Arc;
@@ -114,7 +115,7 @@ async fn work(
 
 fn takes_long(command: &Command) -> bool {
     match command {
-        Command::Replay { .. } | Command::Test { .. } => true,
+        Command::Replay { .. } | Command::Test { .. } | Command::Erase { .. } => true,
         Command::RetryDeadLetters { .. }
         | Command::AbandonDeadLetters { .. }
         | Command::DeleteDeadLetters { .. }
@@ -170,6 +171,7 @@ impl Operator {
             Command::AbandonDeadLetters { ids } => queue.dead_abandon(ids.clone(), remembered).await?,
             Command::DeleteDeadLetters { ids } => queue.dead_drop(ids.clone(), remembered).await?,
             Command::CancelScheduled { ids } => self.cancel(&queue, ids, id).await?,
+            Command::Erase { org_id, subject } => self.erase(&queue, *org_id, subject, id).await?,
             Command::Replay {
                 org_id,
                 integration_config_id,

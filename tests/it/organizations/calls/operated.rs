@@ -56,5 +56,11 @@ pub(super) fn told() -> Vec<Call> {
             .body(|side| json!({"orgId": side.org, "eventIds": [side.id("occurrence")]})),
         Call::own("GET /api/v1/undelivered"),
         Call::own("GET /api/v1/commands/{id}").of("command"),
+        // They hold a hash of whom they are about, and nothing else that is anybody's.
+        Call::own("GET /api/v1/admin/erasures").blank(),
+        Call::own("GET /api/v1/admin/erasures/{id}").of("erasure").blank(),
+        Call::own("POST /api/v1/admin/erasures")
+            .bare()
+            .body(|side| json!({"orgId": side.org, "subject": "nobody-4711"})),
     ]
 }

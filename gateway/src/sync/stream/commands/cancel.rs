@@ -102,7 +102,7 @@ impl Operator {
         Ok(Ok((entry, cancellation)))
     }
 
-    fn told(&self, entry: &OpenEntry, event: &filters::model::EventHead) -> Option<ScheduledDelivery> {
+    pub(super) fn told(&self, entry: &OpenEntry, event: &filters::model::EventHead) -> Option<ScheduledDelivery> {
         let live = self.shared.load()?;
         let subscription = live.plan.events.subscription(&entry.delivery.subscription)?;
         let state = &entry.delivery.state;

@@ -1,0 +1,130 @@
+//! Removing what is kept of a person.
+
+use std::sync::Arc;
+
+use aide::transform::TransformOperation;
+use axum::Json;
+use axum::extract::State;
+use filters::model::Problem;
+use filters::model::subject::Subject;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::App;
+use super::answer::Accepted;
+use super::error::ApiError;
+use super::openapi::Describe as _;
+use super::operator::Caller;
+use super::request::{Document, Named, Params, Place, Within};
+use crate::erasures::{Erasure, ErasureState, GatewayPart, Removed};
+
+/// Whose payloads are to be removed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// The organization that the person is known to.
+    org_id: u64,
+    /// What the person is known by in payloads, as an identifier or an e-mail address: 3 to 256 bytes without spaces
+    /// around them. It is hashed before it is kept.
+    #[schemars(length(min = 3, max = 256))]
+    subject: String,
+}
+
+/// Erasures, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Erasures {
+    /// Erasures.
+    erasures: Vec<Erasure>,
+}
+
+/// Begins an erasure.
+pub(super) async fn begin(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    document: Document<Wanted>,
+) -> Result<Accepted<Erasure>, ApiError> {
+    let wanted = document.read()?;
+    caller.allow(wanted.org_id)?;
+    let name = wanted.subject.as_str();
+    if !(3..=256).contains(&name.len()) || name.trim() != name {
+        let message = "must be 3 to 256 bytes, without spaces around them";
+        return Err(ApiError::validation(vec![Problem::new("subject", message)]));
+    }
+    app.fleet.refresh().await?;
+    let gateways = app.fleet.list(&app.publisher.state());
+    let salt = hex::encode(rand::random::<[u8; 16]>());
+    let erasure = Erasure {
+        id: Uuid::now_v7().to_string(),
+        org_id: wanted.org_id,
+        subject: Subject::new(name, &salt),
+        state: ErasureState::Running,
+        requested_by: caller.name().to_owned(),
+        requested_at: Timestamp::now(),
+        swept_at: None,
+        finished_at: None,
+        gateways: gateways
+            .into_iter()
+            .map(|gateway| GatewayPart {
+                gateway_id: gateway.gateway_id,
+                command_id: None,
+                done: false,
+                events: 0,
+            })
+            .collect(),
+        removed: Removed::default(),
+    };
+    app.erasures.begin(&erasure).await?;
+    Ok(Accepted(erasure))
+}
+
+/// Lists the erasures of an organization, or of all that the caller may see.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Params(within): Params<Within>,
+) -> Result<Json<Erasures>, ApiError> {
+    let scope = caller.scope(within.org_id)?;
+    let sheets = app.store.sheets::<Erasure>(scope, None, MOST_LISTED).await?;
+    let mut erasures: Vec<Erasure> = sheets.into_iter().map(|sheet| sheet.value).collect();
+    erasures.reverse();
+    Ok(Json(Erasures { erasures }))
+}
+
+/// Shows an erasure.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Place(named): Place<Named>,
+    Params(within): Params<Within>,
+) -> Result<Json<Erasure>, ApiError> {
+    let scope = caller.scope(within.org_id)?;
+    let found = app.store.sheet::<Erasure>(&named.id).await?;
+    let erasure = found
+        .map(|sheet| sheet.value)
+        .filter(|erasure| scope.is_none_or(|org_id| erasure.org_id == org_id));
+    erasure
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found(&format!("erasure {:?}", named.id)))
+}
+
+pub(super) fn begin_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation
+        .summary("Remove what is kept of a person")
+        .description(
+            "Contents of logs that name the person are emptied, dead letters and events in the gateways' queues are deleted. \
+             It goes on until every gateway that is known has done its part.",
+        )
+}
+
+pub(super) fn list_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.summary("List erasures")
+}
+
+pub(super) fn show_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    operation.summary("Show how far an erasure is").errors(&[404])
+}
+
+const MOST_LISTED: u32 = 1_000;

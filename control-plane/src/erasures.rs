@@ -1,0 +1,155 @@
+//! Removing what is kept of a person: here, and in the queues of the gateways.
+//!
+//! An erasure is kept before anything is done, under a hash of the person's name. It is done by steps that may be repeated,
+//! so that it goes on after a restart: the store is gone through, each gateway is given a command, and when all of them
+//! have carried theirs out, the store is gone through once more for what they brought in meanwhile.
+
+mod erasure;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use filters::model::command::Command;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::erasure::{Erasure, ErasureState, GatewayPart, Removed};
+use crate::audit::AuditEntry;
+use crate::commands::{Commands, Draft};
+use crate::store::{Sheet, Store, StoreError, Write};
+
+/// Carries erasures out.
+#[derive(Debug)]
+pub(crate) struct Erasures {
+    store: Arc<Store>,
+    commands: Arc<Commands>,
+}
+
+impl Erasures {
+    pub(crate) fn new(store: Arc<Store>, commands: Arc<Commands>) -> Self {
+        Self { store, commands }
+    }
+
+    /// Keeps a new one; it is begun within a second.
+    pub(crate) async fn begin(&self, erasure: &Erasure) -> Result<(), StoreError> {
+        let entry = AuditEntry {
+            after: serde_json::to_value(erasure).ok(),
+            ..AuditEntry::new(
+                &erasure.requested_by,
+                "erasure.begin",
+                format!("erasure {}", erasure.id),
+                Some(erasure.org_id),
+            )
+        };
+        self.store
+            .write(vec![Write::new(erasure)?], vec![entry])
+            .await
+            .map(drop)
+    }
+
+    /// Goes on with those that are open, until `stop`.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut works = true;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = stop.cancelled() => return,
+            }
+            let gone_on = tokio::select! {
+                gone_on = self.go_on() => gone_on,
+                () = stop.cancelled() => return,
+            };
+            match gone_on {
+                Ok(()) => works = true,
+                Err(error) if works => {
+                    tracing::warn!(%error, "erasures cannot go on; they are tried again");
+                    works = false;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn go_on(&self) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let sheets: Vec<Sheet<Erasure>> = self.store.sheets(None, after.as_deref(), PAGE).await?;
+            let Some(last) = sheets.last() else { return Ok(()) };
+            after = Some(last.value.id.clone());
+            for sheet in sheets {
+                if sheet.value.state == ErasureState::Running {
+                    self.step(sheet).await?;
+                }
+            }
+        }
+    }
+
+    /// Does what can be done now of one erasure.
+    async fn step(&self, Sheet { revision, value }: Sheet<Erasure>) -> Result<(), StoreError> {
+        let mut erasure = value.clone();
+        if erasure.swept_at.is_none() {
+            let removed = sweep::sweep(&self.store, &erasure).await?;
+            erasure.removed.add(removed);
+            erasure.swept_at = Some(Timestamp::now());
+        }
+        self.command_gateways(&mut erasure).await?;
+        let mut audit = Vec::new();
+        if erasure.gateways.iter().all(|part| part.done) {
+            let removed = sweep::sweep(&self.store, &erasure).await?;
+            erasure.removed.add(removed);
+            erasure.state = ErasureState::Done;
+            erasure.finished_at = Some(Timestamp::now());
+            let target = format!("erasure {}", erasure.id);
+            audit.push(AuditEntry {
+                after: serde_json::to_value(&erasure).ok(),
+                ..AuditEntry::new("control-plane", "erasure.done", target, Some(erasure.org_id))
+            });
+        }
+        if erasure != value {
+            // Where another control plane was quicker, it goes on there.
+            self.store
+                .write(vec![Write::replace(&erasure, revision)?], audit)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives each gateway its command, and notes what became of those that were given.
+    async fn command_gateways(&self, erasure: &mut Erasure) -> Result<(), StoreError> {
+        let (org_id, author) = (erasure.org_id, erasure.requested_by.clone());
+        for part in erasure.gateways.iter_mut().filter(|part| !part.done) {
+            let Some(id) = &part.command_id else {
+                let draft = Draft {
+                    org_id,
+                    gateway_id: part.gateway_id.as_str().into(),
+                    command: Command::Erase {
+                        org_id,
+                        subject: erasure.subject.clone(),
+                    },
+                };
+                let given = self.commands.give(vec![draft], &author).await?;
+                part.command_id = given.first().map(|command| command.id.clone());
+                continue;
+            };
+            let Some(command) = self.store.command(id).await? else {
+                // Too old: it is given anew.
+                part.command_id = None;
+                continue;
+            };
+            if let Some((result, _)) = command.done {
+                part.events += result.done;
+                if result.failed.is_empty() {
+                    part.done = true;
+                } else {
+                    // What was in flight is over by then.
+                    part.command_id = None;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(1);
+const PAGE: u32 = 100;

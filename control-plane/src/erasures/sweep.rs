@@ -1,0 +1,181 @@
+//! Going through the store for what it has of a person.
+
+use std::collections::BTreeMap;
+
+use filters::model::ExecutionRecord;
+use filters::model::delivery::{DeadLetter, DeliveryLog, ScheduledDelivery};
+use filters::model::subject::Finder;
+use serde_json::Value;
+
+use super::erasure::{Erasure, Removed};
+use crate::store::{Kept, Store, StoreError};
+
+/// Empties or deletes what names the person. A second time finds nothing.
+pub(super) async fn sweep(store: &Store, erasure: &Erasure) -> Result<Removed, StoreError> {
+    let Some(finder) = erasure.subject.finder() else {
+        return Ok(Removed::default());
+    };
+    let sweep = Sweep {
+        store,
+        finder: &finder,
+        org_id: erasure.org_id,
+    };
+    let removed = Removed {
+        delivery_logs: sweep.kept(DeliveryLog::erased).await?,
+        execution_logs: sweep.kept(ExecutionRecord::erased).await?,
+        dead_letters: sweep.dead_letters().await?,
+        scheduled: sweep.kept(ScheduledDelivery::erased).await?,
+    };
+    if removed != Removed::default() {
+        store.empty_log().await?;
+    }
+    Ok(removed)
+}
+
+struct Sweep<'s> {
+    store: &'s Store,
+    finder: &'s Finder,
+    org_id: u64,
+}
+
+impl Sweep<'_> {
+    /// Goes through one kind; `erased` makes what takes the place of a record, where it names the person.
+    async fn kept<K: Kept>(&self, erased: impl Fn(K, u64, &Finder) -> Option<K>) -> Result<u64, StoreError> {
+        let (mut after, mut count) = (String::new(), 0);
+        loop {
+            let page = self.store.page::<K>(&after).await?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            after.clone_from(last);
+            let changed = page
+                .into_iter()
+                .filter_map(|(_, one)| erased(one, self.org_id, self.finder));
+            let changed: Vec<K> = changed.collect();
+            if !changed.is_empty() {
+                count += changed.len() as u64;
+                self.store.rewrite(changed).await?;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A dead letter without its payload could not be tried again: it goes as a whole.
+    async fn dead_letters(&self) -> Result<u64, StoreError> {
+        let (mut after, mut count) = (String::new(), 0);
+        loop {
+            let page = self.store.page::<DeadLetter>(&after).await?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            after.clone_from(last);
+            let names = |letter: &DeadLetter| {
+                let texts = [
+                    Some(&letter.event_id),
+                    letter.correlation_id.as_ref(),
+                    Some(&letter.last_error),
+                ];
+                letter.org_id == self.org_id
+                    && (self.finder.is_in(&letter.original_payload)
+                        || serde_json::to_value(&letter.call).is_ok_and(|call| self.finder.is_in(&call))
+                        || is_in_any(self.finder, texts))
+            };
+            let ids = page.into_iter().filter(|(_, letter)| names(letter)).map(|(id, _)| id);
+            let ids: Vec<String> = ids.collect();
+            if !ids.is_empty() {
+                count += ids.len() as u64;
+                self.store.forget_dead_letters(ids).await?;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// What can be emptied.
+trait Erased: Sized {
+    /// What takes its place; `None` where it does not name the person.
+    fn erased(self, org_id: u64, finder: &Finder) -> Option<Self>;
+}
+
+impl Erased for DeliveryLog {
+    fn erased(mut self, org_id: u64, finder: &Finder) -> Option<Self> {
+        let texts = [
+            Some(&self.event_id),
+            self.correlation_id.as_ref(),
+            self.error_message.as_ref(),
+            self.curl_command.as_ref(),
+            Some(&self.target_url),
+        ];
+        let payloads = [&self.request_payload, &self.response_body];
+        let headers = [&self.request_headers, &self.response_headers];
+        if self.org_id != org_id || !(is_in_any(finder, texts) || is_in_contents(finder, payloads, headers)) {
+            return None;
+        }
+        self.request_payload = None;
+        self.response_body = None;
+        self.request_headers = BTreeMap::new();
+        self.response_headers = BTreeMap::new();
+        self.curl_command = None;
+        self.error_message = self.error_message.map(|_| ERASED.to_owned());
+        hide(finder, &mut self.event_id);
+        hide(finder, &mut self.target_url);
+        self.correlation_id.iter_mut().for_each(|text| hide(finder, text));
+        Some(self)
+    }
+}
+
+impl Erased for ScheduledDelivery {
+    fn erased(mut self, org_id: u64, finder: &Finder) -> Option<Self> {
+        let texts = [Some(&self.original_event_id), Some(&self.target_url)];
+        if self.org_id != org_id || !is_in_any(finder, texts) {
+            return None;
+        }
+        hide(finder, &mut self.original_event_id);
+        hide(finder, &mut self.target_url);
+        Some(self)
+    }
+}
+
+impl Erased for ExecutionRecord {
+    fn erased(mut self, org_id: u64, finder: &Finder) -> Option<Self> {
+        let texts = [
+            Some(&self.path),
+            Some(&self.request_id),
+            self.target_url.as_ref(),
+            self.error_message.as_ref(),
+        ];
+        let payloads = [&self.request_payload, &self.response_body];
+        let headers = [&self.request_headers, &self.response_headers];
+        if self.org_id != org_id || !(is_in_any(finder, texts) || is_in_contents(finder, payloads, headers)) {
+            return None;
+        }
+        self.request_payload = None;
+        self.response_body = None;
+        self.request_headers = BTreeMap::new();
+        self.response_headers = BTreeMap::new();
+        self.error_message = self.error_message.map(|_| ERASED.to_owned());
+        hide(finder, &mut self.path);
+        hide(finder, &mut self.request_id);
+        self.target_url.iter_mut().for_each(|text| hide(finder, text));
+        Some(self)
+    }
+}
+
+fn is_in_any<const N: usize>(finder: &Finder, texts: [Option<&String>; N]) -> bool {
+    texts.into_iter().flatten().any(|text| finder.is_in_text(text))
+}
+
+fn is_in_contents(finder: &Finder, payloads: [&Option<Value>; 2], headers: [&BTreeMap<String, String>; 2]) -> bool {
+    payloads.into_iter().flatten().any(|value| finder.is_in(value))
+        || headers
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .any(|value| finder.is_in_text(value))
+}
+
+fn hide(finder: &Finder, text: &mut String) {
+    if finder.is_in_text(text) {
+        ERASED.clone_into(text);
+    }
+}
+
+const ERASED: &str = "erased";
+
+#[cfg(test)]
+mod tests;
