@@ -292,7 +292,9 @@ pub(crate) fn all() -> Vec<Call> {
     calls.extend(objects::all());
     calls.sort_by_key(|call| match call.operation.split(' ').next() {
         Some("GET") => 0,
-        Some("DELETE") => 2,
+        // What is a part of something goes before it.
+        Some("DELETE") if call.operation.matches('{').count() > 1 => 2,
+        Some("DELETE") => 3,
         _ => 1,
     });
     calls
@@ -367,7 +369,7 @@ fn configured() -> Vec<Call> {
 
 /// What is the installation's.
 fn installation() -> Vec<Call> {
-    let organization = |side: &Side| json!({"orgId": side.org, "name": side.marked("clinic")});
+    let organization = |side: &Side| side.organization();
     vec![
         Call::own("GET /api/v1/admin/organizations"),
         Call::own("GET /api/v1/admin/organizations/{id}")

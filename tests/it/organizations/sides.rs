@@ -106,9 +106,8 @@ impl World {
 
     /// One of each configured object.
     async fn configure(&self, side: &Side) {
-        let organization = json!({"orgId": side.org, "name": side.marked("clinic"), "timezone": "Europe/Berlin"});
         let path = format!("/api/v1/admin/organizations/{}", side.org);
-        self.call(Method::PUT, &path, &organization).await;
+        self.call(Method::PUT, &path, &side.organization()).await;
         for (path, id, body) in side.objects() {
             self.call(Method::PUT, &format!("/api/v1/{path}/{id}"), &body).await;
         }
@@ -282,6 +281,12 @@ impl Side {
             body["id"] = json!(self.id(noun));
         }
         body
+    }
+
+    /// The organization itself, whose keys may give its integrations hosts.
+    pub(super) fn organization(&self) -> Value {
+        json!({"orgId": self.org, "name": self.marked("clinic"), "timezone": "Europe/Berlin",
+            "hosts": [format!("*.{}.test", self.tag)]})
     }
 
     /// A template for inbound integrations.
