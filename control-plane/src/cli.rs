@@ -29,6 +29,7 @@ mod failure;
 mod get;
 mod import;
 mod kind;
+mod login;
 mod logs;
 mod lookups;
 mod orders;
@@ -36,6 +37,7 @@ mod output;
 mod placeholder;
 mod status;
 mod table;
+mod tokens;
 mod trash;
 mod validate;
 
@@ -132,6 +134,10 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Signs in with an account; calls without a key are made in its session from then on
+    Login(login::Login),
+    /// Ends the session of `login`
+    Logout,
     /// Checks documents and makes them live, all or nothing
     Apply(apply::Apply),
     /// Shows what apply would change; exits with 1 if anything
@@ -319,6 +325,8 @@ impl CommandLine {
         match &self.command {
             Command::Validate(files) => validate::run(files, output),
             Command::Explain(explain) => explain.run(output),
+            Command::Login(login) => login.run(&self.client(output)?, output),
+            Command::Logout => login::logout(&self.client(output)?, output),
             Command::Apply(apply) => apply.run(&self.client(output)?, output),
             Command::Diff(diff) => diff.run(&self.client(output)?, output),
             Command::Import(import) => import.run(&self.client(output)?, output),

@@ -89,6 +89,72 @@ async fn a_session_that_ends_at_one_control_plane_ends_at_the_other() {
     .await;
 }
 
+#[tokio::test]
+async fn a_person_works_from_the_command_line() {
+    let control_plane = ControlPlane::start().await;
+    let ben = json!({"email": "ben@clinic.example", "role": "USER", "orgIds": [648], "password": PASSWORD});
+    assert_eq!(control_plane.post("/api/v1/admin/users", &ben).await.status, 201);
+    let home = tempfile::TempDir::new().unwrap();
+    let password = home.path().join("password");
+    std::fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+    let gwctl = async |arguments: &[&str]| {
+        let mut command = std::process::Command::new(harness::binaries::find("gwctl"));
+        command.args(arguments).args(["--server", &control_plane.url()]);
+        command
+            .env("XDG_CONFIG_HOME", home.path())
+            .env_remove("GWCTL_KEY")
+            .env_remove("GWCTL_KEY_FILE");
+        tokio::task::spawn_blocking(move || command.output())
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let list = ["get", "integrations", "--org", "648"];
+    assert_eq!(gwctl(&list).await.status.code(), Some(4), "nobody is signed in");
+    let login = [
+        "login",
+        "--email",
+        "ben@clinic.example",
+        "--password-file",
+        password.to_str().unwrap(),
+    ];
+    let signed_in = gwctl(&login).await;
+    let said = String::from_utf8_lossy(&signed_in.stderr).into_owned();
+    assert!(
+        signed_in.status.success() && said.contains("signed in as ben@clinic.example (USER)"),
+        "{said}"
+    );
+    let file = home.path().join("gwctl").join("tokens.json");
+    let token = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    assert_eq!(gwctl(&list).await.status.code(), Some(0));
+    assert_eq!(
+        gwctl(&["get", "integrations", "--org", "7"]).await.status.code(),
+        Some(4)
+    );
+    assert!(gwctl(&["logout"]).await.status.success());
+    assert_eq!(gwctl(&list).await.status.code(), Some(4));
+    let token: Value = serde_json::from_str(&token).unwrap();
+    let token = token
+        .as_object()
+        .unwrap()
+        .values()
+        .next()
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        call(&control_plane, &token, Method::GET, "/api/v1/auth/me", None)
+            .await
+            .status,
+        401
+    );
+}
+
 fn first_admin_token(output: &str) -> String {
     let line = output
         .lines()

@@ -6,12 +6,13 @@ use std::time::Duration;
 use filters::fault::ErrorBody;
 use filters::model::Secret;
 use reqwest::blocking::{Client as Http, RequestBuilder};
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use super::tokens::Tokens;
 
 /// To connect; a control plane that takes longer is not there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -27,6 +28,8 @@ pub(super) struct Client {
     http: Http,
     base: Url,
     key: Option<HeaderValue>,
+    /// Where the session is whose token stands in for a key.
+    tokens: Option<Tokens>,
     timeout: Duration,
 }
 
@@ -57,8 +60,22 @@ impl Client {
             http,
             base,
             key,
+            tokens: Tokens::of_this_person().ok(),
             timeout,
         })
+    }
+
+    /// The address that tokens are kept under.
+    pub(super) fn server(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Ends the session on the server; one that has ended already stays so.
+    pub(super) fn end_session(&self) -> Result<(), Failure> {
+        match self.send(Effect::Changes, self.request(Method::POST, &["auth", "logout"])) {
+            Err(Failure::Refused(error)) if error.status_code == StatusCode::UNAUTHORIZED.as_u16() => Ok(()),
+            ended => ended.map(drop),
+        }
     }
 
     /// What to tell the person about this connection, if anything.
@@ -165,8 +182,11 @@ impl Client {
             path.pop_if_empty().extend(["api", "v1"]).extend(segments);
         }
         let request = self.http.request(method, url);
-        match &self.key {
-            Some(key) => request.header("x-api-key", key.clone()),
+        if let Some(key) = &self.key {
+            return request.header("x-api-key", key.clone());
+        }
+        match self.tokens.as_ref().and_then(|tokens| tokens.of(self.server())) {
+            Some(token) => request.bearer_auth(token.expose()),
             None => request,
         }
     }
@@ -179,6 +199,7 @@ impl Client {
     fn send(&self, effect: Effect, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
         let answer = request.send().map_err(|error| self.no_answer(effect, &error))?;
         let status = answer.status();
+        self.keep_renewed(answer.headers());
         let mut body = Vec::new();
         answer
             .take(MOST_BYTES + 1)
@@ -191,6 +212,15 @@ impl Client {
             return Ok(body);
         }
         Err(self.refusal(status, &body))
+    }
+
+    /// Keeps the token that the server gives in the place of one that is getting old. If it cannot be kept, the old one is
+    /// good for some days.
+    fn keep_renewed(&self, headers: &HeaderMap) {
+        let token = headers.get("x-session-token").and_then(|token| token.to_str().ok());
+        if let (None, Some(tokens), Some(token)) = (&self.key, &self.tokens, token) {
+            let _ = tokens.keep(self.server(), Some(&Secret::new(token)));
+        }
     }
 
     fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
