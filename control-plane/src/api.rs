@@ -69,6 +69,7 @@ mod logs;
 mod lookups;
 mod objects;
 mod observe;
+mod oidc;
 mod openapi;
 mod operator;
 mod organizations;
@@ -172,6 +173,8 @@ fn access() -> ApiRouter<Arc<App>> {
             "/auth/first-admin",
             post_with(auth::first_admin, auth::first_admin_docs),
         )
+        .api_route("/auth/oidc/login", get_with(oidc::begin, oidc::begin_docs))
+        .api_route("/auth/oidc/callback", get_with(oidc::end, oidc::end_docs))
         .api_route(
             "/admin/users",
             get_with(users::list, users::list_docs).post_with(users::create, users::create_docs),

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub mod alerts;
 pub mod auth;
+pub mod oidc;
 pub mod secrets;
 pub mod security;
 

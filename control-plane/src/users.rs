@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use egress::SetupError;
 use filters::model::{Problem, Secret};
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +21,7 @@ mod api_key;
 mod first_admin;
 mod keys;
 mod known;
+pub(crate) mod oidc;
 mod password;
 mod people;
 mod session;
@@ -35,6 +37,7 @@ pub(crate) use sign_in::{Origin, SignedIn};
 
 use first_admin::FirstAdmin;
 use known::{Found, Known, Remembered};
+use oidc::Provider;
 use password::Passwords;
 use session::Session;
 use throttle::Throttle;
@@ -50,6 +53,8 @@ pub(crate) struct Users {
     throttle: Throttle,
     known: Known,
     first_admin: FirstAdmin,
+    /// Where people may sign in as well.
+    provider: Option<Provider>,
 }
 
 /// Somebody whose token is good.
@@ -96,6 +101,9 @@ pub(crate) enum UsersError {
     /// A password cannot be hashed now.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// The identity provider cannot be spoken to.
+    #[error(transparent)]
+    Provider(#[from] SetupError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,6 +122,7 @@ impl Users {
             first_admin: FirstAdmin::new(is_anybody),
             throttle: Throttle::new(),
             known: Known::default(),
+            provider: config.oidc.clone().map(Provider::new).transpose()?,
             store,
             sealer,
             config,

@@ -40,6 +40,7 @@ mod mongo;
 mod oauth2;
 mod objects;
 mod observability;
+mod oidc;
 mod openapi;
 mod organizations;
 mod outgoing_signature;

@@ -166,7 +166,7 @@ impl From<UsersError> for ApiError {
             UsersError::Precondition(_) => Self::new(StatusCode::PRECONDITION_FAILED, message),
             UsersError::Problems(problems) => Self::validation(problems),
             UsersError::Busy | UsersError::Password(PasswordError::Busy) => Self::unavailable(message),
-            UsersError::Password(PasswordError::Fault) => Self::internal(),
+            UsersError::Password(PasswordError::Fault) | UsersError::Provider(_) => Self::internal(),
             UsersError::Store(error) => error.into(),
         }
     }

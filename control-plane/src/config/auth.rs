@@ -4,6 +4,8 @@ use filters::model::Problem;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use super::oidc::OidcConfig;
+
 /// How people sign in.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -12,6 +14,8 @@ pub struct AuthConfig {
     pub session_days: u32,
     /// A session ends after so many days, however much it is used; not less than `sessionDays`.
     pub longest_session_days: u32,
+    /// An identity provider at which people may sign in.
+    pub oidc: Option<OidcConfig>,
 }
 
 impl Default for AuthConfig {
@@ -19,6 +23,7 @@ impl Default for AuthConfig {
         Self {
             session_days: 7,
             longest_session_days: 90,
+            oidc: None,
         }
     }
 }
@@ -44,6 +49,9 @@ impl AuthConfig {
         } else if !(self.session_days..=MOST_DAYS).contains(&self.longest_session_days) {
             let message = wrong(self.longest_session_days, self.session_days);
             problems.push(Problem::new("auth.longestSessionDays", message));
+        }
+        if let Some(oidc) = &self.oidc {
+            oidc.check(problems);
         }
     }
 }
@@ -92,6 +100,7 @@ mod tests {
         let config = AuthConfig {
             session_days: 7,
             longest_session_days: 10,
+            oidc: None,
         };
         let day = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
         assert_eq!(config.end_of_session(day(0), day(0)), day(7));

@@ -192,7 +192,7 @@ fn checked(mut edited: Edited) -> Result<Edited, UsersError> {
     }
 }
 
-fn entry(actor: &Actor, action: &str, before: Option<&User>, after: Option<&User>) -> AuditEntry {
+pub(super) fn entry(actor: &Actor, action: &str, before: Option<&User>, after: Option<&User>) -> AuditEntry {
     let user = after.or(before);
     let (id, org_id) = user.map_or(("", None), |user| (user.id.as_str(), user.org_id()));
     let (before, after) = (before.map(User::shown), after.map(User::shown));

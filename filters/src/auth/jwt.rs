@@ -102,34 +102,24 @@ impl JwtCheck {
         consumers: Option<&Consumers>,
         now_s: i64,
     ) -> Result<Identity, Failed> {
-        if !self.algorithms.contains(&token.algorithm) {
-            return Err(AuthRefusal::Invalid.into());
-        }
-        let (id, signed) = (token.key_id.as_deref(), token.signed.as_bytes());
-        match keys.check(token.algorithm, id, signed, &token.signature) {
-            Tried::Good => {}
-            Tried::Bad => return Err(AuthRefusal::Invalid.into()),
-            Tried::NoSuchKey => return Err(Failed::NoSuchKey),
-        }
-        let claims = token.claims()?;
-        self.check_time(&claims, now_s)?;
+        let claims = token.opened(keys, &self.algorithms, self.leeway_s, now_s)?;
         Ok(self.claims.identity(Arc::new(claims), Issuer::Required, consumers)?)
     }
+}
 
-    fn check_time(&self, claims: &Value, now_s: i64) -> Result<(), AuthRefusal> {
-        let time = |name: &str| match claims.get(name) {
-            None => Ok(None),
-            Some(said) => seconds(said).map(Some).ok_or(AuthRefusal::Invalid),
-        };
-        let ends = time("exp")?.ok_or(AuthRefusal::Invalid)?;
-        if now_s >= ends.saturating_add(self.leeway_s) {
-            return Err(AuthRefusal::Expired);
-        }
-        match time("nbf")? {
-            Some(begins) if begins > now_s.saturating_add(self.leeway_s) => Err(AuthRefusal::Invalid),
-            _ => Ok(()),
-        }
-    }
+/// The claims of the token `text`, if one of `keys` signed it by one of `algorithms` and its time has begun and is not over.
+/// Who made it, for whom and what for is for the caller to look at.
+///
+/// # Errors
+/// Why it does not open.
+pub fn open(
+    text: &str,
+    keys: &KeySet,
+    algorithms: &[JwtAlgorithm],
+    leeway_s: i64,
+    now_s: i64,
+) -> Result<Value, Failed> {
+    Token::parse(text)?.opened(keys, algorithms, leeway_s, now_s)
 }
 
 impl<'t> Token<'t> {
@@ -155,6 +145,26 @@ impl<'t> Token<'t> {
         })
     }
 
+    /// Its claims, if the signature and the time are good.
+    fn opened(&self, keys: &KeySet, algorithms: &[JwtAlgorithm], leeway_s: i64, now_s: i64) -> Result<Value, Failed> {
+        if !algorithms.contains(&self.algorithm) {
+            return Err(AuthRefusal::Invalid.into());
+        }
+        match keys.check(
+            self.algorithm,
+            self.key_id.as_deref(),
+            self.signed.as_bytes(),
+            &self.signature,
+        ) {
+            Tried::Good => {}
+            Tried::Bad => return Err(AuthRefusal::Invalid.into()),
+            Tried::NoSuchKey => return Err(Failed::NoSuchKey),
+        }
+        let claims = self.claims()?;
+        check_time(&claims, leeway_s, now_s)?;
+        Ok(claims)
+    }
+
     fn claims(&self) -> Result<Value, AuthRefusal> {
         let claims: Value = serde_json::from_slice(&decoded(self.claims)?).map_err(|_| AuthRefusal::Malformed)?;
         if claims.is_object() {
@@ -162,6 +172,21 @@ impl<'t> Token<'t> {
         } else {
             Err(AuthRefusal::Malformed)
         }
+    }
+}
+
+fn check_time(claims: &Value, leeway_s: i64, now_s: i64) -> Result<(), AuthRefusal> {
+    let time = |name: &str| match claims.get(name) {
+        None => Ok(None),
+        Some(said) => seconds(said).map(Some).ok_or(AuthRefusal::Invalid),
+    };
+    let ends = time("exp")?.ok_or(AuthRefusal::Invalid)?;
+    if now_s >= ends.saturating_add(leeway_s) {
+        return Err(AuthRefusal::Expired);
+    }
+    match time("nbf")? {
+        Some(begins) if begins > now_s.saturating_add(leeway_s) => Err(AuthRefusal::Invalid),
+        _ => Ok(()),
     }
 }
 

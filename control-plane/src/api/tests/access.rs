@@ -407,47 +407,17 @@ async fn what_administrators_alone_change_nobody_else_applies() {
 #[tokio::test]
 async fn what_was_done_is_in_the_audit_without_secrets() {
     let bench = Bench::start().await;
-    let mut lab = integration("lab");
-    lab["outgoingAuthType"] = json!("BEARER");
-    lab["outgoingAuthConfig"] = json!({"token": "hunter2"});
-    let made = bench.put("lab", &lab).await.is(201);
-    lab["name"] = json!("Renamed");
-    bench.put("lab", &lab).await.is(200);
-    let id = bench.person("ben@clinic.example", "USER", json!([648])).await;
-    bench
-        .send(
-            Method::PATCH,
-            &format!("{USERS}/{id}"),
-            &json!({"password": "another horse"}),
-        )
-        .await
-        .is(200);
-    bench
-        .send(Method::DELETE, "/api/v1/inbound-integrations/lab", &Value::Null)
-        .await
-        .is(204);
-
+    let made = bench.work().await;
     let entries = bench.audit("orgId=648").await;
     let actions: Vec<&str> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(
-        actions,
-        [
-            "integration.delete",
-            "user.update",
-            "user.create",
-            "integration.update",
-            "integration.create"
-        ]
-    );
+    assert_eq!(actions, WORK);
     assert_eq!(entries[3]["before"]["name"], "The lab");
     assert_eq!(entries[3]["after"]["name"], "Renamed");
     assert_eq!(entries[3]["version"], 3);
     assert_eq!(entries[4]["actor"], "all");
     assert_eq!(entries[4]["target"], "integration lab");
-    assert_eq!(
-        entries[4]["requestId"].as_str(),
-        made.headers["x-request-id"].to_str().ok()
-    );
+    let request_id = made.headers["x-request-id"].to_str().unwrap();
+    assert_eq!(entries[4]["requestId"], request_id);
     assert_eq!(entries[4]["after"]["outgoingAuthConfig"]["token"], "***");
     assert_eq!(entries[1]["after"]["password"], "***");
     let text = serde_json::to_string(&entries).unwrap();
@@ -455,49 +425,82 @@ async fn what_was_done_is_in_the_audit_without_secrets() {
         !text.contains("hunter2") && !text.contains("horse") && !text.contains("argon2"),
         "{text}"
     );
+}
 
-    let first = bench.get("/api/v1/admin/audit-logs?limit=2").await.is(200);
+#[tokio::test]
+async fn the_audit_is_narrowed_paged_and_seen_by_organization() {
+    let bench = Bench::start().await;
+    bench.work().await;
+    let path = "/api/v1/admin/audit-logs";
+    let first = bench.get(&format!("{path}?limit=2")).await.is(200);
     let next = first.body["nextCursor"].as_str().unwrap();
-    let second = bench
-        .get(&format!("/api/v1/admin/audit-logs?limit=2&cursor={next}"))
-        .await
-        .is(200);
+    let second = bench.get(&format!("{path}?limit=2&cursor={next}")).await.is(200);
     assert_eq!(second.body["auditLogs"][0]["action"], "user.create", "{}", second.text);
-    assert_eq!(
-        bench
-            .audit("target=integration%20lab&action=integration.update")
-            .await
-            .len(),
-        1
-    );
-    assert_eq!(bench.audit("search=RENAMED").await.len(), 0);
-    assert_eq!(bench.audit("search=LAB&actor=all").await.len(), 3);
-    let one = entries[0]["id"].as_str().unwrap();
-    bench.get(&format!("/api/v1/admin/audit-logs/{one}")).await.is(200);
-
-    // A key for another organization sees nothing of it.
-    let path = format!("/api/v1/admin/audit-logs/{one}");
-    bench.scoped(Method::GET, &path, None).await.is(200);
-    bench
-        .scoped(Method::GET, "/api/v1/admin/audit-logs", None)
+    for (query, found) in [
+        ("target=integration%20lab&action=integration.update", 1),
+        ("search=RENAMED", 0),
+        ("search=LAB&actor=all", 3),
+        ("endDate=2020-01-01", 0),
+        ("startDate=2020-01-01&action=user.create", 1),
+    ] {
+        assert_eq!(bench.audit(query).await.len(), found, "{query}");
+    }
+    let wrong = bench
+        .get(&format!("{path}?cursor=x&page=0&startDate=soon"))
         .await
         .is(400);
+    assert_eq!(wrong.problems(), ["cursor", "cursor", "page", "startDate"]);
+
+    let own = bench.audit("orgId=648").await;
+    let own = format!("{path}/{}", own[0]["id"].as_str().unwrap());
+    bench.get(&own).await.is(200);
+    bench.scoped(Method::GET, &own, None).await.is(200);
+    bench.scoped(Method::GET, path, None).await.is(400);
     bench
-        .scoped(Method::GET, "/api/v1/admin/audit-logs?orgId=7", None)
+        .scoped(Method::GET, &format!("{path}?orgId=7"), None)
         .await
         .is(403);
-    let sign_in = bench.audit("action=security.create").await;
-    let global = sign_in[0]["id"].as_str().unwrap();
-    bench
-        .scoped(Method::GET, &format!("/api/v1/admin/audit-logs/{global}"), None)
-        .await
-        .is(404);
+    let global = bench.audit("action=security.create").await;
+    let global = format!("{path}/{}", global[0]["id"].as_str().unwrap());
+    bench.get(&global).await.is(200);
+    bench.scoped(Method::GET, &global, None).await.is(404);
 }
 
 /// Routes that ask for neither a key nor a token.
-const OPEN: [&str; 2] = ["/api/v1/auth/login", "/api/v1/auth/first-admin"];
+const OPEN: [&str; 4] = [
+    "/api/v1/auth/login",
+    "/api/v1/auth/first-admin",
+    "/api/v1/auth/oidc/login",
+    "/api/v1/auth/oidc/callback",
+];
+
+/// What [`Bench::work`] does, the newest first.
+const WORK: [&str; 5] = [
+    "integration.delete",
+    "user.update",
+    "user.create",
+    "integration.update",
+    "integration.create",
+];
 
 impl Bench {
+    /// Changes some things of organization 648, and returns the answer to the first change.
+    async fn work(&self) -> Reply {
+        let mut lab = integration("lab");
+        lab["outgoingAuthType"] = json!("BEARER");
+        lab["outgoingAuthConfig"] = json!({"token": "hunter2"});
+        let made = self.put("lab", &lab).await.is(201);
+        lab["name"] = json!("Renamed");
+        self.put("lab", &lab).await.is(200);
+        let id = self.person("ben@clinic.example", "USER", json!([648])).await;
+        let path = format!("{USERS}/{id}");
+        let password = json!({"password": "another horse"});
+        self.send(Method::PATCH, &path, &password).await.is(200);
+        let lab = "/api/v1/inbound-integrations/lab";
+        self.send(Method::DELETE, lab, &Value::Null).await.is(204);
+        made
+    }
+
     /// Makes an account and returns its identifier.
     async fn person(&self, email: &str, role: &str, org_ids: Value) -> String {
         let mut body = json!({"email": email, "role": role, "password": PASSWORD});
