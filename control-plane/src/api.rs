@@ -76,6 +76,7 @@ mod organizations;
 mod outbound;
 mod producer_keys;
 mod rate;
+mod rate_limits;
 mod request;
 mod resource;
 mod retention;

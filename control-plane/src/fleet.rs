@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use filters::model::limits::LimitStatus;
 use filters::model::push::{EndpointStatus, Have};
 use filters::model::{MODEL_VERSION, Problem};
 use jiff::Timestamp;
@@ -46,6 +47,8 @@ struct Tracked {
     records_dropped: Option<u64>,
     /// What it said last of its endpoints, since it connected.
     endpoints: Option<Arc<[EndpointStatus]>>,
+    /// What it said last of limits that are used up, since it connected.
+    limits: Arc<[LimitStatus]>,
     conflicts: u64,
 }
 
@@ -143,6 +146,7 @@ impl Fleet {
         });
         tracked.record.model_version = model_version;
         tracked.endpoints = None;
+        tracked.limits = [].into();
         tracked.runs(have, now);
         self.metrics.gateway_connected();
         Ok(Member {
@@ -293,6 +297,11 @@ impl Member {
             .update(self, |tracked, _| tracked.endpoints = Some(endpoints.into()));
     }
 
+    /// It says how much of limits is used up.
+    pub(crate) fn limits(&self, limits: Vec<LimitStatus>) {
+        self.fleet.update(self, |tracked, _| tracked.limits = limits.into());
+    }
+
     /// Its name.
     pub(crate) fn gateway_id(&self) -> &str {
         &self.gateway_id
@@ -319,6 +328,7 @@ impl Tracked {
             in_flight: None,
             records_dropped: None,
             endpoints: None,
+            limits: [].into(),
             conflicts: 0,
         }
     }

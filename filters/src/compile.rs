@@ -35,7 +35,7 @@ use crate::address::EgressPolicy;
 use crate::model::limits::RateLimit;
 use crate::model::{Entry, InboundIntegration, Organization, Problem, Snapshot};
 use crate::plan::Plan;
-use crate::plan::limits::LimitPlan;
+use crate::plan::limits::{ConsumerLimit, LimitPlan};
 use crate::route::RouteTable;
 use lookup::LookupPlan;
 use roster::Roster;
@@ -94,14 +94,15 @@ pub fn compile(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan, Vec
     })
 }
 
-fn consumer_limits(snapshot: &Snapshot, problems: &mut Vec<Problem>) -> BTreeMap<Arc<str>, LimitPlan> {
+fn consumer_limits(snapshot: &Snapshot, problems: &mut Vec<Problem>) -> BTreeMap<Arc<str>, ConsumerLimit> {
     let mut limited = BTreeMap::new();
     for (id, entry) in &snapshot.consumers {
         if let Some(limit) = entry.value.rate_limit {
             limits::check(&limit, &format!("consumers[{:?}].rateLimit", &**id), problems);
             let organization = snapshot.organizations.get(&entry.value.org_id);
             let plan = limits::planned(limit, organization.map(|entry| &*entry.value));
-            limited.insert(Arc::clone(id), plan);
+            let org_id = entry.value.org_id;
+            limited.insert(Arc::clone(id), ConsumerLimit { org_id, plan });
         }
     }
     limited

@@ -61,7 +61,7 @@ pub struct Plan {
     pub(crate) consumers: Arc<ConsumerPlan>,
     pub(crate) organizations: BTreeMap<u64, Entry<Organization>>,
     pub(crate) organization_limits: BTreeMap<u64, limits::LimitPlan>,
-    pub(crate) consumer_limits: BTreeMap<Arc<str>, limits::LimitPlan>,
+    pub(crate) consumer_limits: BTreeMap<Arc<str>, limits::ConsumerLimit>,
     pub(crate) slots: AHashMap<Arc<str>, usize>,
 }
 
@@ -207,7 +207,7 @@ impl Plan {
     }
 
     /// The limits of consumers, by identifier.
-    pub fn consumer_limits(&self) -> &BTreeMap<Arc<str>, limits::LimitPlan> {
+    pub fn consumer_limits(&self) -> &BTreeMap<Arc<str>, limits::ConsumerLimit> {
         &self.consumer_limits
     }
 

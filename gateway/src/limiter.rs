@@ -23,6 +23,7 @@ pub use self::header::{RATELIMIT, RATELIMIT_POLICY};
 pub use self::keyed::KeyedLimiters;
 pub use self::scope::{Kind, Scope};
 pub use self::shared::Limiter;
+pub(crate) use self::shared::Used;
 use self::shared::UsedUp;
 use self::standing::Standing;
 use crate::clock::Moment;
@@ -141,6 +142,28 @@ impl Limiters {
             self.organization.as_ref(),
         ];
         pass(shared, of_client, now)
+    }
+}
+
+impl Limiters {
+    /// What is used up of the integration's own limit, and by each of its callers (without a name where they share one).
+    pub(crate) fn usage(&self, now: Moment) -> (Vec<Used>, Vec<(Box<str>, Vec<Used>)>) {
+        let own = self.integration.as_ref().map(|limiter| limiter.usage(now));
+        let callers = self.per_key.as_ref().map(|limiters| limiters.usage(now));
+        (own.unwrap_or_default(), callers.unwrap_or_default())
+    }
+
+    /// Forgets what was counted of the integration, its callers and its clients' addresses; not of the organization.
+    pub(crate) fn reset(&self) {
+        if let Some(limiter) = &self.integration {
+            limiter.reset();
+        }
+        if let Some(limiters) = &self.per_key {
+            limiters.reset();
+        }
+        if let Some(limiter) = &self.per_client_ip {
+            limiter.reset();
+        }
     }
 }
 

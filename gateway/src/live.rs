@@ -229,6 +229,21 @@ impl Live {
         self.consumers.get(id)
     }
 
+    /// The limits of organizations, by number.
+    pub(crate) fn organization_limiters(&self) -> impl Iterator<Item = (u64, &Arc<Limiter>)> {
+        self.organizations.iter().map(|(org_id, limiter)| (*org_id, limiter))
+    }
+
+    /// The limits of consumers, by identifier.
+    pub(crate) fn consumer_limiters(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Limiter>)> {
+        self.consumers.iter()
+    }
+
+    /// The runtimes of all integrations.
+    pub(crate) fn runtimes(&self) -> impl Iterator<Item = &Arc<IntegrationRuntime>> {
+        self.runtimes.iter().flatten()
+    }
+
     /// The runtime of the subscription `id`.
     pub fn subscription(&self, id: &str) -> Option<&Arc<SubscriptionRuntime>> {
         let slot = self.plan.events.subscription(id)?.slot;
@@ -412,7 +427,7 @@ fn consumer_limiters(plan: &Plan, previous: Option<&Live>, quotas: &Quotas) -> A
     let limited = plan.consumer_limits().iter().map(|(id, limit)| {
         let old = previous.and_then(|live| live.consumers.get(id));
         let key = QuotaKey::Consumer(Arc::clone(id));
-        let limiter = Limiter::carried(old, Scope::Consumer, limit, quotas, key);
+        let limiter = Limiter::carried(old, Scope::Consumer, &limit.plan, quotas, key);
         (Arc::clone(id), limiter)
     });
     limited.collect()

@@ -131,6 +131,14 @@ impl Day {
         count.used = count.used.saturating_sub(1);
     }
 
+    /// Forgets what was used today.
+    pub(crate) fn reset(&self) {
+        let mut count = self.count.lock();
+        (count.used, count.loaded) = (0, 0);
+        drop(count);
+        self.changed.store(true, Ordering::Relaxed);
+    }
+
     /// How many are used up, and the seconds until the day ends (rounded up).
     pub(crate) fn used(&self, now_ms: i64) -> (u64, u32) {
         let mut count = self.count.lock();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use harness::control_plane::Setup;
-use harness::documents::{ORG, integration};
+use harness::documents::{ORG, integration, with};
 use harness::{Answer, ControlPlane, Gateway, Partner, gwctl, wait};
 use serde_json::json;
 use tempfile::TempDir;
@@ -101,4 +101,36 @@ async fn a_table_goes_from_a_file_to_the_control_plane_and_back() {
     )
     .await;
     assert_eq!(taken.code, 2, "a file that is there is not overwritten: {taken:?}");
+}
+
+#[tokio::test]
+async fn a_limit_that_is_used_up_is_seen_and_set_back() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let control_plane = Setup::new().start().await;
+    let gateway = Gateway::fed_by(&control_plane).await;
+    let limits = json!({"rateLimits": {"maxRequests": 1, "windowSeconds": 3600}});
+    let labs = with(integration("labs", &partner.url("")), limits);
+    let made = control_plane.post("/api/v1/inbound-integrations", &labs).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let status = async || gateway.get("labs.test", "/").await.status;
+    wait::until("the limit is used up", async || (status().await == 429).then_some(())).await;
+    let path = format!("/api/v1/admin/rate-limits?orgId={ORG}");
+    let usage = wait::until("the control plane knows", async || {
+        let shown = control_plane.get(&path).await.json();
+        shown["usage"].as_array().and_then(|usage| usage.first().cloned())
+    })
+    .await;
+    assert_eq!(
+        (
+            &usage["scope"],
+            &usage["id"],
+            &usage["limit"],
+            &usage["gateways"][0]["used"]
+        ),
+        (&json!("integration"), &json!("labs"), &json!(1), &json!(1))
+    );
+    let reset = json!({"orgId": ORG, "scope": "integration", "id": "labs"});
+    let given = control_plane.post("/api/v1/admin/rate-limits/reset", &reset).await;
+    assert_eq!(given.status, 202, "{}", given.text());
+    wait::until("a request passes again", async || (status().await == 200).then_some(())).await;
 }

@@ -257,7 +257,7 @@ fn integration(
 }
 
 /// Gives a command to one gateway, or to all that are known.
-async fn give(
+pub(super) async fn give(
     app: &App,
     caller: &Caller,
     org_id: u64,

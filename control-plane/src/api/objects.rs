@@ -10,7 +10,9 @@ use filters::model::{Certificate, Consumer, EventType, InboundIntegration, Looku
 use super::clone::Cloned;
 use super::lookups::{entries, export, import};
 use super::resource::Resource;
-use super::{App, bulk_edit, clone, field_schemas, health, jobs, switch, templates, tenant, trash, ui_config};
+use super::{
+    App, bulk_edit, clone, field_schemas, health, jobs, rate_limits, switch, templates, tenant, trash, ui_config,
+};
 
 /// All of them. `bulk` is the limit of large bodies.
 pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
@@ -90,6 +92,14 @@ fn organizations() -> ApiRouter<Arc<App>> {
             get_with(ui_config::read, ui_config::read_docs)
                 .put_with(ui_config::replace, ui_config::replace_docs)
                 .delete_with(ui_config::delete, ui_config::delete_docs),
+        )
+        .api_route(
+            "/admin/rate-limits",
+            get_with(rate_limits::list, rate_limits::list_docs),
+        )
+        .api_route(
+            "/admin/rate-limits/reset",
+            post_with(rate_limits::reset, rate_limits::reset_docs),
         )
         .api_route("/health", get_with(health::health, health::health_docs))
 }

@@ -223,6 +223,7 @@ impl Talk {
             }
             FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
             FromGateway::Deliveries { endpoints } => self.member.endpoints(endpoints),
+            FromGateway::Limits { limits } => self.member.limits(limits),
             FromGateway::Outcomes { up_to, records } => {
                 self.errands.keep_outcomes(
                     &app.store,

@@ -27,6 +27,7 @@ mod jobs;
 mod lookups;
 mod outbound;
 mod producer_keys;
+mod rate_limits;
 mod scope;
 mod stream;
 mod surroundings;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use filters::model::limits::LimitStatus;
 use filters::model::push::EndpointStatus;
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,6 +34,14 @@ impl Fleet {
             endpoints: tracked.heard(now),
         });
         standing.collect()
+    }
+
+    /// What each gateway that is connected here said last of limits that are used up.
+    pub(crate) fn limits(&self) -> Vec<(String, Arc<[LimitStatus]>)> {
+        let gateways = self.gateways.lock();
+        let connected = gateways.values().filter(|tracked| tracked.connection.is_some());
+        let limits = connected.map(|tracked| (tracked.record.gateway_id.clone(), Arc::clone(&tracked.limits)));
+        limits.collect()
     }
 
     /// Has it saved that the gateways that are connected here are there, for other control planes.

@@ -84,6 +84,28 @@ pub enum Command {
         /// Its payload.
         payload: Value,
     },
+    /// Forgets what is used up of limits of requests.
+    ResetLimits {
+        /// Organization.
+        org_id: u64,
+        /// Whose limits.
+        scope: ResetScope,
+        /// The integration or consumer; none for the organization.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Arc<str>>,
+    },
+}
+
+/// Whose limits are reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ResetScope {
+    /// That of an organization; those of its integrations and consumers stay as they are.
+    Organization,
+    /// Those of an integration and of each of its callers and client addresses.
+    Integration,
+    /// That of a consumer.
+    Consumer,
 }
 
 /// What became of a command.

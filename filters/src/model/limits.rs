@@ -1,5 +1,7 @@
 //! Rate limits, timeouts and body sizes.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +102,58 @@ pub struct RateLimit {
     /// Length of the window in seconds; 1 to 86,400, 60 if left out.
     #[serde(default = "minute")]
     pub window_seconds: u32,
+}
+
+/// How much of a limit is used up at one gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitStatus {
+    /// Whose limit it is.
+    pub scope: LimitScope,
+    /// Organization.
+    pub org_id: u64,
+    /// The integration or consumer; left out for an organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Arc<str>>,
+    /// Name of the caller, of a limit that each caller has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// How it counts.
+    pub kind: LimitKind,
+    /// Requests that it allows.
+    pub limit: u64,
+    /// How many of them are used up.
+    pub used: u64,
+    /// Seconds until all of them are there again if no request comes.
+    pub reset_seconds: u32,
+}
+
+/// Whose requests a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LimitScope {
+    /// All requests of an organization.
+    Organization,
+    /// All requests to an integration.
+    Integration,
+    /// Those of one caller of an integration.
+    Caller,
+    /// Those of one consumer, whichever integration it calls.
+    Consumer,
+}
+
+/// How a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LimitKind {
+    /// Requests in any window of its length.
+    Window,
+    /// Requests in any second.
+    Second,
+    /// Requests on a calendar day.
+    Day,
+    /// Requests under way at a time.
+    Concurrent,
 }
 
 /// Timeouts in milliseconds, each 1 to 3,600,000.

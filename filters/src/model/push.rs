@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Command;
 use super::delivery::DeliveryRecord;
+use super::limits::LimitStatus;
 pub use super::object::{Object, ObjectId, ObjectKind};
 use super::problem::Problem;
 use super::record::ExecutionRecord;
@@ -80,6 +81,11 @@ pub enum FromGateway {
     Deliveries {
         /// Endpoints with undelivered events, those with most first; at most 500.
         endpoints: Vec<EndpointStatus>,
+    },
+    /// How much of limits is used up, sent every few seconds.
+    Limits {
+        /// Limits of which something is used up, those of which least is left first; at most 500.
+        limits: Vec<LimitStatus>,
     },
 }
 

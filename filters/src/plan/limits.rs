@@ -23,3 +23,12 @@ pub struct LimitPlan {
     /// The zone of its days.
     pub zone: TimeZone,
 }
+
+/// The limit of a consumer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumerLimit {
+    /// The organization that the consumer belongs to.
+    pub org_id: u64,
+    /// Its limit.
+    pub plan: LimitPlan,
+}

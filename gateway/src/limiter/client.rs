@@ -66,6 +66,11 @@ impl ClientLimiter {
         &self.policies
     }
 
+    /// Forgets what was counted.
+    pub(super) fn reset(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().clear());
+    }
+
     /// Counts one request of `client`. A refused request is not counted.
     pub(super) fn take(&self, client: IpAddr, now: Moment) -> Result<Standing, UsedUp> {
         let net = ClientNet::of(client);

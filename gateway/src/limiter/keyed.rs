@@ -8,7 +8,7 @@ use filters::plan::limits::LimitPlan;
 use parking_lot::Mutex;
 
 use super::scope::Scope;
-use super::shared::Limiter;
+use super::shared::{Limiter, Used};
 use crate::clock::Moment;
 use crate::quota::{QuotaKey, Quotas};
 
@@ -50,6 +50,20 @@ impl KeyedLimiters {
             others: Arc::new(others),
             most,
         }
+    }
+
+    /// What is used up by each caller that has used something; all those without room of their own are one, without a name.
+    pub(super) fn usage(&self, now: Moment) -> Vec<(Box<str>, Vec<Used>)> {
+        let callers = self.callers.lock();
+        let known = callers.iter().map(|(name, limiter)| (name.clone(), limiter.usage(now)));
+        let others = std::iter::once((Box::from(""), self.others.usage(now)));
+        known.chain(others).filter(|(_, used)| !used.is_empty()).collect()
+    }
+
+    /// Forgets what was counted.
+    pub(super) fn reset(&self) {
+        self.callers.lock().values().for_each(|limiter| limiter.reset());
+        self.others.reset();
     }
 
     /// The limiter of the caller `name`.

@@ -32,6 +32,18 @@ struct Windows {
     second: Option<Window<SECOND_SLOTS>>,
 }
 
+/// How much of a limit is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) kind: Kind,
+    /// Requests that it allows.
+    pub(crate) most: u64,
+    /// How many of them are used up.
+    pub(crate) used: u64,
+    /// Seconds (rounded up) until all of them are there again if no request comes.
+    pub(crate) reset_seconds: u32,
+}
+
 /// A limit that is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UsedUp {
@@ -48,10 +60,7 @@ impl Limiter {
         Self {
             scope,
             policies: policies(scope, &limit),
-            windows: Mutex::new(Windows {
-                window: limit.max_requests.map(|_| Box::new(Window::new(limit.window_seconds))),
-                second: limit.max_per_second.map(|_| Window::new(1)),
-            }),
+            windows: Mutex::new(Windows::new(&limit)),
             day: limit.max_per_day.map(|_| quotas.day(key, &plan.zone)),
             under_way: AtomicU32::new(0),
             plan: plan.clone(),
@@ -136,6 +145,36 @@ impl Limiter {
         }
     }
 
+    /// What is used up of each of its limits; nothing of those that are whole.
+    pub(crate) fn usage(&self, now: Moment) -> Vec<Used> {
+        let limit = &self.plan.limit;
+        let standing = self.standing(&mut self.windows.lock(), now);
+        let used = standing.of_each().filter_map(|(kind, left)| {
+            let most = match kind {
+                Kind::Window => limit.max_requests?.into(),
+                Kind::Second => limit.max_per_second?.into(),
+                Kind::Day => limit.max_per_day?,
+                Kind::Concurrent => limit.max_concurrent?.into(),
+            };
+            let used = most.saturating_sub(left.remaining);
+            (used > 0).then_some(Used {
+                kind,
+                most,
+                used,
+                reset_seconds: left.reset_seconds,
+            })
+        });
+        used.collect()
+    }
+
+    /// Forgets what was counted. Requests under way go on being counted until they end.
+    pub(crate) fn reset(&self) {
+        *self.windows.lock() = Windows::new(&self.plan.limit);
+        if let Some(day) = &self.day {
+            day.reset();
+        }
+    }
+
     /// One of the requests under way has ended.
     pub(super) fn ended(&self) {
         let less = |count: u32| Some(count.saturating_sub(1));
@@ -182,6 +221,13 @@ impl Limiter {
 }
 
 impl Windows {
+    fn new(limit: &Limit) -> Self {
+        Self {
+            window: limit.max_requests.map(|_| Box::new(Window::new(limit.window_seconds))),
+            second: limit.max_per_second.map(|_| Window::new(1)),
+        }
+    }
+
     /// The limit that refuses a request, and for how many seconds.
     fn refusal(&mut self, limit: &Limit, now: Moment) -> Option<(Kind, u32)> {
         if let (Some(window), Some(most)) = (&mut self.window, limit.max_requests)

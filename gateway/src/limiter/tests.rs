@@ -309,3 +309,48 @@ fn header_values_are_those_of_the_draft() {
         assert!(limit.contains(part), "{part} in {limit}");
     }
 }
+
+#[test]
+fn what_is_used_up_is_told_and_forgotten() {
+    let limit = Limit {
+        max_requests: Some(3),
+        max_per_day: Some(2),
+        ..Limit::default()
+    };
+    let limiter = limiter(&plan(limit));
+    assert_eq!(limiter.usage(at(1)), []);
+    limiter.take(at(1)).unwrap();
+    limiter.take(at(1)).unwrap();
+    let used = limiter.usage(at(2));
+    let brief: Vec<_> = used.iter().map(|used| (used.kind, used.used, used.most)).collect();
+    assert_eq!(brief, [(Kind::Window, 2, 3), (Kind::Day, 2, 2)]);
+    assert!(limiter.take(at(2)).is_err());
+    limiter.reset();
+    assert_eq!(limiter.usage(at(2)), []);
+    assert!(limiter.take(at(2)).is_ok());
+}
+
+#[test]
+fn each_caller_is_told_and_forgotten_with_the_integration() {
+    let limits = Limits {
+        integration: Some(per_day(10)),
+        per_key: Some(per_day(1)),
+        per_client_ip: Some(per_day(1)),
+        ..Limits::default()
+    };
+    let limiters = limiters(None, &limits, None);
+    counted(&limiters, Some("a")).unwrap();
+    counted(&limiters, Some("a")).unwrap_err();
+    let (own, callers) = limiters.usage(Moment::now());
+    assert_eq!(own.iter().map(|used| used.used).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        callers
+            .iter()
+            .map(|(name, used)| (&**name, used[0].used))
+            .collect::<Vec<_>>(),
+        [("a", 1)]
+    );
+    limiters.reset();
+    assert!(limiters.usage(Moment::now()).0.is_empty());
+    counted(&limiters, Some("a")).unwrap();
+}

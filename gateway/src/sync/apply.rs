@@ -50,6 +50,11 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
+    /// What is live, if anything is.
+    pub(super) fn live(&self) -> Option<Arc<Live>> {
+        self.shared.load()
+    }
+
     /// The receiver holds the newest version that was accepted from outside.
     pub(super) fn new(
         shared: Arc<Shared>,

@@ -3,6 +3,7 @@
 mod commands;
 mod connect;
 mod endpoints;
+mod limits;
 mod outcomes;
 mod shipping;
 
@@ -27,6 +28,7 @@ use self::shipping::Shipping;
 use super::apply::{Applier, Outcome, Update};
 use super::endpoint::Endpoint;
 use super::state::State;
+use crate::clock::Moment;
 use crate::config::ControlPlane;
 use crate::events::EventFlow;
 use crate::live::Shared;
@@ -176,6 +178,7 @@ impl Stream {
             shipping: Shipping::new(Arc::clone(&self.records)),
             outcomes: self.events.as_ref().map(|events| Outcomes::begin(events.flow.opened())),
             told_of_endpoints: false,
+            told_of_limits: false,
         };
         let ended = conversation.run(messages, results, stop).await;
         drop(conversation);
@@ -206,6 +209,8 @@ struct Conversation<'a> {
     outcomes: Option<Outcomes>,
     /// True if the control plane was told last of endpoints that have something undelivered.
     told_of_endpoints: bool,
+    /// The same of limits of which something is used up.
+    told_of_limits: bool,
 }
 
 impl Conversation<'_> {
@@ -244,6 +249,7 @@ impl Conversation<'_> {
                     let in_flight = metrics.in_flight.get().try_into().unwrap_or(0);
                     self.say(&FromGateway::Status { requests, in_flight }).await?;
                     self.tell_of_endpoints().await?;
+                    self.tell_of_limits().await?;
                 }
                 batch = next_of(&mut self.outcomes) => self.send(Message::Text(batch)).await?,
                 _ = records.tick() => self.ship().await?,
@@ -293,6 +299,20 @@ impl Conversation<'_> {
             self.say(&FromGateway::Deliveries { endpoints }).await?;
         }
         self.told_of_endpoints = has_some;
+        Ok(())
+    }
+
+    /// Says how much of limits is used up; once more when there is nothing left to say.
+    async fn tell_of_limits(&mut self) -> Result<(), StreamError> {
+        let live = self.stream.applier.live();
+        let limits = live
+            .map(|live| limits::standing(&live, Moment::now()))
+            .unwrap_or_default();
+        let has_some = !limits.is_empty();
+        if has_some || self.told_of_limits {
+            self.say(&FromGateway::Limits { limits }).await?;
+        }
+        self.told_of_limits = has_some;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::replay::Wanted;
+use super::limits;
 use crate::events::EventFlow;
 use crate::live::Shared;
 use crate::queue::{Queue, QueueError, Record};
@@ -121,7 +122,8 @@ fn takes_long(command: &Command) -> bool {
         | Command::DeleteDeadLetters { .. }
         | Command::CancelScheduled { .. }
         | Command::Pause { .. }
-        | Command::Resume { .. } => false,
+        | Command::Resume { .. }
+        | Command::ResetLimits { .. } => false,
     }
 }
 
@@ -197,6 +199,17 @@ impl Operator {
                 let found = self.events.dispatcher().resume(integration_config_id).await;
                 finish_hold(&queue, id, integration_config_id, found).await?
             }
+            Command::ResetLimits {
+                org_id,
+                scope,
+                id: which,
+            } => {
+                let live = self.shared.load();
+                let found = live.is_some_and(|live| limits::reset(&live, *org_id, *scope, which.as_deref()));
+                queue
+                    .command_finish(id.to_owned(), reset_result(found, which.as_deref()), Vec::new())
+                    .await?
+            }
             Command::Test {
                 integration_config_id,
                 event_type,
@@ -254,6 +267,19 @@ async fn finish_unknown(queue: &Queue, id: &str, subscription: &Arc<str>) -> Res
         }],
     };
     Ok(queue.command_finish(id.to_owned(), result, Vec::new()).await?)
+}
+
+fn reset_result(found: bool, which: Option<&str>) -> CommandResult {
+    if found {
+        return done(1);
+    }
+    CommandResult {
+        done: 0,
+        failed: vec![CommandFailure {
+            id: which.unwrap_or("organization").to_owned(),
+            error: "this gateway has no such limit".to_owned(),
+        }],
+    }
 }
 
 const fn done(done: u64) -> CommandResult {
