@@ -427,13 +427,7 @@ impl Draft {
             put: change.put.len() as u64,
             deleted: change.delete.len() as u64,
         };
-        let mut beside = Beside {
-            writes,
-            ..Beside::default()
-        };
-        for object in change.delete.iter().filter_map(|id| base.snapshot.object(id)) {
-            beside.writes.extend(trash::keep(object, &version)?);
-        }
+        let beside = beside(base, &change, &version, writes)?;
         let state = base.next(snapshot, resolved, Some(plan), version.clone(), &change);
         let next = Next {
             state,
@@ -447,6 +441,17 @@ impl Draft {
             next: Some(next),
         })
     }
+}
+
+/// What is written with a version: `writes`, and what lays aside the objects that it deletes.
+fn beside(base: &State, change: &Change, version: &Version, mut writes: Vec<Write>) -> Result<Beside, StoreError> {
+    for object in change.delete.iter().filter_map(|id| base.snapshot.object(id)) {
+        writes.extend(trash::keep(object, version)?);
+    }
+    Ok(Beside {
+        writes,
+        ..Beside::default()
+    })
 }
 
 /// Compiling takes longer than the threads that serve requests should be held.
