@@ -23,7 +23,7 @@ SCHEMATHESIS_MARK := $(SCHEMATHESIS_VENV)/installed-$(SCHEMATHESIS)
 SCHEMATHESIS_PROGRAM := $(CURDIR)/$(SCHEMATHESIS_VENV)/bin/schemathesis
 SCHEMATHESIS_NEEDED := $(if $(or $(SCHEMATHESIS_BIN),$(filter off,$(API_TESTS))),,$(SCHEMATHESIS_MARK))
 
-.PHONY: help setup build test soak mongo schemathesis demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits bench-logs
+.PHONY: help setup build test soak mongo schemathesis demo lint docs deny bench-proxy bench-config bench-queue bench-transform bench-memory bench-limits bench-logs bench-fleet
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,10 @@ bench-logs: setup ## Lists, dashboard and analytics at a million delivery logs; 
 bench-config: setup ## Time from a PUT to the live route at 10,000 routes; writes target/bench/config.json.
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --package benches --bin config
+
+bench-fleet: mongo ## Two control planes on one MongoDB: a change at one, live at the gateway of the other; writes target/bench/fleet.json.
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --package benches --bin fleet
 
 bench-memory: ## Memory over config swaps and a churn of HTTP/2; ARGS='--swaps 10000 --churn-seconds 600' for the long run.
 	$(CARGO) build --release --package gateway --bins

@@ -22,6 +22,7 @@ mod design_documents;
 mod durability;
 mod edge;
 mod egress;
+mod erase;
 mod examples;
 mod examples_outbound;
 mod exchange;
