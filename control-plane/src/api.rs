@@ -27,6 +27,7 @@ use crate::erasures::Erasures;
 use crate::fleet::{Fleet, Messages};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
+use crate::rollout::Rollouts;
 use crate::seal::Sealer;
 use crate::store::Store;
 use crate::users::Users;
@@ -41,6 +42,7 @@ mod auth;
 mod bulk;
 mod bulk_edit;
 mod certificates;
+mod changing;
 mod clone;
 mod commands;
 mod consumers;
@@ -67,6 +69,7 @@ mod jobs;
 mod lists;
 mod logs;
 mod lookups;
+mod object_versions;
 mod objects;
 mod observe;
 mod oidc;
@@ -80,6 +83,9 @@ mod rate_limits;
 mod request;
 mod resource;
 mod retention;
+mod revisions;
+mod rollback;
+mod rollouts;
 mod scheduled;
 mod sheets;
 mod stream;
@@ -109,6 +115,7 @@ pub(crate) struct App {
     pub(crate) messages: Messages,
     pub(crate) commands: Arc<Commands>,
     pub(crate) bulks: Arc<Bulks>,
+    pub(crate) rollouts: Arc<Rollouts>,
     pub(crate) store: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) metrics: Arc<Metrics>,
@@ -141,6 +148,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(integrations())
         .merge(surroundings(bulk))
         .merge(objects::routes(bulk))
+        .merge(revisions::routes(bulk))
         .merge(operations())
         .merge(figures())
         .merge(deliveries());
@@ -294,8 +302,6 @@ fn check<T: Resource>() -> ApiMethodRouter<Arc<App>> {
 fn operations() -> ApiRouter<Arc<App>> {
     type Call = ExecutionRecord;
     ApiRouter::new()
-        .api_route("/versions", get_with(versions::list, versions::list_docs))
-        .api_route("/versions/{number}", get_with(versions::read, versions::read_docs))
         .api_route(
             "/execution-logs",
             get_with(history::list::<Call>, execution_logs::list_docs),

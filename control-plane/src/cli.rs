@@ -16,7 +16,6 @@ mod answers;
 mod apply;
 mod change;
 mod client;
-mod comparable;
 mod dead_letters;
 mod delete;
 mod diff;
@@ -27,6 +26,7 @@ mod erase;
 mod explain;
 mod failure;
 mod get;
+mod history;
 mod import;
 mod kind;
 mod login;
@@ -35,6 +35,7 @@ mod lookups;
 mod orders;
 mod output;
 mod placeholder;
+mod rollout;
 mod status;
 mod table;
 mod tokens;
@@ -102,7 +103,8 @@ const CONNECTION: &str = "Connection";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; no differences; every gateway up to date
-  1  diff: there are differences; status: a gateway is behind or away; apply --wait: not live in time
+  1  diff, compare: there are differences; status: a gateway is behind or away; apply --wait: not live in time;
+     rollout: it was rolled back
   2  the command line is wrong
   3  the files are wrong: every problem is printed with its file and path
   4  the control plane refused
@@ -146,6 +148,15 @@ enum Command {
     Get(Get),
     /// Deletes one object of an organization
     Delete(Delete),
+    /// Shows the versions, or those of one object with what each changed, newest first
+    History(history::History),
+    /// Shows what differs between two versions; exits with 1 if anything
+    Compare(history::Compare),
+    /// Puts one object, or all of them, back to what they were at a version, by a new version
+    Rollback(history::Rollback),
+    /// Publishes a change to some of the gateways first, and watches over it
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
     /// Makes an inbound integration of an OpenAPI document, or changes one
     Import(import::Import),
     /// Checks documents without a server
@@ -204,6 +215,9 @@ struct Prune {
     /// Organization to prune
     #[arg(long, requires = "prune", value_name = "ORG_ID")]
     org: Option<u64>,
+    /// Prunes objects of every kind, not integrations only; the organization itself stays
+    #[arg(long, requires = "prune")]
+    all_kinds: bool,
     /// Prunes even if the documents hold no integration of --org, which deletes all that it has
     #[arg(long, requires = "prune")]
     allow_empty: bool,
@@ -297,6 +311,9 @@ struct Delete {
     /// Organization that it belongs to
     #[arg(long, value_name = "ORG_ID")]
     org: u64,
+    /// Why; stays with the version
+    #[arg(short, long)]
+    message: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -329,6 +346,10 @@ impl CommandLine {
             Command::Logout => login::logout(&self.client(output)?, output),
             Command::Apply(apply) => apply.run(&self.client(output)?, output),
             Command::Diff(diff) => diff.run(&self.client(output)?, output),
+            Command::History(history) => history.run(&self.client(output)?, output),
+            Command::Compare(compare) => compare.run(&self.client(output)?, output),
+            Command::Rollback(rollback) => rollback.run(&self.client(output)?, output),
+            Command::Rollout(rollout) => rollout.run(&self.client(output)?, output),
             Command::Import(import) => import.run(&self.client(output)?, output),
             Command::Get(get) => get.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),

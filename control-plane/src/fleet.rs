@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use filters::model::limits::LimitStatus;
-use filters::model::push::{EndpointStatus, Have};
+use filters::model::push::{EndpointStatus, Have, VersionCounts};
 use filters::model::{MODEL_VERSION, Problem};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use crate::publish::State;
 use crate::store::{GatewayRecord, MOST_GATEWAYS, Refused, Store, StoreError};
 
 mod messages;
+mod rolling;
 mod session;
 mod shown;
 mod standing;
@@ -50,6 +51,9 @@ struct Tracked {
     /// What it said last of limits that are used up, since it connected.
     limits: Arc<[LimitStatus]>,
     conflicts: u64,
+    /// What it counted since it runs the version that it runs, and while it ran the one before.
+    counts: Option<VersionCounts>,
+    counts_before: Option<VersionCounts>,
 }
 
 #[derive(Debug)]
@@ -158,12 +162,12 @@ impl Fleet {
     }
 
     /// All gateways, by name, beside what they should run.
-    pub fn list(&self, state: &State) -> Vec<Gateway> {
+    pub fn list(&self, state: &Arc<State>) -> Vec<Gateway> {
         let now = Timestamp::now();
         self.gateways
             .lock()
             .values()
-            .map(|tracked| tracked.shown(state, now))
+            .map(|tracked| tracked.shown(state.for_gateway(&tracked.record.gateway_id), now))
             .collect()
     }
 
@@ -330,6 +334,8 @@ impl Tracked {
             endpoints: None,
             limits: [].into(),
             conflicts: 0,
+            counts: None,
+            counts_before: None,
         }
     }
 

@@ -4,12 +4,12 @@
 //! told of. If the outcome of a write is not known (a store that went away in the middle), the state stays as it is and
 //! the next change finds out from the store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::model::push::{Object, ObjectId};
-use filters::model::{Problem, Security};
+use filters::model::{Problem, Security, Snapshot};
 use jiff::{Timestamp, Unit};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
@@ -17,7 +17,7 @@ use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
 use crate::rollups::Clocks;
 use crate::secrets::{Resolved, Secrets, Values, wanted_by};
-use crate::store::{Beside, Change, Store, StoreError, Version, Write};
+use crate::store::{Beside, Change, Share, Store, StoreError, Version, Write};
 use crate::trash;
 
 mod fitting;
@@ -26,11 +26,14 @@ mod needed;
 mod prepare;
 mod renew;
 mod state;
+mod trial;
 mod unique;
 
 use prepare::Prepared;
 pub use prepare::{Action, Outcome};
 pub use state::State;
+pub use trial::Trial;
+pub(crate) use trial::{Stage, Turn};
 
 /// What somebody wants to change.
 #[derive(Debug, Default)]
@@ -153,6 +156,7 @@ impl Publisher {
         metrics: Arc<Metrics>,
     ) -> Result<Self, Refusal> {
         let contents = store.load().await?;
+        let trial = trial::restored(&store, &secrets, &contents).await?;
         let snapshot = contents.snapshot;
         let (snapshot, wanted) = blocking(move || {
             let wanted = snapshot.objects().iter().flat_map(wanted_by).collect();
@@ -181,6 +185,7 @@ impl Publisher {
             recent: contents.recent.into_iter().map(Arc::new).collect(),
             snapshot,
             resolved,
+            trial,
         };
         metrics.version(state.snapshot.version);
         let publisher = Self(Arc::new(Inner {
@@ -233,6 +238,23 @@ impl Publisher {
     where
         F: Fn(&State) -> Result<Edit, Refusal> + Send + 'static,
     {
+        let turn = move |state: &State| {
+            Ok(Turn {
+                edit: edit(state)?,
+                ..Turn::default()
+            })
+        };
+        self.publish_turn(author, mode, turn).await
+    }
+
+    /// The same for a change that begins or ends a rollout.
+    ///
+    /// # Errors
+    /// As [`Self::publish`]; a conflict if a rollout is in the way.
+    pub(crate) async fn publish_turn<F>(&self, author: Author, mode: Mode, edit: F) -> Result<Published, Refusal>
+    where
+        F: Fn(&State) -> Result<Turn, Refusal> + Send + 'static,
+    {
         let inner = Arc::clone(&self.0);
         let task = tokio::spawn(async move {
             let begun = Instant::now();
@@ -269,11 +291,12 @@ impl Inner {
 
     async fn publish<F>(&self, author: &Author, mode: Mode, edit: F) -> Result<Published, Refusal>
     where
-        F: Fn(&State) -> Result<Edit, Refusal> + Send,
+        F: Fn(&State) -> Result<Turn, Refusal> + Send,
     {
         // Before the turn, as it may take a while.
         let early = self.secrets.are_configured().then(|| edit(&self.state.borrow()));
-        let read = self.read_unknown(early.and_then(Result::ok)).await?;
+        let early = early.and_then(Result::ok).map(|turn| turn.edit);
+        let read = self.read_unknown(early).await?;
         // What is only tried gets in nobody's way.
         let _turn = match mode {
             Mode::Commit => Some(self.turn().await?),
@@ -281,10 +304,14 @@ impl Inner {
         };
         for _ in 0..MOST_TRIES {
             let state = Arc::clone(&self.state.borrow());
-            let edit = edit(&state)?;
-            let (base, by, read) = (Arc::clone(&state), author.clone(), read.clone());
+            let Turn {
+                edit,
+                stage,
+                audit: said,
+            } = edit(&state)?;
+            let (base, by, read, part) = (Arc::clone(&state), author.clone(), read.clone(), stage.clone());
             let drafted = blocking(move || {
-                let draft = Draft::new(&base, edit, &by, &read)?;
+                let draft = Draft::new(&base, edit, &part, &by, &read)?;
                 let next = draft.next.as_ref().filter(|_| mode == Mode::Commit);
                 let audit =
                     next.map(|next| audit::of_version(&base.snapshot, &next.change, &next.version, &by.actor()));
@@ -296,6 +323,7 @@ impl Inner {
                 warnings,
                 next,
             } = draft;
+            // Where nothing is to change, nothing is in the way of a rollout.
             let (Some(mut next), Some(audit)) = (next, audit) else {
                 return Ok(Published {
                     state,
@@ -303,10 +331,12 @@ impl Inner {
                     warnings,
                 });
             };
+            stage.check(&state)?;
             next.beside.audit = audit;
+            next.beside.audit.extend(said);
             match self.store.commit(&next.version, &next.change, next.beside).await {
                 Ok(()) => {
-                    let next = Arc::new(next.state);
+                    let next = Arc::new(next.state.on_trial(&next.version, &state));
                     self.swap(&next);
                     // To free what only the old state held takes milliseconds, for which nobody should wait.
                     drop(tokio::task::spawn_blocking(move || drop(state)));
@@ -350,7 +380,8 @@ impl Inner {
                 let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
                 let resolved = base.resolved.changed(&snapshot, &change, &read);
                 let compiled = filters::compile(&resolved.snapshot, base.plan.as_deref());
-                Arc::new(base.next(snapshot, resolved, compiled.ok(), version, &change))
+                let next = base.next(snapshot, resolved, compiled.ok(), version.clone(), &change);
+                Arc::new(next.on_trial(&version, &base))
             })
             .await?;
         }
@@ -381,17 +412,16 @@ struct Next {
 }
 
 impl Draft {
-    fn new(base: &State, mut edit: Edit, author: &Author, read: &Values) -> Result<Self, Refusal> {
+    fn new(base: &State, mut edit: Edit, stage: &Stage, author: &Author, read: &Values) -> Result<Self, Refusal> {
         let at = now();
         let restores = edit.restores;
         let writes = std::mem::take(&mut edit.writes);
-        let prepared = prepare::prepare(&base.snapshot, edit, at).map_err(Refusal::Problems)?;
         let Prepared {
             change,
             outcomes,
             places,
-        } = prepared;
-        if change.put.is_empty() && change.delete.is_empty() {
+        } = stage.prepare(&base.snapshot, edit, at)?;
+        if change.put.is_empty() && change.delete.is_empty() && !stage.ends() {
             return Ok(Self {
                 outcomes,
                 warnings: Vec::new(),
@@ -426,6 +456,8 @@ impl Draft {
             digest: plan.digest.clone(),
             put: change.put.len() as u64,
             deleted: change.delete.len() as u64,
+            shares: shares(&base.snapshot, &change),
+            canary: stage.canary(base.snapshot.version),
         };
         let beside = beside(base, &change, &version, writes)?;
         let state = base.next(snapshot, resolved, Some(plan), version.clone(), &change);
@@ -452,6 +484,30 @@ fn beside(base: &State, change: &Change, version: &Version, mut writes: Vec<Writ
         writes,
         ..Beside::default()
     })
+}
+
+/// What `change` means to each organization.
+fn shares(base: &Snapshot, change: &Change) -> Vec<Share> {
+    let put = change
+        .put
+        .iter()
+        .filter_map(Object::org_id)
+        .map(|org_id| (org_id, 1, 0));
+    let deleted = change
+        .delete
+        .iter()
+        .filter_map(|id| Some((base.object(id)?.org_id()?, 0, 1)));
+    let mut shares: BTreeMap<u64, Share> = BTreeMap::new();
+    for (org_id, put, deleted) in put.chain(deleted) {
+        let share = shares.entry(org_id).or_insert(Share {
+            org_id,
+            put: 0,
+            deleted: 0,
+        });
+        share.put += put;
+        share.deleted += deleted;
+    }
+    shares.into_values().collect()
 }
 
 /// Compiling takes longer than the threads that serve requests should be held.

@@ -25,6 +25,7 @@ use crate::listener::{self, Door};
 use crate::metrics::Metrics;
 use crate::publish::{Publisher, Refusal};
 use crate::records;
+use crate::rollout::Rollouts;
 use crate::seal::Sealer;
 use crate::secrets::{Secrets, SecretsError};
 use crate::store::{Store, StoreError};
@@ -119,6 +120,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let (listener, address) = listen(&config).await?;
     let stop = CancellationToken::new();
     let commands = Arc::new(Commands::new(Arc::clone(&store)));
+    let rollouts = Rollouts::new(publisher.clone(), Arc::clone(&store), Arc::clone(&fleet));
     let app = Arc::new(App {
         access,
         users,
@@ -128,6 +130,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         bulks: Arc::new(Bulks::new(Arc::clone(&store), Arc::clone(&commands))),
         erasures: Arc::new(Erasures::new(Arc::clone(&store), Arc::clone(&commands))),
         commands,
+        rollouts: Arc::new(rollouts),
         store,
         sealer,
         metrics,
@@ -232,6 +235,7 @@ async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watch
     let refreshing = tokio::spawn(refresh_secrets(Arc::clone(&app)));
     let erasing = tokio::spawn(Arc::clone(&app.erasures).run(app.stop.clone()));
     let retrying = tokio::spawn(Arc::clone(&app.bulks).run(app.stop.clone()));
+    let rolling = tokio::spawn(Arc::clone(&app.rollouts).watch(app.stop.clone()));
     let pruning = tokio::spawn(records::prune(Arc::clone(&app.store), kept.0, kept.1, app.stop.clone()));
     listener::serve(door, router(Arc::clone(&app)), app.limits, app.stop.clone()).await;
     app.streams.close();
@@ -242,7 +246,9 @@ async fn serve(app: Arc<App>, kept: (RecordsConfig, AuditConfig), watcher: Watch
         tracing::warn!(left = app.streams.len(), "push streams were cut off");
     }
     saved.cancel();
-    for task in [saving, following, refreshing, erasing, retrying, pruning, watching] {
+    for task in [
+        saving, following, refreshing, erasing, retrying, rolling, pruning, watching,
+    ] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a background task ended by a fault");
         }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::alerts::Lately;
 pub use self::commands::{Bulk, BulkFilter, BulkProgress, CommandRecord};
 pub(crate) use self::document::{for_each_secret, holds_secrets};
+pub use self::history::{Canary, Share, Step};
 pub use self::kept::{Cursor, Field, Kept, MOST_OF_A_TRACE, MOST_SEARCHED, NoCursor, Place, Query, Row};
 pub use self::migration::{Filling, Inventory};
 use self::mongo::MongoStore;
@@ -32,6 +33,7 @@ mod audit;
 mod commands;
 mod document;
 mod erasure;
+mod history;
 mod kept;
 mod migration;
 mod mongo;
@@ -61,6 +63,10 @@ pub struct Version {
     pub put: u64,
     /// How many objects it deleted.
     pub deleted: u64,
+    /// What it changed of each organization, by number.
+    pub shares: Vec<Share>,
+    /// Who gets it, if not all gateways.
+    pub canary: Option<Canary>,
 }
 
 /// What a version changed.
@@ -246,8 +252,8 @@ impl Store {
     /// If the store does not work.
     pub async fn versions(&self, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
         match &self.0 {
-            Implementation::Sqlite(store) => store.versions(before, limit).await,
-            Implementation::Mongo(store) => store.versions(before, limit).await,
+            Implementation::Sqlite(store) => store.versions(None, before, limit).await,
+            Implementation::Mongo(store) => store.versions(None, before, limit).await,
         }
     }
 

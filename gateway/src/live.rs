@@ -7,6 +7,7 @@
 pub mod endpoint;
 mod peer_tls;
 pub mod subscription;
+pub mod tally;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::upstream::Resilience;
 use endpoint::Endpoints;
 pub use peer_tls::PeerTls;
 use subscription::SubscriptionRuntime;
+use tally::{Since, Tally};
 
 /// The one place where the live version stands.
 #[derive(Default)]
@@ -99,6 +101,9 @@ pub struct Live {
     pub certificates: Arc<Index>,
     organizations: BTreeMap<u64, Arc<Limiter>>,
     consumers: AHashMap<Arc<str>, Arc<Limiter>>,
+    since: Since,
+    /// The version before, while this one is on trial.
+    pub before: Option<Arc<Self>>,
 }
 
 /// What versions are built with, the same for all of them.
@@ -201,7 +206,7 @@ impl Live {
         });
         let runtimes: Vec<_> = runtimes.collect();
         let subscriptions = subscriptions(&plan, previous, deps);
-        Self {
+        let mut live = Self {
             consumers: consumer_limiters(&plan, previous, &deps.quotas),
             endpoints: Endpoints::of(&subscriptions, &runtimes, previous.map(|live| &live.endpoints)),
             runtimes,
@@ -211,7 +216,11 @@ impl Live {
             api_hosts: Arc::clone(&deps.api_hosts),
             redirect_port: deps.redirect_port,
             organizations,
-        }
+            since: Since::default(),
+            before: None,
+        };
+        live.count_anew(&deps.metrics);
+        live
     }
 
     /// The runtime of the integration in `slot`.
@@ -267,6 +276,8 @@ pub struct IntegrationRuntime {
     pub limiters: Limiters,
     /// Its metrics.
     pub metrics: Arc<IntegrationMetrics>,
+    /// What came of its requests since it is as it is.
+    pub tally: Tally,
     /// What its ways in fetch and remember.
     pub memories: Memories,
     /// Tokens to sign in with, where it does so by OAuth2.
@@ -304,6 +315,7 @@ impl IntegrationRuntime {
             resilience,
             limiters,
             metrics,
+            tally: Tally::default(),
             group_key: group_key(integration),
             peer_tls: integration.tls.as_deref().map(PeerTls::of),
             memories: Memories::of(integration, old.map(|old| &old.memories), deps),

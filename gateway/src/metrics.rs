@@ -17,12 +17,15 @@ use self::integration::Integrations;
 pub use self::labels::{
     Attempted, Failure, IdentityCall, LetterOutcome, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome,
 };
+use crate::live::tally::Tally;
 use crate::queue::QueueMetrics;
 
 /// All metrics of one gateway.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// What came of requests, for the control plane.
+    pub tally: Tally,
     integrations: Arc<Integrations>,
     requests: [IntCounter; Outcome::ALL.len()],
     refused: [IntCounter; Refusal::ALL.len()],
@@ -153,6 +156,7 @@ impl Metrics {
             spans_dropped: counter("gateway_spans_dropped_total", "Spans of calls lost.")?,
             events: Arc::new(EventMetrics::new(&registry, own_series)?),
             queue: QueueMetrics::new(&registry)?,
+            tally: Tally::default(),
             registry,
         })
     }

@@ -18,6 +18,7 @@ mod record;
 mod respond;
 mod secure;
 mod signed;
+mod stand_in;
 mod stream;
 mod web;
 
@@ -55,6 +56,7 @@ pub use call::Call;
 use call::Identity;
 use fault::{Fault, StreamFailure};
 use forward::Seen;
+use stand_in::StandIn;
 
 /// The request flow, and all that it needs.
 pub struct Proxy {
@@ -126,7 +128,17 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<bool> {
-        match self.take_in(session, call).await {
+        let mut taken = self.take_in(session, call).await;
+        if let Err(fault) = taken {
+            taken = if stand_in::can_take_over(session, call, &fault) {
+                Box::pin(stand_in::take_over(self, session, call, fault))
+                    .await
+                    .map(|()| true)
+            } else {
+                Err(fault)
+            };
+        }
+        match taken {
             Ok(answered) => Ok(answered),
             // An answer that broke off must not be made to look whole: pingora drops the connection.
             Err(fault) if respond::is_under_way(session) => Err(self.stop(session, call, fault)),
@@ -245,6 +257,10 @@ impl ProxyHttp for Proxy {
             Ok(true) => return Err(Error::new_up(ErrorType::HTTPStatus(head.status.as_u16()))),
             Err(fault) => return Err(self.stop(session, call, fault)),
         }
+        if stand_in::replaces(session, call, head.status) {
+            let fault = Fault::PartnerStatus(head.status.as_u16());
+            return Err(self.stop(session, call, fault));
+        }
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(guard) = &call.guard {
                 guard.answered();
@@ -282,7 +298,19 @@ impl ProxyHttp for Proxy {
             fault => fault,
         };
         session.set_keepalive(None);
-        let error_code = Box::pin(respond::fault(session, call, fault)).await;
+        let fault = if stand_in::can_take_over(session, call, &fault) {
+            Box::pin(stand_in::take_over(self, session, call, fault)).await.err()
+        } else {
+            Some(fault)
+        };
+        let error_code = match fault {
+            Some(fault) => Box::pin(respond::fault(session, call, fault)).await,
+            None => {
+                // The connection is dropped next, and with it what is only buffered.
+                let _ = session.downstream_session.finish_body().await;
+                session.response_written().map_or(0, |head| head.status.as_u16())
+            }
+        };
         // pingora drops the connection now; a client that reads to its end must see it end in order.
         session.downstream_session.shutdown().await;
         FailToProxy {
@@ -313,6 +341,7 @@ impl Proxy {
         let live = self.shared.load().ok_or(Fault::NotReady)?;
         let peer = peer_of(session);
         call.client = self.client(session, peer);
+        call.stand_in = StandIn::of(&live);
         call.ticket = self.ticket.fetch_add(1, Ordering::Relaxed);
         if let Some(method) = web::preflight_method(session.req_header())
             && admit::is_preflight(&live, session.req_header(), &method, call)

@@ -55,6 +55,50 @@ async fn a_folder_is_applied_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn an_organization_is_dumped_and_applied_back_whole() {
+    let control_plane = harness::control_plane::Setup::new().start().await;
+    let folder = TempDir::new().unwrap();
+    let (all, dump) = (folder.path().join("all.json"), folder.path().join("dump"));
+    let certificate = include_str!("../fixtures/tls/localhost.pem");
+    let private_key = include_str!("../fixtures/tls/localhost.key");
+    let everything = json!({
+        "organizations": [organization()],
+        "units": [{"rid": 84, "orgId": 648, "name": "North"}],
+        "eventTypes": [{"orgId": 648, "eventType": "bill.generated", "actionId": 43}],
+        "producerKeys": [{"orgId": 648, "name": "his", "value": "hunter2hunter2"}],
+        "certificates": [{"orgId": 648, "name": "lakeside", "certificate": certificate, "privateKey": private_key}],
+        "lookups": [{"orgId": 648, "name": "departments", "entries": {"CARD": "Cardiology"}}],
+        "consumers": [{"orgId": 648, "name": "app", "credentials": [{"type": "API_KEY", "name": "k", "value": "hunter2hunter2"}]}],
+        "integrations": [
+            with(integration("labs", "https://partner.example"), json!({
+                "outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": "hunter2hunter2"}})),
+            {"direction": "OUTBOUND", "name": "bills", "orgId": 648, "eventType": "bill.generated",
+                "targetUrl": "https://partner.example/hook"},
+        ],
+    });
+    fs::write(&all, everything.to_string()).unwrap();
+    let run = async |arguments: &[&str]| {
+        let run = gwctl::against(&control_plane, arguments).await;
+        assert_eq!(run.code, 0, "{arguments:?}: {run:?}");
+        run.stdout
+    };
+    run(&["apply", "-f", all.to_str().unwrap()]).await;
+    let dump = dump.to_str().unwrap();
+    let dumped = run(&["dump", "--org", "648", "-d", dump]).await;
+    assert!(dumped.starts_with("9 files written"), "{dumped}");
+    assert_eq!(
+        run(&["diff", "-f", dump, "--prune", "--org", "648", "--all-kinds"]).await,
+        ""
+    );
+    let applied = run(&["apply", "-f", dump, "--prune", "--org", "648", "--all-kinds"]).await;
+    assert!(applied.starts_with("nothing to change"), "{applied}");
+    for entry in fs::read_dir(dump).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("PRIVATE KEY"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn documents_are_checked_without_any_server() {
     let folder = TempDir::new().unwrap();
     write(

@@ -148,12 +148,22 @@ fn snapshot(version: u64, integrations: Vec<Object>) -> FromControlPlane {
     };
     let mut put = vec![Object::Security(security), Object::Organization(organization.into())];
     put.extend(integrations);
-    FromControlPlane::Snapshot { version, put }
+    FromControlPlane::Snapshot {
+        version,
+        put,
+        trial: false,
+    }
 }
 
 fn change(from: u64, to: u64, put: Vec<Object>) -> FromControlPlane {
     let delete = Vec::new();
-    FromControlPlane::Change { from, to, put, delete }
+    FromControlPlane::Change {
+        from,
+        to,
+        put,
+        delete,
+        trial: false,
+    }
 }
 
 fn object(integration: Value) -> Object {

@@ -101,3 +101,45 @@ impl<T: JsonSchema> OperationOutput for Accepted<T> {
         answer.map(|answer| (Some(202), answer)).into_iter().collect()
     }
 }
+
+/// What was made just now, or would have been: 201 where there is an address of it.
+#[derive(Debug)]
+pub(super) struct Made<T> {
+    location: Option<String>,
+    body: T,
+}
+
+impl<T> Made<T> {
+    /// At `location`, if it was made.
+    pub(super) fn new(location: Option<String>, body: T) -> Self {
+        Self { location, body }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Made<T> {
+    fn into_response(self) -> Response {
+        let status = if self.location.is_some() {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        let mut response = (status, Json(self.body)).into_response();
+        let location = self.location.and_then(|location| HeaderValue::from_str(&location).ok());
+        if let Some(location) = location {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Made<T> {
+    type Inner = T;
+
+    fn operation_response(ctx: &mut GenContext, operation: &mut Operation) -> Option<Documented> {
+        Json::<T>::operation_response(ctx, operation)
+    }
+
+    fn inferred_responses(ctx: &mut GenContext, operation: &mut Operation) -> Vec<(Option<u16>, Documented)> {
+        Json::<T>::inferred_responses(ctx, operation)
+    }
+}

@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::App;
+use super::changing::check_message;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
 use super::request::{Document, read};
+use crate::differences::json_of;
 use crate::publish::{Action, Edit, Mode, Outcome, Refusal, State as Configuration};
 
 /// A change to many objects.
@@ -45,7 +47,7 @@ pub(super) struct Request {
 /// An object to put.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Put {
+pub(super) struct Put {
     kind: ObjectKind,
     /// An object of that kind. One without `id` gets `{orgId}-{type}` or `{orgId}-{name}`, as in a file.
     #[schemars(with = "AnyObject")]
@@ -131,35 +133,10 @@ pub(super) async fn apply(
         if request.dry_run { Mode::DryRun } else { Mode::Commit },
         request.message.clone(),
     );
-    if message.len() > LONGEST_MESSAGE {
-        let problem = Problem::new("message", format!("is longer than {LONGEST_MESSAGE} bytes"));
-        return Err(ApiError::validation(vec![problem]));
-    }
-    // Reading thousands of objects takes longer than the threads that serve requests should be held.
-    let (put, delete) = tokio::task::spawn_blocking(move || objects_of(&request))
-        .await
-        .map_err(|_| ApiError::internal())?
-        .map_err(ApiError::validation)?;
+    check_message(&message, "message").map_err(|problem| ApiError::validation(vec![problem]))?;
     let by = caller.author(message);
-    let change = move |state: &Configuration| {
-        for (_, object) in &put {
-            check_put(&caller, state, object)?;
-        }
-        let delete = delete
-            .iter()
-            .filter(|id| !is_hidden(&caller, state, id))
-            .cloned()
-            .collect::<Vec<_>>();
-        for id in &delete {
-            check_kind(&caller, id)?;
-        }
-        let put = put.clone();
-        Ok(Edit {
-            put,
-            delete,
-            ..Edit::default()
-        })
-    };
+    let wanted = Wanted::read(request.put, request.delete).await?;
+    let change = move |state: &Configuration| wanted.edit(&caller, state);
     let published = app.publisher.publish(by, mode, change).await?;
     Ok(Json(summary(
         published.state.snapshot.version,
@@ -169,27 +146,59 @@ pub(super) async fn apply(
     )))
 }
 
-/// A list of objects, each with its place in the request.
-type Placed = Vec<(String, Object)>;
+/// A change to many objects, read.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Each with its place in the request.
+    pub(super) put: Vec<(String, Object)>,
+    pub(super) delete: Vec<ObjectId>,
+}
 
-fn objects_of(request: &Request) -> Result<(Placed, Vec<ObjectId>), Vec<Problem>> {
+impl Wanted {
+    /// Reads the lists `put` and `delete` of a request.
+    pub(super) async fn read(put: Vec<Value>, delete: Vec<Value>) -> Result<Self, ApiError> {
+        // Reading thousands of objects takes longer than the threads that serve requests should be held.
+        let read = tokio::task::spawn_blocking(move || objects_of(&put, &delete)).await;
+        read.map_err(|_| ApiError::internal())?.map_err(ApiError::validation)
+    }
+
+    /// What is changed in `state`, if `caller` may.
+    pub(super) fn edit(&self, caller: &Caller, state: &Configuration) -> Result<Edit, Refusal> {
+        for (_, object) in &self.put {
+            check_put(caller, state, object)?;
+        }
+        let visible = self.delete.iter().filter(|id| !is_hidden(caller, state, id));
+        let delete: Vec<ObjectId> = visible.cloned().collect();
+        for id in &delete {
+            check_kind(caller, id)?;
+        }
+        Ok(Edit {
+            put: self.put.clone(),
+            delete,
+            ..Edit::default()
+        })
+    }
+}
+
+fn objects_of(put: &[Value], delete: &[Value]) -> Result<Wanted, Vec<Problem>> {
+    let (puts, deletes) = (put, delete);
     let mut problems = Vec::new();
-    let mut put = Vec::with_capacity(request.put.len());
-    for (index, value) in request.put.iter().enumerate() {
+    let mut put = Vec::with_capacity(puts.len());
+    for (index, value) in puts.iter().enumerate() {
         match object_of(value, &format!("put[{index}]")) {
             Ok(placed) => put.push(placed),
             Err(found) => problems.extend(found),
         }
     }
-    let mut delete = Vec::with_capacity(request.delete.len());
-    for (index, value) in request.delete.iter().enumerate() {
+    let mut delete = Vec::with_capacity(deletes.len());
+    for (index, value) in deletes.iter().enumerate() {
         match id_of(value, &format!("delete[{index}]")) {
             Ok(id) => delete.push(id),
             Err(found) => problems.extend(found),
         }
     }
     if problems.is_empty() {
-        Ok((put, delete))
+        Ok(Wanted { put, delete })
     } else {
         Err(problems)
     }
@@ -208,7 +217,8 @@ fn object_of(value: &Value, path: &str) -> Result<(String, Object), Vec<Problem>
     }
 }
 
-fn id_of(value: &Value, path: &str) -> Result<ObjectId, Vec<Problem>> {
+/// The object that a reference at `path` of the request names.
+pub(super) fn id_of(value: &Value, path: &str) -> Result<ObjectId, Vec<Problem>> {
     let Reference { kind, id } = read(value, path)?;
     let (text, wanted) = match kind {
         ObjectKind::Security => return Err(vec![not_here(path)]),
@@ -250,6 +260,7 @@ fn is_hidden(caller: &Caller, state: &Configuration, id: &ObjectId) -> bool {
     !matches!(id, ObjectId::Organization(_)) && owner.is_some_and(|owner| !caller.sees(owner, None))
 }
 
+/// What is answered to a change.
 pub(super) fn summary(version: u64, mode: Mode, outcomes: &[Outcome], warnings: Vec<Problem>) -> Applied {
     let count = |action| outcomes.iter().filter(|outcome| outcome.action == action).count();
     let done = outcomes.iter().filter_map(|outcome| {
@@ -279,13 +290,9 @@ pub(super) fn summary(version: u64, mode: Mode, outcomes: &[Outcome], warnings: 
 impl Reference {
     /// Names `id`.
     pub(super) fn of(id: &ObjectId) -> Self {
-        let number = match id {
-            ObjectId::Organization(number) | ObjectId::Unit(number) => Some(*number),
-            _ => None,
-        };
         Self {
             kind: id.kind(),
-            id: number.map_or_else(|| id.text().into(), Value::from),
+            id: json_of(id),
         }
     }
 }
@@ -295,5 +302,3 @@ pub(super) fn apply_docs(operation: TransformOperation<'_>) -> TransformOperatio
         .summary("Change many objects at once: all of them or none")
         .errors(&[409])
 }
-
-pub(super) const LONGEST_MESSAGE: usize = 4_096;

@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::App;
-use super::apply::{Applied, LONGEST_MESSAGE, summary};
+use super::apply::{Applied, summary};
+use super::changing::check_message;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
@@ -126,10 +127,7 @@ fn check(request: &BulkEdit) -> Result<(), ApiError> {
         problems
             .extend(twice.map(|(index, id)| Problem::new(format!("ids[{index}]"), format!("{id:?} is there twice"))));
     }
-    if request.message.len() > LONGEST_MESSAGE {
-        let message = format!("is longer than {LONGEST_MESSAGE} bytes");
-        problems.push(Problem::new("message", message));
-    }
+    problems.extend(check_message(&request.message, "message").err());
     if problems.is_empty() {
         Ok(())
     } else {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::answer::Answer;
+use super::changing::Changing;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
-use super::request::{Document, Named, Params, Place, Within};
+use super::request::{Document, Named, Place};
 use super::resource::{Patch, Resource, check_patch, id_of, merged, publish, taken, visible};
 use crate::publish::{Edit, Refusal, State as Configuration};
 
@@ -34,7 +35,7 @@ pub(super) async fn copy<T: Cloned>(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(named): Place<Named>,
-    Params(within): Params<Within>,
+    changing: Changing,
     body: Option<Document<Patch>>,
 ) -> Result<Answer<T>, ApiError> {
     let mut patch = body.map_or_else(|| json!({}), |body| body.value);
@@ -46,7 +47,7 @@ pub(super) async fn copy<T: Cloned>(
     let put = {
         let (caller, copied) = (caller.clone(), copied.clone());
         move |state: &Configuration| {
-            let entry = visible::<T>(state, &source, &caller, within.org_id)?;
+            let entry = visible::<T>(state, &source, &caller, changing.org_id)?;
             T::may_change(&caller, entry.value.org_id())?;
             if state.snapshot.object(&copied).is_some() {
                 return Err(Refusal::Conflict(taken::<T>(&copied)));
@@ -60,7 +61,7 @@ pub(super) async fn copy<T: Cloned>(
             Ok(Edit::of_one(copy.object()))
         }
     };
-    publish(&app, &caller, &copied, put).await
+    publish(&app, &caller, &copied, changing.message, put).await
 }
 
 /// The identifier that the copy is to have. It is no field that a patch may change.

@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use super::App;
 use super::answer::Answer;
+use super::changing::Changing;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
-use super::request::{Document, Params, Within};
+use super::request::Document;
 use super::resource::{Filter, Resource, fill_organization, kept_in, make, other_organization};
 
 /// Parameters of the list.
@@ -78,17 +79,17 @@ pub(super) struct New {
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Params(within): Params<Within>,
+    changing: Changing,
     mut document: Document<New>,
 ) -> Result<Answer<ProducerKey>, ApiError> {
-    fill_organization(&mut document.value, within.org_id);
+    fill_organization(&mut document.value, changing.org_id);
     let New {
         id,
         org_id,
         name,
         is_active,
     } = document.read()?;
-    if let Some(problem) = other_organization(within.org_id, org_id) {
+    if let Some(problem) = other_organization(changing.org_id, org_id) {
         return Err(ApiError::validation(vec![problem]));
     }
     let secret = format!("{PREFIX}{}", hex::encode(rand::random::<[u8; KEY_BYTES]>()));
@@ -102,7 +103,7 @@ pub(super) async fn create(
         created_at: None,
         updated_at: None,
     };
-    let answer = make(&app, &caller, key).await?;
+    let answer = make(&app, &caller, key, changing.message).await?;
     Ok(answer.map(|key| ProducerKey {
         hash: None,
         value: Some(Secret::new(secret)),

@@ -14,9 +14,11 @@ use serde_json::Value;
 
 use super::App;
 use super::answer::Answer;
+use super::changing::Changing;
 use super::error::ApiError;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Precondition, Within, read as read_value};
+use crate::differences::json_of;
 use crate::publish::{Action, Edit, Mode, Published, Refusal, State as Configuration};
 use crate::seal::Sealer;
 
@@ -117,15 +119,20 @@ pub(super) struct Patch {
 pub(super) async fn create<T: Resource>(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Params(within): Params<Within>,
+    changing: Changing,
     document: Document<T>,
 ) -> Result<Answer<T>, ApiError> {
-    let value = read_body(document, within.org_id, None)?;
-    make(&app, &caller, value).await
+    let value = read_body(document, changing.org_id, None)?;
+    make(&app, &caller, value, changing.message).await
 }
 
-/// Makes `value`.
-pub(super) async fn make<T: Resource>(app: &App, caller: &Caller, mut value: T) -> Result<Answer<T>, ApiError> {
+/// Makes `value`; `message` says what for.
+pub(super) async fn make<T: Resource>(
+    app: &App,
+    caller: &Caller,
+    mut value: T,
+    message: String,
+) -> Result<Answer<T>, ApiError> {
     T::may_change(caller, value.org_id())?;
     value.name_it();
     let id = value.id();
@@ -139,7 +146,7 @@ pub(super) async fn make<T: Resource>(app: &App, caller: &Caller, mut value: T) 
             Ok(Edit::of_one(object.clone()))
         }
     };
-    publish(app, caller, &id, put).await
+    publish(app, caller, &id, message, put).await
 }
 
 /// Reads an object.
@@ -160,12 +167,12 @@ pub(super) async fn replace<T: Resource>(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(named): Place<Named>,
-    Params(within): Params<Within>,
+    changing: Changing,
     precondition: Precondition,
     document: Document<T>,
 ) -> Result<Answer<T>, ApiError> {
     let id = id_of::<T>(&named.id)?;
-    let value = read_body(document, within.org_id, Some(&id))?;
+    let value = read_body(document, changing.org_id, Some(&id))?;
     T::may_change(&caller, value.org_id())?;
     let object = value.object();
     let put = {
@@ -182,7 +189,7 @@ pub(super) async fn replace<T: Resource>(
             Ok(Edit::of_one(object.clone()))
         }
     };
-    publish(&app, &caller, &id, put).await
+    publish(&app, &caller, &id, changing.message, put).await
 }
 
 /// Changes single fields of an object.
@@ -190,7 +197,7 @@ pub(super) async fn patch<T: Resource>(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(named): Place<Named>,
-    Params(within): Params<Within>,
+    changing: Changing,
     precondition: Precondition,
     document: Document<Patch>,
 ) -> Result<Answer<T>, ApiError> {
@@ -199,13 +206,13 @@ pub(super) async fn patch<T: Resource>(
     let change = {
         let (id, caller, sealer) = (id.clone(), caller.clone(), Arc::clone(&app.sealer));
         move |state: &Configuration| {
-            let entry = visible::<T>(state, &id, &caller, within.org_id)?;
+            let entry = visible::<T>(state, &id, &caller, changing.org_id)?;
             check_change(entry, &caller, &precondition, &sealer)?;
             let patched = merged(&*entry.value, &document.value).map_err(Refusal::Problems)?;
             Ok(Edit::of_one(patched.object()))
         }
     };
-    publish(&app, &caller, &id, change).await
+    publish(&app, &caller, &id, changing.message, change).await
 }
 
 /// Deletes an object.
@@ -213,13 +220,13 @@ pub(super) async fn delete<T: Resource>(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(named): Place<Named>,
-    Params(within): Params<Within>,
+    changing: Changing,
     precondition: Precondition,
 ) -> Result<NoContent, ApiError> {
     let id = id_of::<T>(&named.id)?;
-    let (by, sealer) = (caller.author(String::new()), Arc::clone(&app.sealer));
+    let (by, sealer) = (caller.author(changing.message), Arc::clone(&app.sealer));
     let remove = move |state: &Configuration| {
-        let entry = visible::<T>(state, &id, &caller, within.org_id)?;
+        let entry = visible::<T>(state, &id, &caller, changing.org_id)?;
         check_change(entry, &caller, &precondition, &sealer)?;
         Ok(Edit {
             delete: vec![id.clone()],
@@ -343,12 +350,18 @@ pub(super) fn other_organization(asked: Option<u64>, given: u64) -> Option<Probl
 }
 
 /// Makes a change of one object, and answers with what has become of it.
-pub(super) async fn publish<T, F>(app: &App, caller: &Caller, id: &ObjectId, edit: F) -> Result<Answer<T>, ApiError>
+pub(super) async fn publish<T, F>(
+    app: &App,
+    caller: &Caller,
+    id: &ObjectId,
+    message: String,
+    edit: F,
+) -> Result<Answer<T>, ApiError>
 where
     T: Resource,
     F: Fn(&Configuration) -> Result<Edit, Refusal> + Send + 'static,
 {
-    let by = caller.author(String::new());
+    let by = caller.author(message);
     let Published { state, outcomes, .. } = app.publisher.publish(by, Mode::Commit, edit).await?;
     let entry = T::entry(&state.snapshot, id).ok_or_else(ApiError::internal)?;
     let (tag, body) = (app.sealer.tag(&entry.digest), entry.value.shown());
@@ -358,20 +371,6 @@ where
     } else {
         Answer::found(tag, body)
     })
-}
-
-/// An identifier as documents have it.
-pub(super) fn json_of(id: &ObjectId) -> Value {
-    match id {
-        ObjectId::Organization(number) | ObjectId::Unit(number) => (*number).into(),
-        ObjectId::Integration(_)
-        | ObjectId::Outbound(_)
-        | ObjectId::EventType(_)
-        | ObjectId::ProducerKey(_)
-        | ObjectId::Certificate(_)
-        | ObjectId::Lookup(_)
-        | ObjectId::Consumer(_) => id.text().into(),
-    }
 }
 
 pub(super) fn title(id: &ObjectId) -> String {

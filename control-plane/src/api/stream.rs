@@ -188,12 +188,13 @@ impl Talk {
         if self.muted.is_some() {
             return Ok(());
         }
-        let state = Arc::clone(&self.states.borrow_and_update());
-        let Some(due) = self.session.due(&state) else {
+        let newest = Arc::clone(&self.states.borrow_and_update());
+        let state = newest.for_gateway(self.member.gateway_id());
+        let Some(due) = self.session.due(state) else {
             return Ok(());
         };
         let whole = due == Due::Snapshot;
-        let text = app.messages.text(&state, due).await;
+        let text = app.messages.text(state, due).await;
         let text = text.ok_or_else(|| End::new(FAULT, "the message could not be made"))?;
         stream.send(Message::Text(text)).await?;
         app.metrics.pushed();
@@ -221,7 +222,16 @@ impl Talk {
                 self.member.nacked(version, problems);
                 self.session.nacked(version);
             }
-            FromGateway::Status { requests, in_flight } => self.member.status(requests, in_flight),
+            FromGateway::Status {
+                requests,
+                in_flight,
+                counts,
+            } => {
+                self.member.status(requests, in_flight);
+                if let Some(counts) = counts {
+                    self.member.counted(counts);
+                }
+            }
             FromGateway::Deliveries { endpoints } => self.member.endpoints(endpoints),
             FromGateway::Limits { limits } => self.member.limits(limits),
             FromGateway::Outcomes { up_to, records } => {

@@ -7,10 +7,11 @@ use axum::extract::State;
 
 use super::App;
 use super::answer::Answer;
+use super::changing::Changing;
 use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
-use super::request::{Named, Params, Place, Precondition, Within};
+use super::request::{Named, Place, Precondition};
 use super::resource::{Resource, check_change, id_of, publish, visible};
 use crate::publish::{Edit, State as Configuration};
 
@@ -19,10 +20,10 @@ pub(super) async fn activate<T: Resource>(
     app: State<Arc<App>>,
     caller: Caller,
     place: Place<Named>,
-    within: Params<Within>,
+    changing: Changing,
     precondition: Precondition,
 ) -> Result<Answer<T>, ApiError> {
-    switch(app, caller, place, within, precondition, true).await
+    switch(app, caller, place, changing, precondition, true).await
 }
 
 /// Switches an object off; nothing is done if it is off.
@@ -30,17 +31,17 @@ pub(super) async fn deactivate<T: Resource>(
     app: State<Arc<App>>,
     caller: Caller,
     place: Place<Named>,
-    within: Params<Within>,
+    changing: Changing,
     precondition: Precondition,
 ) -> Result<Answer<T>, ApiError> {
-    switch(app, caller, place, within, precondition, false).await
+    switch(app, caller, place, changing, precondition, false).await
 }
 
 async fn switch<T: Resource>(
     State(app): State<Arc<App>>,
     caller: Caller,
     Place(named): Place<Named>,
-    Params(within): Params<Within>,
+    changing: Changing,
     precondition: Precondition,
     active: bool,
 ) -> Result<Answer<T>, ApiError> {
@@ -48,14 +49,14 @@ async fn switch<T: Resource>(
     let change = {
         let (id, caller, sealer) = (id.clone(), caller.clone(), Arc::clone(&app.sealer));
         move |state: &Configuration| {
-            let entry = visible::<T>(state, &id, &caller, within.org_id)?;
+            let entry = visible::<T>(state, &id, &caller, changing.org_id)?;
             check_change(entry, &caller, &precondition, &sealer)?;
             let mut object = (*entry.value).clone();
             object.switch(active);
             Ok(Edit::of_one(object.object()))
         }
     };
-    publish(&app, &caller, &id, change).await
+    publish(&app, &caller, &id, changing.message, change).await
 }
 
 pub(super) fn activate_docs<T: Resource>(operation: TransformOperation<'_>) -> TransformOperation<'_> {

@@ -28,12 +28,14 @@ mod lookups;
 mod outbound;
 mod producer_keys;
 mod rate_limits;
+mod rollouts;
 mod scope;
 mod stream;
 mod surroundings;
 mod templates;
 mod tenant;
 mod trash;
+mod versions;
 
 const ALL_KEY: &str = "key-for-all-organizations";
 const ONE_KEY: &str = "key-for-organization-648";

@@ -121,6 +121,8 @@ mod tests {
             digest: String::new(),
             put,
             deleted: 0,
+            shares: Vec::new(),
+            canary: None,
         }
     }
 

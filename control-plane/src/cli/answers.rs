@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::client::Client;
 use super::failure::Failure;
+use super::history::Difference;
 
 /// What an `apply` did, or would do.
 #[derive(Debug, Deserialize, Serialize)]
@@ -121,6 +122,8 @@ pub(super) struct VersionWithChange {
     pub(super) consumers: Vec<Consumer>,
     pub(super) integrations: Vec<Value>,
     pub(super) delete: Vec<Reference>,
+    #[serde(default)]
+    pub(super) differences: Vec<Difference>,
     #[serde(flatten)]
     pub(super) version: Version,
 }
@@ -140,7 +143,8 @@ impl Reference {
     }
 }
 
-fn shown(id: &Value) -> String {
+/// An identifier as text.
+pub(super) fn shown(id: &Value) -> String {
     match id {
         Value::String(text) => text.clone(),
         other => other.to_string(),

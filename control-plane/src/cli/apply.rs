@@ -66,7 +66,8 @@ impl Apply {
     }
 }
 
-fn write(applied: &Applied, out: &mut dyn Write) -> io::Result<()> {
+/// Writes what was done for people.
+pub(super) fn write(applied: &Applied, out: &mut dyn Write) -> io::Result<()> {
     if !applied.objects.is_empty() {
         let mut table = Table::new(&["KIND", "ID", "ACTION"]);
         for done in &applied.objects {

@@ -6,6 +6,8 @@ use filters::model::problem::join;
 use filters::model::push::{Object, ObjectId};
 use filters::model::{Problem, Snapshot};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Prune;
 use super::answers::{self, Applied};
@@ -20,6 +22,17 @@ pub(super) struct Change<'d> {
     pub(super) delete: Vec<ObjectId>,
 }
 
+/// To whom a change goes first, and what is watched.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct First<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) percent: Option<u32>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) gateways: &'a [String],
+    pub(super) rules: Value,
+}
+
 /// The body of the request.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +41,8 @@ struct Request<'a> {
     delete: &'a [ObjectId],
     dry_run: bool,
     message: &'a str,
+    #[serde(flatten)]
+    first: Option<First<'a>>,
 }
 
 impl<'d> Change<'d> {
@@ -43,14 +58,35 @@ impl<'d> Change<'d> {
 
     /// Has the control plane check the change, and make it unless it is a `dry_run`.
     pub(super) fn send(&self, client: &Client, dry_run: bool, message: &str) -> Result<Applied, Failure> {
-        let request = Request {
+        let request = self.request(dry_run, message, None);
+        self.post(client, &["apply"], &request)
+    }
+
+    /// The same for a change that goes to some of the gateways first.
+    pub(super) fn roll_out<T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        dry_run: bool,
+        message: &str,
+        first: First<'_>,
+    ) -> Result<T, Failure> {
+        let request = self.request(dry_run, message, Some(first));
+        self.post(client, &["rollouts"], &request)
+    }
+
+    fn request<'a>(&'a self, dry_run: bool, message: &'a str, first: Option<First<'a>>) -> Request<'a> {
+        Request {
             put: &self.put,
             delete: &self.delete,
             dry_run,
             message,
-        };
+            first,
+        }
+    }
+
+    fn post<T: DeserializeOwned>(&self, client: &Client, path: &[&str], request: &Request<'_>) -> Result<T, Failure> {
         client
-            .post(&["apply"], &request, dry_run)
+            .post(path, request, request.dry_run)
             .map_err(|failure| match failure {
                 Failure::Refused(mut body) => {
                     for problem in &mut body.problems {
@@ -89,7 +125,7 @@ pub(super) fn live(client: &Client, documents: &Documents, prune: &Prune) -> Res
     answers::export(client, &organizations)
 }
 
-/// The live integrations of the pruned organization, of both directions, that are not wanted any more.
+/// What the pruned organization has and is not wanted any more: integrations of both directions, or objects of every kind.
 fn to_prune(wanted: &Snapshot, live: &Snapshot, prune: &Prune) -> Vec<ObjectId> {
     let Some(organization) = prune.org.filter(|_| prune.prune) else {
         return Vec::new();
@@ -98,7 +134,17 @@ fn to_prune(wanted: &Snapshot, live: &Snapshot, prune: &Prune) -> Vec<ObjectId> 
     let owned = live.iter().filter(|object| object.org_id() == Some(organization));
     owned
         .filter_map(Object::id)
-        .filter(|id| matches!(id, ObjectId::Integration(_) | ObjectId::Outbound(_)) && wanted.object(id).is_none())
+        .filter(|id| match id {
+            ObjectId::Integration(_) | ObjectId::Outbound(_) => true,
+            ObjectId::Organization(_) => false,
+            ObjectId::Unit(_)
+            | ObjectId::EventType(_)
+            | ObjectId::ProducerKey(_)
+            | ObjectId::Certificate(_)
+            | ObjectId::Lookup(_)
+            | ObjectId::Consumer(_) => prune.all_kinds,
+        })
+        .filter(|id| wanted.object(id).is_none())
         .collect()
 }
 
@@ -111,6 +157,7 @@ mod tests {
     const PRUNE: Prune = Prune {
         prune: true,
         org: Some(648),
+        all_kinds: false,
         allow_empty: false,
     };
 
@@ -133,6 +180,7 @@ mod tests {
         let not_asked_for = Prune {
             prune: false,
             org: None,
+            all_kinds: false,
             allow_empty: false,
         };
         assert!(to_prune(&wanted, &live, &not_asked_for).is_empty());

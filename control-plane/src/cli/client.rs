@@ -129,8 +129,19 @@ impl Client {
         body: &impl Serialize,
         dry_run: bool,
     ) -> Result<T, Failure> {
+        self.post_within(segments, &[], body, dry_run)
+    }
+
+    /// The same with query parameters.
+    pub(super) fn post_within<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+        body: &impl Serialize,
+        dry_run: bool,
+    ) -> Result<T, Failure> {
         let effect = if dry_run { Effect::Reads } else { Effect::Changes };
-        self.read(effect, self.request(Method::POST, segments).json(body))
+        self.read(effect, self.request(Method::POST, segments).query(query).json(body))
     }
 
     /// A call that has something done; with a JSON body if there is one.

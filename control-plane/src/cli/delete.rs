@@ -9,7 +9,9 @@ impl Delete {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let kind = self.what.kind();
         let path = [kind.path, &[self.id.as_str()]].concat();
-        client.delete(&path, &[("orgId", self.org.to_string())])?;
+        let mut query = vec![("orgId", self.org.to_string())];
+        query.extend(self.message.clone().map(|message| ("message", message)));
+        client.delete(&path, &query)?;
         output.say(format_args!("{} {} deleted", kind.noun, self.id))?;
         Ok(Outcome::Done)
     }

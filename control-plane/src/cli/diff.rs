@@ -14,7 +14,8 @@ use super::client::Client;
 use super::documents::Documents;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{Files, Prune, comparable};
+use super::{Files, Prune};
+use crate::comparable;
 
 #[derive(Debug, Args)]
 pub(super) struct Diff {
@@ -125,11 +126,17 @@ impl Differences {
 
 fn write(differences: &Differences, colour: bool, out: &mut dyn Write) -> io::Result<()> {
     for difference in &differences.differences {
-        for line in difference.diff.lines() {
-            match colour_of(line).filter(|_| colour) {
-                Some(code) => writeln!(out, "\u{1b}[{code}m{line}\u{1b}[0m")?,
-                None => writeln!(out, "{line}")?,
-            }
+        write_lines(&difference.diff, colour, out)?;
+    }
+    Ok(())
+}
+
+/// Writes a unified diff.
+pub(super) fn write_lines(diff: &str, colour: bool, out: &mut dyn Write) -> io::Result<()> {
+    for line in diff.lines() {
+        match colour_of(line).filter(|_| colour) {
+            Some(code) => writeln!(out, "\u{1b}[{code}m{line}\u{1b}[0m")?,
+            None => writeln!(out, "{line}")?,
         }
     }
     Ok(())

@@ -12,7 +12,9 @@ use super::Get;
 use super::answers::{VersionWithChange, Versions};
 use super::client::Client;
 use super::failure::{Failure, Outcome};
+use super::history::write_differences;
 use super::kind::Kind;
+use super::orders::within;
 use super::output::Output;
 use super::table::{Table, counted, printable};
 
@@ -102,10 +104,18 @@ impl Get {
 
     fn versions(&self, client: &Client, output: &mut Output<'_>) -> Result<(), Failure> {
         if let Some(number) = self.number()? {
-            let version: VersionWithChange = client.get(&["versions", &number.to_string()], &[])?;
-            return output.show(&version, write_version);
+            let version: VersionWithChange = client.get(&["versions", &number.to_string()], &within(self.org))?;
+            let colour = output.colour;
+            return output.show(&version, |version, out| {
+                write_version(version, out)?;
+                write_differences(&version.differences, colour, out)
+            });
         }
-        let versions: Versions = client.get(&["versions"], &[("limit", PAGE.to_string())])?;
+        let versions: Versions = {
+            let mut query = within(self.org);
+            query.push(("limit", PAGE.to_string()));
+            client.get(&["versions"], &query)?
+        };
         output.show(&versions, write_versions)?;
         if versions.has_more {
             output.say(format_args!(

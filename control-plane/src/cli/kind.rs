@@ -16,6 +16,13 @@ pub(super) struct Kind {
     pub(super) noun: &'static str,
 }
 
+impl Kind {
+    /// True if its objects are known by numbers.
+    pub(super) const fn is_numbered(self) -> bool {
+        matches!(self.kind, ObjectKind::Organization | ObjectKind::Unit)
+    }
+}
+
 const INBOUND: Kind = Kind {
     kind: ObjectKind::Integration,
     path: &["inbound-integrations"],

@@ -1,6 +1,6 @@
 //! The texts that go to gateways, each made once however many gateways get it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
@@ -11,16 +11,12 @@ use tokio::sync::OnceCell;
 use super::Due;
 use crate::publish::State;
 
-/// The texts of the newest version.
+/// The texts of the newest version, and of the one before it: while a rollout is under way, gateways are told of both.
 #[derive(Debug, Default)]
-pub(crate) struct Messages(Mutex<Newest>);
+pub(crate) struct Messages(Mutex<BTreeMap<u64, OfVersion>>);
 
-#[derive(Debug, Default)]
-struct Newest {
-    version: u64,
-    /// By the version that a difference starts from; `None` for the whole snapshot.
-    texts: HashMap<Option<u64>, Arc<OnceCell<Utf8Bytes>>>,
-}
+/// By the version that a difference starts from; `None` for the whole snapshot.
+type OfVersion = HashMap<Option<u64>, Arc<OnceCell<Utf8Bytes>>>;
 
 impl Messages {
     /// The text for `due`, at `state`. `None` if it cannot be made, which only a fault of this program explains.
@@ -41,16 +37,13 @@ impl Messages {
     }
 
     fn cell(&self, version: u64, from: Option<u64>) -> Arc<OnceCell<Utf8Bytes>> {
-        let mut newest = self.0.lock();
-        if newest.version < version {
-            newest.version = version;
-            newest.texts.clear();
+        let mut versions = self.0.lock();
+        let cell = Arc::clone(versions.entry(version).or_default().entry(from).or_default());
+        while versions.len() > MOST_VERSIONS {
+            // Perhaps this one: a stream lags behind the others, and its text is of no use to them.
+            versions.pop_first();
         }
-        if newest.version > version {
-            // A stream that lags behind the others; its text is of no use to them.
-            return Arc::new(OnceCell::new());
-        }
-        Arc::clone(newest.texts.entry(from).or_default())
+        cell
     }
 }
 
@@ -60,12 +53,16 @@ fn message(state: &State, due: Due) -> FromControlPlane {
         Due::Snapshot => FromControlPlane::Snapshot {
             version: to,
             put: state.resolved.snapshot.objects(),
+            trial: state.trial().is_some(),
         },
         Due::Change { from, change } => FromControlPlane::Change {
             from,
             to,
             put: change.put,
             delete: change.delete,
+            trial: state.trial().is_some(),
         },
     }
 }
+
+const MOST_VERSIONS: usize = 2;

@@ -49,6 +49,28 @@ pub(super) struct Prepared {
     pub(super) places: Places,
 }
 
+impl Prepared {
+    /// What `edit` changes in `base`, its objects kept exactly as they are: they were kept like that before.
+    pub(super) fn as_given(base: &Snapshot, edit: Edit) -> Self {
+        let put = edit.put.into_iter().map(|(_, object)| object);
+        let delete = edit.delete.into_iter().filter(|id| base.object(id).is_some());
+        let change = Change {
+            put: put.collect(),
+            delete: delete.collect(),
+        };
+        let changed = change.put.iter().filter_map(Object::id).map(|id| (id, Action::Changed));
+        let deleted = change.delete.iter().map(|id| (id.clone(), Action::Deleted));
+        Self {
+            outcomes: changed
+                .chain(deleted)
+                .map(|(id, action)| Outcome { id, action })
+                .collect(),
+            change,
+            places: Places::default(),
+        }
+    }
+}
+
 /// Where in the request each object came from.
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<String, String>);

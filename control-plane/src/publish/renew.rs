@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use filters::model::push::ObjectId;
 
-use super::{Author, Draft, Edit, Inner, Next, Publisher, Refusal, State, blocking, now};
+use super::{Author, Draft, Edit, Inner, Next, Publisher, Refusal, State, blocking, now, shares};
 use crate::audit::AuditEntry;
 use crate::secrets::{Values, wanted_by};
 use crate::store::{Beside, Change, StoreError, Version};
@@ -44,6 +44,10 @@ impl Inner {
             return Ok(());
         }
         let state = Arc::clone(&self.state.borrow());
+        if state.trial.is_some() {
+            // A version would end the rollout. The next walk finds these secrets again.
+            return Ok(());
+        }
         let change = Change {
             put: outdated.iter().filter_map(|id| state.snapshot.object(id)).collect(),
             delete: Vec::new(),
@@ -113,6 +117,8 @@ impl Draft {
             digest: plan.digest.clone(),
             put: change.put.len() as u64,
             deleted: 0,
+            shares: shares(&base.snapshot, &change),
+            canary: None,
         };
         Ok(Next {
             state: base.next(snapshot, resolved, Some(plan), version.clone(), &change),

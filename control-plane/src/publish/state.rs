@@ -8,6 +8,7 @@ use filters::model::push::{Object, ObjectId};
 use filters::plan::Plan;
 use jiff::Timestamp;
 
+use super::trial::Trial;
 use crate::secrets::Resolved;
 use crate::store::{Change, HISTORY, Touched, Version};
 
@@ -27,6 +28,8 @@ pub struct State {
     pub(super) plan: Option<Arc<Plan>>,
     /// The newest versions in ascending order.
     pub(super) recent: VecDeque<Arc<Touched>>,
+    /// Set while this version is for some of the gateways only.
+    pub(super) trial: Option<Trial>,
 }
 
 impl State {
@@ -93,6 +96,7 @@ impl State {
             snapshot,
             resolved,
             recent,
+            trial: None,
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
         recent: VecDeque::new(),
         resolved: Resolved::of(&snapshot, &Values::default()),
         snapshot,
+        trial: None,
     }];
     for number in 1..=versions.into_iter().max().unwrap() {
         let author = Author {
@@ -40,7 +41,7 @@ pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
             number => organization(number),
         };
         let newest = chain.last().unwrap();
-        let next = Draft::new(newest, Edit::of_one(object), &author, &Values::default())
+        let next = Draft::new(newest, Edit::of_one(object), &Stage::Plain, &author, &Values::default())
             .unwrap()
             .next
             .unwrap();
@@ -65,7 +66,7 @@ fn integration(id: &str) -> Object {
     Object::Integration(Arc::new(integration))
 }
 
-fn no_secrets() -> Secrets {
+pub(crate) fn no_secrets() -> Secrets {
     Secrets::new(&SecretSources::default()).unwrap()
 }
 

@@ -105,6 +105,8 @@ async fn commit(store: &Store, number: u64) {
         digest: String::new(),
         put: 1,
         deleted: 0,
+        shares: Vec::new(),
+        canary: None,
     };
     let change = Change {
         put: vec![object],

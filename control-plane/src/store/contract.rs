@@ -35,6 +35,7 @@ mod audit;
 mod commands;
 mod deliveries;
 mod expiry;
+mod history;
 mod logs;
 mod migration;
 mod reseal;
@@ -358,6 +359,8 @@ pub(super) fn version(number: u64, put: u64, deleted: u64) -> Version {
         digest: format!("digest {number}"),
         put,
         deleted,
+        shares: Vec::new(),
+        canary: None,
     }
 }
 

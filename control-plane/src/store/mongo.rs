@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::Tally;
+use filters::model::push::{Object, ObjectId};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
@@ -20,6 +21,7 @@ use tokio::sync::Mutex;
 
 use self::collections::Collections;
 use self::rollups::Writes;
+use super::history::Step;
 use super::kept::{Place, Row};
 use super::migration::Copied;
 use super::outcomes::{Batch, Retention};
@@ -42,6 +44,7 @@ mod commit;
 mod documents;
 mod erasure;
 mod expiry;
+mod history;
 mod kept;
 mod migration;
 mod read;
@@ -126,8 +129,30 @@ impl MongoStore {
         self.within(read::head(self)).await
     }
 
-    pub(super) async fn versions(&self, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
-        self.within(read::versions(self, before, limit)).await
+    pub(super) async fn versions(
+        &self,
+        org_id: Option<u64>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Version>, StoreError> {
+        self.within(read::versions(self, org_id, before, limit)).await
+    }
+
+    pub(super) async fn history(
+        &self,
+        id: &ObjectId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Step>, StoreError> {
+        self.within(history::of_object(self, id, before, limit)).await
+    }
+
+    pub(super) async fn touched(&self, after: u64, upto: u64) -> Result<Vec<ObjectId>, StoreError> {
+        self.within(history::touched(self, after, upto)).await
+    }
+
+    pub(super) async fn objects_at(&self, number: u64, ids: &[ObjectId]) -> Result<Vec<Option<Object>>, StoreError> {
+        self.within(history::objects_at(self, number, ids)).await
     }
 
     pub(super) async fn version(&self, number: u64) -> Result<Option<(Version, Change)>, StoreError> {

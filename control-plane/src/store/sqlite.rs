@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::Tally;
+use filters::model::push::{Object, ObjectId};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::workers::Workers;
+use super::history::Step;
 use super::kept::{Place, Row};
 use super::migration::Copied;
 use super::outcomes::{Batch, Retention};
@@ -31,6 +33,7 @@ mod alerts;
 mod audit;
 mod commands;
 mod erasure;
+mod history;
 mod kept;
 mod migrate;
 mod migration;
@@ -102,8 +105,35 @@ impl SqliteStore {
         self.run(|connection| statements::head(connection)).await
     }
 
-    pub(super) async fn versions(&self, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
-        self.read(move |connection| statements::versions(connection, before, limit))
+    pub(super) async fn versions(
+        &self,
+        org_id: Option<u64>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Version>, StoreError> {
+        self.read(move |connection| statements::versions(connection, org_id, before, limit))
+            .await
+    }
+
+    pub(super) async fn history(
+        &self,
+        id: &ObjectId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Step>, StoreError> {
+        let (id, sealer) = (id.clone(), Arc::clone(&self.sealer));
+        self.read(move |connection| history::of_object(connection, &id, before, limit, &sealer))
+            .await
+    }
+
+    pub(super) async fn touched(&self, after: u64, upto: u64) -> Result<Vec<ObjectId>, StoreError> {
+        self.read(move |connection| history::touched(connection, after, upto))
+            .await
+    }
+
+    pub(super) async fn objects_at(&self, number: u64, ids: &[ObjectId]) -> Result<Vec<Option<Object>>, StoreError> {
+        let (ids, sealer) = (ids.to_vec(), Arc::clone(&self.sealer));
+        self.read(move |connection| history::objects_at(connection, number, &ids, &sealer))
             .await
     }
 

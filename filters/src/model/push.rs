@@ -55,6 +55,9 @@ pub enum FromGateway {
         requests: u64,
         /// Requests in flight.
         in_flight: u64,
+        /// What came of them since the version that it runs is live.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        counts: Option<VersionCounts>,
     },
     /// Records of calls. The batch is sent again until it is answered with `Recorded`.
     Records {
@@ -87,6 +90,47 @@ pub enum FromGateway {
         /// Limits of which something is used up, those of which least is left first; at most 500.
         limits: Vec<LimitStatus>,
     },
+}
+
+/// What came of the requests that were served by one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VersionCounts {
+    /// The version.
+    pub version: u64,
+    /// All requests.
+    pub total: Counts,
+    /// Those of integrations of which some failed, those with most failures first; at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub integrations: Vec<IntegrationCounts>,
+}
+
+/// What came of the requests of one integration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IntegrationCounts {
+    /// The integration.
+    pub id: Arc<str>,
+    /// Its requests.
+    pub counts: Counts,
+}
+
+/// Requests, and how many of them failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Counts {
+    /// All of them.
+    pub requests: u64,
+    /// Those that failed: answered with 500 or above, or refused by the gateway itself for another reason than load.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Adds those of another part.
+    pub fn add(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
 }
 
 /// An endpoint with undelivered events.
@@ -123,6 +167,9 @@ pub enum FromControlPlane {
         version: u64,
         /// Every object.
         put: Vec<Object>,
+        /// True for a version that not all gateways have yet.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        trial: bool,
     },
     /// The difference between two versions.
     Change {
@@ -134,6 +181,9 @@ pub enum FromControlPlane {
         put: Vec<Object>,
         /// Objects that are gone.
         delete: Vec<ObjectId>,
+        /// True for a version that not all gateways have yet: where it fails a request, the one before serves it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        trial: bool,
     },
     /// A batch of records is on disk.
     Recorded {

@@ -75,6 +75,7 @@ impl Served {
         let message = FromControlPlane::Snapshot {
             version: 5,
             put: put.collect(),
+            trial: false,
         };
         let outcome = self.rig.message(&message).await;
         assert!(matches!(outcome, crate::sync::rig::Outcome::Live(_)), "{outcome:?}");
@@ -124,6 +125,7 @@ async fn a_refused_version_is_told_with_its_problems() {
         to: 6,
         put: vec![bad],
         delete: Vec::new(),
+        trial: false,
     };
     served.rig.message(&message).await;
     let (_, body) = served.get("/config").await;

@@ -12,6 +12,7 @@ use filters::target::TargetUrl;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
+use super::tally::Tally;
 use super::{Deps, TargetRuntime, token};
 use crate::metrics::{EventMetrics, IntegrationMetrics};
 use crate::queue::Step;
@@ -29,6 +30,8 @@ pub struct SubscriptionRuntime {
     pub timeouts: egress::Timeouts,
     /// Its metrics.
     pub metrics: Arc<IntegrationMetrics>,
+    /// What came of its attempts since it is as it is.
+    pub tally: Tally,
     deps: Deps,
 }
 
@@ -104,6 +107,7 @@ impl SubscriptionRuntime {
             metrics: deps
                 .metrics
                 .integration(&subscription.id, subscription.source.metrics == MetricsDetail::Detailed),
+            tally: Tally::default(),
             deps: deps.clone(),
             subscription: Arc::clone(subscription),
         }

@@ -253,6 +253,26 @@ labels! {
     }
 }
 
+impl Refusal {
+    /// True for what depends on how much is asked for, not on what is configured.
+    pub(crate) fn is_of_load(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimitedClientIp
+                | Self::RateLimitedKey
+                | Self::RateLimitedConsumer
+                | Self::RateLimitedIntegration
+                | Self::RateLimitedOrganization
+                | Self::OrganizationShare
+                | Self::Overloaded
+                | Self::TargetsBusy
+                | Self::NoRoom
+                | Self::TooManyConnections
+                | Self::NotReady
+        )
+    }
+}
+
 impl From<Scope> for Refusal {
     fn from(limit: Scope) -> Self {
         match limit {

@@ -24,6 +24,7 @@ use super::fault::Fault;
 use super::kept::Kept;
 use super::letter::Draft;
 use super::signed::SignedIn;
+use super::stand_in::StandIn;
 use super::web::FieldValues;
 use crate::cache::Filling;
 use crate::edge::RequestState;
@@ -70,6 +71,8 @@ pub struct Call {
     /// The token that the attempt signs in with; set where the integration does so by OAuth2.
     pub(crate) signed_in: Option<SignedIn>,
     pub(crate) upstream: Upstream,
+    /// What may serve the request if the version on trial does not.
+    pub(crate) stand_in: StandIn,
     /// What the bodies of an exchange hold.
     pub(crate) room: Option<Room>,
     /// Bodies that the record may show.
@@ -229,6 +232,7 @@ impl Call {
             turn: None,
             signed_in: None,
             upstream: Upstream::default(),
+            stand_in: StandIn::default(),
             room: None,
             kept: Kept::default(),
             letter: None,

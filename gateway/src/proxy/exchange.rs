@@ -17,6 +17,7 @@ use super::fault::Fault;
 use super::forward::Seen;
 use super::kept;
 use super::letter;
+use super::stand_in;
 
 /// Carries one request to its end.
 ///
@@ -32,11 +33,17 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
     }
     let mut room = proxy.shedding.room();
     let mut held = 0;
-    let body = body::read(session, call, most, |bytes| {
-        let more = bytes - std::mem::replace(&mut held, bytes);
-        room.take(more).map_err(Fault::Shed)
-    })
-    .await?;
+    let body = match call.stand_in.take_body() {
+        Some(body) => body,
+        None => {
+            body::read(session, call, most, |bytes| {
+                let more = bytes - std::mem::replace(&mut held, bytes);
+                room.take(more).map_err(Fault::Shed)
+            })
+            .await?
+        }
+    };
+    call.stand_in.note_body(&body);
     call.room = Some(room);
     kept::request(proxy, call, &session.req_header().headers, &body);
     if let Some(route) = &call.route {
@@ -49,6 +56,11 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, call: &mut Call, s
     letter::keep_body(call, session.req_header(), &body);
     let prepared = request::prepare(&proxy.scripts, session.req_header(), call, body).await?;
     let outcome = partner::call(proxy, session, call, &prepared, seen).await;
+    if let Ok(answer) = &outcome
+        && stand_in::replaces(session, call, answer.status)
+    {
+        return Err(Fault::PartnerStatus(answer.status.as_u16()));
+    }
     if call.filling.is_some() && cached::stands_in(proxy, session, call, &outcome).await? {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use super::Proxy;
 use super::call::Call;
 use super::fault::{Counted, Fault};
 use super::kept::Piece;
-use super::stream;
+use super::{stand_in, stream};
 use crate::access_log::{AccessRecord, RouteMode, UpstreamRecord};
 use crate::metrics::Outcome;
 use crate::records::moment;
@@ -29,6 +29,7 @@ use crate::tallies::Went;
 /// Counts the request, writes its line, and makes a record if its integration wants one.
 pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, call: &mut Call) {
     if call.fault.is_none()
+        && !call.stand_in.served
         && let Some(error) = error
     {
         call.fault = Some(stream::fault_of(error, call));
@@ -49,6 +50,7 @@ pub(super) fn write(proxy: &Proxy, session: &Session, error: Option<&Error>, cal
 fn count(proxy: &Proxy, call: &Call, status: Option<u16>, duration: Duration) {
     let integration = call.runtime.as_ref().map(|runtime| &runtime.metrics);
     let counted = call.fault.as_ref().map(Fault::counted);
+    tally(proxy, call, counted.as_ref(), status);
     proxy.metrics.finished(match counted {
         None => Outcome::Answered,
         Some(Counted::Refused(reason)) => {
@@ -68,6 +70,21 @@ fn count(proxy: &Proxy, call: &Call, status: Option<u16>, duration: Duration) {
     }
     if let (Some(integration), Some(status)) = (integration, status) {
         integration.answered(status, duration);
+    }
+}
+
+/// Counts what may tell a bad version from a good one. What load or the client alone brought about does not.
+fn tally(proxy: &Proxy, call: &Call, counted: Option<&Counted>, status: Option<u16>) {
+    let failed = match counted {
+        None => status.is_some_and(stand_in::is_failure),
+        Some(Counted::Failed(_)) => true,
+        Some(Counted::Refused(reason)) if reason.is_of_load() => return,
+        Some(Counted::Refused(_)) => true,
+        Some(Counted::Aborted) => return,
+    };
+    proxy.metrics.tally.count(failed);
+    if let Some(runtime) = &call.runtime {
+        runtime.tally.count(failed);
     }
 }
 

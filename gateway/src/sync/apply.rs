@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use filters::model::push::{FromControlPlane, Have};
+use filters::model::push::{FromControlPlane, Have, VersionCounts};
 use filters::model::{Problem, Snapshot, decode};
 use tokio::sync::{Mutex, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -81,13 +81,18 @@ impl Applier {
         })
     }
 
+    /// What came of requests since the live version is.
+    pub(super) fn counts(&self) -> Option<VersionCounts> {
+        Some(self.shared.load()?.counts(&self.deps.metrics))
+    }
+
     /// Makes `update` live, or refuses it. Compiling happens on a thread of its own; everything is swapped at once.
     pub(super) async fn apply(&self, update: Update) -> Outcome {
         let received = Instant::now();
         let source = update.source();
         let mut current = self.current.lock().await;
         let (base, previous, deps) = (Arc::clone(&current), self.shared.load(), self.deps.clone());
-        let prepared = tokio::task::spawn_blocking(move || prepare(update, &base, previous.as_deref(), &deps)).await;
+        let prepared = tokio::task::spawn_blocking(move || prepare(update, &base, previous.as_ref(), &deps)).await;
         let prepared = prepared.unwrap_or_else(|error| {
             Err(Obstacle::Problems(
                 None,
@@ -162,23 +167,45 @@ enum Obstacle {
 fn prepare(
     update: Update,
     base: &Snapshot,
-    previous: Option<&Live>,
+    previous: Option<&Arc<Live>>,
     deps: &Deps,
 ) -> Result<(Snapshot, Live), Obstacle> {
+    let mut on_trial = false;
     let snapshot = match update {
-        Update::Message(text) => next(read_message(&text)?, base, previous)?,
+        Update::Message(text) => {
+            let message = read_message(&text)?;
+            on_trial = is_trial(&message);
+            next(message, base, previous.map(|live| &**live))?
+        }
         Update::Document(text) => read_document(&text).map_err(|problems| Obstacle::Problems(None, problems))?,
         Update::Restored(snapshot) => snapshot,
     };
     let plan = filters::compile(&snapshot, previous.map(|live| &live.plan))
         .map_err(|problems| Obstacle::Problems(Some(snapshot.version), problems))?;
-    Ok((snapshot, Live::build(plan, previous, deps)))
+    let mut live = Live::build(plan, previous.map(|live| &**live), deps);
+    if on_trial {
+        // Of several versions on trial the one before all of them stands in.
+        live.before = previous.map(|live| Arc::clone(live.before.as_ref().unwrap_or(live)));
+    }
+    Ok((snapshot, live))
+}
+
+/// True for a version that not all gateways have yet.
+fn is_trial(message: &FromControlPlane) -> bool {
+    match message {
+        FromControlPlane::Snapshot { trial, .. } | FromControlPlane::Change { trial, .. } => *trial,
+        FromControlPlane::Recorded { .. } | FromControlPlane::Settled { .. } | FromControlPlane::Command { .. } => {
+            false
+        }
+    }
 }
 
 fn next(message: FromControlPlane, base: &Snapshot, previous: Option<&Live>) -> Result<Snapshot, Obstacle> {
     match message {
-        FromControlPlane::Snapshot { version, put } => Ok(Snapshot::from_objects(version, put)),
-        FromControlPlane::Change { from, to, put, delete } => {
+        FromControlPlane::Snapshot { version, put, .. } => Ok(Snapshot::from_objects(version, put)),
+        FromControlPlane::Change {
+            from, to, put, delete, ..
+        } => {
             if previous.is_none_or(|live| live.plan.version != from) {
                 return Err(Obstacle::DoesNotFit { from });
             }

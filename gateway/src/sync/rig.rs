@@ -76,7 +76,11 @@ pub(crate) fn snapshot(version: u64, ids: &[&str]) -> FromControlPlane {
         .iter()
         .map(|id| integration(id, "https://partner.example/api"))
         .collect();
-    FromControlPlane::Snapshot { version, put }
+    FromControlPlane::Snapshot {
+        version,
+        put,
+        trial: false,
+    }
 }
 
 /// A file that holds these integrations.

@@ -98,8 +98,10 @@ pub(super) struct Pace {
     /// The wait after another process took this gateway's place, so that two of one name do not throw each other out all
     /// the time.
     pub(super) replaced: Duration,
-    /// Between two status messages.
+    /// Between two status messages. A bad version is known by them.
     pub(super) status: Duration,
+    /// Between two messages about endpoints.
+    pub(super) endpoints: Duration,
     /// Between two looks for records of calls that wait.
     pub(super) records: Duration,
     /// Between two pings.
@@ -113,7 +115,8 @@ impl Default for Pace {
         Self {
             backoff: (Duration::from_millis(100), Duration::from_secs(10)),
             replaced: Duration::from_secs(30),
-            status: Duration::from_secs(5),
+            status: Duration::from_secs(1),
+            endpoints: Duration::from_secs(5),
             records: Duration::from_millis(500),
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(60),
@@ -223,6 +226,7 @@ impl Conversation<'_> {
         self.hello().await?;
         let pace = self.stream.pace;
         let mut status = every(pace.status);
+        let mut endpoints = every(pace.endpoints);
         let mut ping = every(pace.ping);
         let mut records = every(pace.records);
         let mut heard_at = Instant::now();
@@ -245,9 +249,14 @@ impl Conversation<'_> {
                 Some(outcome) = results.recv() => self.answer(outcome).await?,
                 _ = status.tick() => {
                     let metrics = &self.stream.metrics;
-                    let requests = metrics.requests_finished();
-                    let in_flight = metrics.in_flight.get().try_into().unwrap_or(0);
-                    self.say(&FromGateway::Status { requests, in_flight }).await?;
+                    let status = FromGateway::Status {
+                        requests: metrics.requests_finished(),
+                        in_flight: metrics.in_flight.get().try_into().unwrap_or(0),
+                        counts: self.stream.applier.counts(),
+                    };
+                    self.say(&status).await?;
+                }
+                _ = endpoints.tick() => {
                     self.tell_of_endpoints().await?;
                     self.tell_of_limits().await?;
                 }

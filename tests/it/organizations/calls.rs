@@ -3,6 +3,7 @@
 mod access;
 mod objects;
 mod operated;
+mod revisions;
 
 use std::fmt;
 
@@ -39,6 +40,8 @@ pub(crate) struct Call {
     own_names: bool,
     /// True where an answer has nothing in it that is anybody's.
     blank: bool,
+    /// True where what its path names is over: whoever may is told so.
+    pub(super) over: bool,
     query: Option<fn(&Side) -> String>,
     body: Option<Box<dyn Fn(&Side) -> Value>>,
     /// A file in the place of a body.
@@ -67,6 +70,7 @@ impl Call {
             within: "",
             own_names: false,
             blank: false,
+            over: false,
             body: None,
             file: None,
         }
@@ -129,6 +133,11 @@ impl Call {
     /// Its answer tells of nobody.
     fn blank(self) -> Self {
         Self { blank: true, ..self }
+    }
+
+    /// What its path names is over.
+    fn over(self) -> Self {
+        Self { over: true, ..self }
     }
 
     /// It has this query.
@@ -290,6 +299,7 @@ pub(crate) fn all() -> Vec<Call> {
     calls.extend(installation());
     calls.extend(access::all());
     calls.extend(objects::all());
+    calls.extend(revisions::all());
     calls.sort_by_key(|call| match call.operation.split(' ').next() {
         Some("GET") => 0,
         // What is a part of something goes before it.
@@ -383,8 +393,6 @@ fn installation() -> Vec<Call> {
             .of("organization")
             .body(|side| json!({"name": side.marked("clinic")})),
         Call::installation("DELETE /api/v1/admin/organizations/{id}").of("newcomer"),
-        Call::installation("GET /api/v1/versions"),
-        Call::installation("GET /api/v1/versions/{number}").of("version"),
         Call::installation("GET /api/v1/gateways"),
     ]
 }

@@ -20,6 +20,8 @@ pub(crate) struct World {
     client: Client,
     /// Stays connected, and does nothing that it is told.
     _gateway: Reporter,
+    /// Another one, as a rollout needs two.
+    _other: Reporter,
 }
 
 /// An organization.
@@ -61,6 +63,7 @@ impl World {
             .await;
         let mut world = Self {
             _gateway: Reporter::connect(&control_plane, "reporter").await,
+            _other: Reporter::connect(&control_plane, "other").await,
             client: client(),
             control_plane,
             alpha: Side::new(0, ""),
@@ -74,6 +77,7 @@ impl World {
             world.order(side).await;
             world.furnish(side).await;
             world.admit(side).await;
+            world.revise(side).await;
         }
         world.alpha = alpha;
         world.bravo = bravo;
@@ -179,6 +183,27 @@ impl World {
         }
     }
 
+    /// A version, two drafts, and a rollout that is over.
+    async fn revise(&self, side: &mut Side) {
+        let path = format!("/api/v1/versions?orgId={}&limit=1", side.org);
+        let listed = self.call(Method::GET, &path, &Value::Null).await;
+        side.made
+            .insert("version", listed["versions"][0]["version"].to_string());
+        let path = format!("/api/v1/drafts?orgId={}", side.org);
+        for noun in ["draft", "finished draft"] {
+            let made = self.call(Method::POST, &path, &side.draft()).await;
+            side.made.insert(noun, text(&made["id"]));
+        }
+        let mut labs = side.object("labs");
+        labs["isActive"] = json!(false);
+        let wanted = json!({"percent": 50, "put": [{"kind": "integration", "value": labs}]});
+        let begun = self.call(Method::POST, "/api/v1/rollouts", &wanted).await;
+        let id = text(&begun["rollout"]["id"]);
+        self.call(Method::POST, &format!("/api/v1/rollouts/{id}/abort"), &Value::Null)
+            .await;
+        side.made.insert("rollout", id);
+    }
+
     /// The token of somebody of `side` who signed in just now.
     pub(super) async fn sign_in(&self, side: &Side) -> String {
         let email = fresh_address();
@@ -239,7 +264,6 @@ impl Side {
             "organization" => self.org.to_string(),
             "unit" => self.rid().to_string(),
             "trace" => self.trace(),
-            "version" => "1".to_owned(),
             "type" => TYPE.to_owned(),
             // Made by the call that makes an organization.
             "newcomer" => NEWCOMER.to_string(),
@@ -251,6 +275,11 @@ impl Side {
                 .cloned()
                 .unwrap_or_else(|| format!("{}-{noun}", self.tag)),
         }
+    }
+
+    /// A change that is not published.
+    pub(super) fn draft(&self) -> Value {
+        json!({"name": self.marked("draft"), "put": [{"kind": "integration", "value": self.object("labs")}]})
     }
 
     pub(super) fn rid(&self) -> u64 {

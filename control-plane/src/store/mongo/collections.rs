@@ -123,7 +123,9 @@ impl Collections {
             (&self.lookups, doc! {"orgId": 1, "name": 1}, false),
             (&self.consumers, doc! {"orgId": 1, "name": 1}, false),
             (&self.versions, doc! {"at": 1}, false),
+            (&self.versions, doc! {"shares.orgId": 1, "_id": -1}, false),
             (&self.changes, doc! {"version": 1}, false),
+            (&self.changes, doc! {"kind": 1, "id": 1, "version": -1}, false),
             (&self.gateways, doc! {"lastSeenAt": 1}, false),
             (
                 &self.rollups,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::super::document::{Stored, encode, unknown};
-use super::super::{StoreError, Version};
+use super::super::{Canary, Share, StoreError, Version};
 use crate::seal::Sealer;
 
 /// `_id` of an object in its collection.
@@ -59,7 +59,45 @@ pub(super) fn version_document(version: &Version, commit: &str) -> Document {
         "digest": &version.digest,
         "put": number(version.put),
         "deleted": number(version.deleted),
+        "shares": version.shares.iter().map(share_document).collect::<Vec<_>>(),
+        "canary": version.canary.as_ref().map(canary_document),
     }
+}
+
+fn share_document(share: &Share) -> Document {
+    doc! {"orgId": number(share.org_id), "put": number(share.put), "deleted": number(share.deleted)}
+}
+
+fn canary_document(canary: &Canary) -> Document {
+    doc! {"rollout": &canary.rollout, "base": number(canary.base), "gateways": &canary.gateways}
+}
+
+/// `None` if it is of another kind than it is written as. Versions of earlier releases have none.
+fn shares_of(document: &Document) -> Option<Vec<Share>> {
+    let shares = document.get_array("shares").map(Vec::as_slice).unwrap_or_default();
+    let share = |share: &Bson| {
+        let share = share.as_document()?;
+        Some(Share {
+            org_id: unsigned(share, "orgId")?,
+            put: unsigned(share, "put")?,
+            deleted: unsigned(share, "deleted")?,
+        })
+    };
+    shares.iter().map(share).collect()
+}
+
+fn canary_of(document: &Document) -> Option<Option<Canary>> {
+    let Ok(canary) = document.get_document("canary") else {
+        return Some(None);
+    };
+    let gateways = canary.get_array("gateways").ok()?.iter();
+    Some(Some(Canary {
+        rollout: canary.get_str("rollout").ok()?.to_owned(),
+        base: unsigned(canary, "base")?,
+        gateways: gateways
+            .map(|gateway| gateway.as_str().map(str::to_owned))
+            .collect::<Option<_>>()?,
+    }))
 }
 
 pub(super) fn version_of(document: &Document) -> Result<Version, StoreError> {
@@ -72,6 +110,8 @@ pub(super) fn version_of(document: &Document) -> Result<Version, StoreError> {
             digest: document.get_str("digest").ok()?.to_owned(),
             put: unsigned(document, "put")?,
             deleted: unsigned(document, "deleted")?,
+            shares: shares_of(document)?,
+            canary: canary_of(document)?,
         })
     };
     read().ok_or_else(|| StoreError::Corrupt {

@@ -102,12 +102,20 @@ pub(super) async fn head(store: &MongoStore) -> Result<u64, StoreError> {
     Ok(newest.and_then(|newest| unsigned(&newest, "_id")).unwrap_or(0))
 }
 
-pub(super) async fn versions(store: &MongoStore, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
-    let filter = match before {
+pub(super) async fn versions(
+    store: &MongoStore,
+    org_id: Option<u64>,
+    before: Option<u64>,
+    limit: u32,
+) -> Result<Vec<Version>, StoreError> {
+    let mut filter = match before {
         // Compared as numbers only if it is one for BSON too.
         Some(before) => doc! {"_id": {"$lt": i64::try_from(before).unwrap_or(i64::MAX)}},
         None => doc! {},
     };
+    if let Some(org_id) = org_id {
+        filter.insert("shares.orgId", number(org_id));
+    }
     let found = store.collections.versions.find(filter);
     let cursor = found
         .sort(doc! {"_id": -1})

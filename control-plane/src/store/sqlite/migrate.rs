@@ -32,7 +32,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrateError> {
 }
 
 /// Each step takes the schema from its index to the next number. Steps that were released are never changed.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "
     CREATE TABLE objects (
         kind TEXT NOT NULL,
@@ -360,11 +360,67 @@ const STEPS: [&str; 8] = [
     ALTER TABLE dlq ADD COLUMN direction TEXT NOT NULL DEFAULT 'OUTBOUND';
     CREATE INDEX dlq_of_direction ON dlq (orgId, direction, createdAt, id, status);
     ",
+    // What a version changed of each organization: as JSON with it, and by organization to find it. The organization of a
+    // deleted object stands in the change before.
+    "
+    ALTER TABLE versions ADD COLUMN shares TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE versions ADD COLUMN canary TEXT;
+    CREATE TABLE version_shares (
+        orgId INTEGER NOT NULL,
+        version INTEGER NOT NULL REFERENCES versions (number),
+        PRIMARY KEY (orgId, version)
+    ) WITHOUT ROWID;
+    CREATE INDEX changes_of_object ON changes (kind, id, version);
+    CREATE TEMPORARY TABLE counted AS
+        SELECT version, orgId, sum(put) AS put, sum(1 - put) AS deleted FROM (
+            SELECT version, body IS NOT NULL AS put, json_extract(coalesce(body, (
+                SELECT earlier.body FROM changes AS earlier
+                WHERE earlier.kind = changes.kind AND earlier.id = changes.id AND earlier.version < changes.version
+                AND earlier.body IS NOT NULL ORDER BY earlier.version DESC LIMIT 1
+            )), '$.orgId') AS orgId FROM changes WHERE kind <> 'security'
+        ) WHERE orgId IS NOT NULL GROUP BY version, orgId;
+    INSERT INTO version_shares (orgId, version) SELECT CAST(orgId AS INTEGER), version FROM counted;
+    UPDATE versions SET shares = (
+        SELECT json_group_array(json_object('orgId', CAST(orgId AS INTEGER), 'put', put, 'deleted', deleted))
+        FROM counted WHERE counted.version = versions.number
+    );
+    DROP TABLE counted;
+",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_of_earlier_releases_say_what_they_changed_of_whom() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..8] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 8).unwrap();
+        let earlier = r#"
+            INSERT INTO versions (number, author, message, at, digest, put, deleted) VALUES
+                (1, 'ops', '', '2024-01-15T10:00:00Z', 'd', 3, 0), (2, 'ops', '', '2024-01-15T10:00:00Z', 'd', 0, 1);
+            INSERT INTO changes (version, kind, id, body) VALUES
+                (1, 'security', '', '{}'), (1, 'unit', '1', '{"orgId": 7}'), (1, 'unit', '2', '{"orgId": 8}'),
+                (2, 'unit', '1', NULL);
+        "#;
+        connection.execute_batch(earlier).unwrap();
+        migrate(&mut connection).unwrap();
+        let shares = |number: u32| -> String {
+            let statement = "SELECT shares FROM versions WHERE number = ?";
+            connection.query_row(statement, [number], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(
+            shares(1),
+            r#"[{"orgId":7,"put":1,"deleted":0},{"orgId":8,"put":1,"deleted":0}]"#
+        );
+        assert_eq!(shares(2), r#"[{"orgId":7,"put":0,"deleted":1}]"#);
+        let of_seven = "SELECT count(*) FROM version_shares WHERE orgId = 7";
+        let count: u32 = connection.query_row(of_seven, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 2);
+    }
 
     #[test]
     fn records_of_earlier_releases_are_found_as_new_ones_are() {

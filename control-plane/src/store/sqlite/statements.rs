@@ -19,7 +19,7 @@ pub(super) fn load(transaction: &Transaction<'_>, sealer: &Sealer) -> Result<Con
         let (kind, id, body): (String, String, String) = row.try_into().map_err(failed)?;
         objects.push(document::decode(&kind, &id, &body, sealer)?);
     }
-    let mut versions = versions(transaction, None, HISTORY)?;
+    let mut versions = versions(transaction, None, None, HISTORY)?;
     versions.reverse();
     let recent = versions
         .into_iter()
@@ -46,7 +46,8 @@ pub(super) fn commit(
     let number = signed(version.number);
     transaction
         .prepare_cached(
-            "INSERT INTO versions (number, author, message, at, digest, put, deleted) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO versions (number, author, message, at, digest, put, deleted, shares, canary)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -56,7 +57,9 @@ pub(super) fn commit(
                 version.at.to_string(),
                 version.digest,
                 signed(version.put),
-                signed(version.deleted)
+                signed(version.deleted),
+                json(&version.shares)?,
+                version.canary.as_ref().map(json).transpose()?,
             ])
         })
         .map_err(failed)?;
@@ -77,6 +80,10 @@ pub(super) fn commit(
             remove.execute(params![kind.name(), id])?;
             record.execute(params![number, kind.name(), id, None::<&str>])?;
         }
+        let mut share = transaction.prepare_cached("INSERT INTO version_shares (orgId, version) VALUES (?, ?)")?;
+        for org_id in version.shares.iter().map(|share| share.org_id) {
+            share.execute(params![org_id.cast_signed(), number])?;
+        }
         Ok(())
     };
     write().map_err(failed)
@@ -90,16 +97,28 @@ pub(super) fn head(connection: &Connection) -> Result<u64, StoreError> {
     Ok(head.cast_unsigned())
 }
 
-pub(super) fn versions(connection: &Connection, before: Option<u64>, limit: u32) -> Result<Vec<Version>, StoreError> {
-    let mut select = connection
-        .prepare_cached(
-            "SELECT number, author, message, at, digest, put, deleted FROM versions
-             WHERE number < ? ORDER BY number DESC LIMIT ?",
-        )
-        .map_err(failed)?;
-    let mut rows = select
-        .query(params![before.map_or(i64::MAX, signed), limit])
-        .map_err(failed)?;
+/// The newest versions, of one organization or of all.
+pub(super) fn versions(
+    connection: &Connection,
+    org_id: Option<u64>,
+    before: Option<u64>,
+    limit: u32,
+) -> Result<Vec<Version>, StoreError> {
+    let before = before.map_or(i64::MAX, signed);
+    let statement = match org_id {
+        None => format!("SELECT {COLUMNS} FROM versions WHERE number < ?1 ORDER BY number DESC LIMIT ?2"),
+        Some(_) => format!(
+            "SELECT {COLUMNS} FROM version_shares JOIN versions ON versions.number = version_shares.version
+             WHERE version_shares.orgId = ?3 AND version_shares.version < ?1
+             ORDER BY version_shares.version DESC LIMIT ?2"
+        ),
+    };
+    let mut select = connection.prepare_cached(&statement).map_err(failed)?;
+    let mut rows = match org_id {
+        None => select.query(params![before, limit]),
+        Some(org_id) => select.query(params![before, limit, org_id.cast_signed()]),
+    }
+    .map_err(failed)?;
     let mut versions = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         versions.push(version_of(row)?);
@@ -115,7 +134,7 @@ pub(super) fn version(
     let Some(next) = number.checked_add(1) else {
         return Ok(None);
     };
-    let Some(version) = versions(connection, Some(next), 1)?
+    let Some(version) = versions(connection, None, Some(next), 1)?
         .pop()
         .filter(|found| found.number == number)
     else {
@@ -179,25 +198,39 @@ fn touched(connection: &Connection, number: u64) -> Result<Vec<ObjectId>, StoreE
     Ok(objects)
 }
 
-fn version_of(row: &Row<'_>) -> Result<Version, StoreError> {
-    let (number, author, message, at, digest, put, deleted): (i64, String, String, String, String, i64, i64) =
-        row.try_into().map_err(failed)?;
-    let at = at.parse().map_err(|error: jiff::Error| StoreError::Corrupt {
+/// What [`version_of`] reads of the table `versions`.
+pub(super) const COLUMNS: &str = "versions.number AS number, versions.author AS author, versions.message AS message,
+    versions.at AS at, versions.digest AS digest, versions.put AS put, versions.deleted AS deleted,
+    versions.shares AS shares, versions.canary AS canary";
+
+pub(super) fn version_of(row: &Row<'_>) -> Result<Version, StoreError> {
+    let number: i64 = row.get("number").map_err(failed)?;
+    let corrupt = |reason: String| StoreError::Corrupt {
         object: format!("version {number}"),
-        reason: error.to_string(),
-    })?;
+        reason,
+    };
+    let unsigned = |column: &str| row.get::<_, i64>(column).map(i64::cast_unsigned).map_err(failed);
+    let (at, shares): (String, String) = (row.get("at").map_err(failed)?, row.get("shares").map_err(failed)?);
+    let canary: Option<String> = row.get("canary").map_err(failed)?;
+    let canary = canary.map(|canary| serde_json::from_str(&canary)).transpose();
     Ok(Version {
         number: number.cast_unsigned(),
-        author,
-        message,
-        at,
-        digest,
-        put: put.cast_unsigned(),
-        deleted: deleted.cast_unsigned(),
+        author: row.get("author").map_err(failed)?,
+        message: row.get("message").map_err(failed)?,
+        at: at.parse().map_err(|error: jiff::Error| corrupt(error.to_string()))?,
+        digest: row.get("digest").map_err(failed)?,
+        put: unsigned("put")?,
+        deleted: unsigned("deleted")?,
+        shares: serde_json::from_str(&shares).map_err(|error| corrupt(error.to_string()))?,
+        canary: canary.map_err(|error| corrupt(error.to_string()))?,
     })
 }
 
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
 /// SQLite knows signed numbers only. No sequence of versions gets past them.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -61,6 +61,7 @@ impl Attempt {
 
     /// Counts it, as the metrics show it.
     pub(super) fn count(&self, subscription: &SubscriptionRuntime, course: &Course) {
+        subscription.tally.count(self.judged.meaning != Meaning::Delivered);
         let metrics = &subscription.metrics;
         if let Ok(reply) = &self.result {
             metrics.answered(reply.status.as_u16(), self.elapsed);

@@ -12,6 +12,7 @@ fn change(from: u64, to: u64, put: &[&str], delete: &[&str]) -> FromControlPlane
             .map(|id| integration(id, "https://partner.example/other"))
             .collect(),
         delete: delete.iter().map(|id| ObjectId::Integration((*id).into())).collect(),
+        trial: false,
     }
 }
 
@@ -67,6 +68,7 @@ async fn a_version_that_does_not_compile_is_refused_with_every_problem() {
         to: 2,
         put,
         delete: Vec::new(),
+        trial: false,
     };
     let Outcome::Refused { version, problems } = rig.message(&bad).await else {
         panic!("it must not become live");
@@ -149,4 +151,63 @@ async fn what_was_restored_is_not_written_again() {
         5,
         "the control plane goes on from it"
     );
+}
+
+#[tokio::test]
+async fn the_version_before_stands_by_while_one_is_on_trial() {
+    let rig = Rig::new();
+    rig.message(&snapshot(1, &["a"])).await;
+    let on_trial = |from, to| {
+        let mut message = change(from, to, &["a"], &[]);
+        if let FromControlPlane::Change { trial, .. } = &mut message {
+            *trial = true;
+        }
+        message
+    };
+    let stands_by = || Some(rig.shared.load()?.before.as_ref()?.plan.version);
+    assert_eq!(stands_by(), None);
+    rig.message(&on_trial(1, 2)).await;
+    assert_eq!(stands_by(), Some(1));
+    rig.message(&on_trial(2, 3)).await;
+    assert_eq!(stands_by(), Some(1), "the last that all gateways had");
+    rig.message(&change(3, 4, &["a"], &[])).await;
+    assert_eq!(stands_by(), None);
+}
+
+#[tokio::test]
+async fn requests_count_for_the_version_that_is_live() {
+    let rig = Rig::new();
+    rig.message(&snapshot(1, &["a", "b"])).await;
+    let count = |id: &str, failed| {
+        let live = rig.shared.load().unwrap();
+        let mut runtimes = live.runtimes.iter().flatten();
+        let runtime = runtimes.find(|runtime| &*runtime.integration.id == id).unwrap();
+        runtime.tally.count(failed);
+        rig.metrics().tally.count(failed);
+    };
+    let counted = || {
+        let counts = rig.applier.counts().unwrap();
+        let pair = |counts: filters::model::push::Counts| (counts.requests, counts.failed);
+        let mut of: Vec<_> = counts
+            .integrations
+            .iter()
+            .map(|one| (one.id.to_string(), pair(one.counts)))
+            .collect();
+        of.sort();
+        (counts.version, pair(counts.total), of)
+    };
+    count("a", true);
+    count("b", true);
+    count("b", false);
+    let both = vec![("a".to_owned(), (1, 1)), ("b".to_owned(), (2, 1))];
+    assert_eq!(counted(), (1, (3, 2), both));
+    rig.message(&change(1, 2, &["a"], &[])).await;
+    assert_eq!(
+        counted(),
+        (2, (0, 0), Vec::new()),
+        "neither what changed nor what did not"
+    );
+    count("a", false);
+    count("b", true);
+    assert_eq!(counted(), (2, (2, 1), vec![("b".to_owned(), (1, 1))]));
 }

@@ -34,6 +34,7 @@ fn fast() -> Pace {
     Pace {
         backoff: (Duration::from_millis(1), Duration::from_millis(5)),
         status: Duration::from_secs(3600),
+        endpoints: Duration::from_secs(3600),
         ..Pace::default()
     }
 }
@@ -150,6 +151,7 @@ fn change(from: u64, to: u64, id: &str, target: &str) -> FromControlPlane {
         to,
         put: vec![integration(id, target)],
         delete: Vec::new(),
+        trial: false,
     }
 }
 

@@ -63,6 +63,7 @@ impl Flowing {
         side.send(&FromControlPlane::Snapshot {
             version: 1,
             put: vec![subscription("s")],
+            trial: false,
         })
         .await;
         assert!(matches!(side.next().await, FromGateway::Ack { version: 1, .. }));
@@ -295,7 +296,7 @@ async fn a_test_delivery_leaves_its_record() {
 #[tokio::test]
 async fn the_control_plane_is_told_what_waits_and_why() {
     let pace = Pace {
-        status: Duration::from_millis(20),
+        endpoints: Duration::from_millis(20),
         ..fast()
     };
     let flowing = Flowing::start(pace).await;

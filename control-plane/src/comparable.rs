@@ -20,7 +20,7 @@ macro_rules! untimed {
 }
 
 /// An object as YAML.
-pub(super) fn object(object: &Object) -> String {
+pub(crate) fn object(object: &Object) -> String {
     match object {
         Object::Security(value) => yaml(value),
         Object::Organization(value) => yaml(&untimed!(value)),
