@@ -50,6 +50,7 @@ mod cors;
 mod dashboard;
 mod dead_letters;
 mod docs_page;
+mod drafts;
 mod dry_run;
 mod endpoints;
 mod erasures;

@@ -13,6 +13,7 @@ mod commands;
 mod comparable;
 pub mod config;
 mod differences;
+mod draft;
 mod dry_run;
 mod erasures;
 mod field_schemas;

@@ -1,4 +1,4 @@
-//! Routes to what was, what is to be, and what is tried: versions, rollouts.
+//! Routes to what was, what is to be, and what is tried: versions, drafts, rollouts.
 
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ pub(super) fn routes(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
             post_with(rollback::rollback, rollback::rollback_docs),
         )
         .merge(pasts())
+        .merge(drafts(bulk))
         .merge(rollouts(bulk))
 }
 
@@ -44,6 +45,30 @@ fn pasts() -> ApiRouter<Arc<App>> {
 /// The versions of one object.
 fn past<T: Resource>() -> ApiMethodRouter<Arc<App>> {
     get_with(object_versions::list::<T>, object_versions::list_docs::<T>)
+}
+
+/// Routes to changes that are not published.
+fn drafts(bulk: DefaultBodyLimit) -> ApiRouter<Arc<App>> {
+    ApiRouter::new()
+        .api_route(
+            "/drafts",
+            get_with(drafts::list, drafts::list_docs)
+                .post_with(drafts::create, drafts::create_docs)
+                .layer(bulk),
+        )
+        .api_route(
+            "/drafts/{id}",
+            get_with(drafts::read, drafts::read_docs)
+                .put_with(drafts::replace, drafts::replace_docs)
+                .delete_with(drafts::discard, drafts::discard_docs)
+                .layer(bulk),
+        )
+        .api_route("/drafts/{id}/diff", get_with(drafts::diff, drafts::diff_docs))
+        .api_route(
+            "/drafts/{id}/validate",
+            post_with(drafts::validate, drafts::validate_docs),
+        )
+        .api_route("/drafts/{id}/publish", post_with(drafts::publish, drafts::publish_docs))
 }
 
 /// Routes to rollouts.

@@ -17,6 +17,7 @@ mod cors;
 mod crud;
 mod deliveries;
 mod docs_page;
+mod drafts;
 mod dry_run;
 mod errors;
 mod execution_logs;

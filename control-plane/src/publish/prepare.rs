@@ -26,6 +26,13 @@ pub struct Outcome {
     pub action: Action,
 }
 
+impl Outcome {
+    /// True if the object is as it was.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self.action, Action::Unchanged | Action::Absent)
+    }
+}
+
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
