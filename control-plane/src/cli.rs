@@ -21,6 +21,7 @@ mod delete;
 mod diff;
 mod doc;
 mod documents;
+mod dump;
 mod endpoints;
 mod erase;
 mod explain;
@@ -146,6 +147,8 @@ enum Command {
     Diff(diff::Diff),
     /// Shows what is configured (json and yaml can be applied again), or versions
     Get(Get),
+    /// Writes everything of an organization to files that apply and diff read
+    Dump(dump::Dump),
     /// Deletes one object of an organization
     Delete(Delete),
     /// Shows the versions, or those of one object with what each changed, newest first
@@ -352,6 +355,7 @@ impl CommandLine {
             Command::Rollout(rollout) => rollout.run(&self.client(output)?, output),
             Command::Import(import) => import.run(&self.client(output)?, output),
             Command::Get(get) => get.run(&self.client(output)?, output),
+            Command::Dump(dump) => dump.run(&self.client(output)?, output),
             Command::Delete(delete) => delete.run(&self.client(output)?, output),
             Command::Doc(doc) => doc.run(&self.client(output)?, output),
             Command::Status => status::run(&self.client(output)?, output),

@@ -31,6 +31,40 @@ pub(super) fn fill(document: &mut Value, settings: &Settings, problems: &mut Vec
     fill_below(document, "", settings, problems);
 }
 
+/// Writes the texts of `document` so that [`fill`] makes of them what they are.
+pub(super) fn escape(document: &mut Value) {
+    match document {
+        Value::String(text) if text.contains("${") => *text = escaped(text),
+        Value::Object(fields) => {
+            let texts = fields.iter_mut().filter(|(name, _)| !is_script(name));
+            texts.for_each(|(_, field)| escape(field));
+        }
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        _ => {}
+    }
+}
+
+/// The text with another `$` before each placeholder, and before each that has one already.
+fn escaped(text: &str) -> String {
+    let mut result = String::with_capacity(text.len() + 1);
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, from) = rest.split_at(start);
+        let Some((inside, after)) = from[2..].split_once('}') else {
+            break;
+        };
+        let name = inside.split_once(":-").map_or(inside, |(name, _)| name);
+        result.push_str(before);
+        if is_name(name) || before.ends_with('$') {
+            result.push('$');
+        }
+        result.push_str(&from[..inside.len() + 3]);
+        rest = after;
+    }
+    result.push_str(rest);
+    result
+}
+
 fn fill_below(value: &mut Value, path: &str, settings: &Settings, problems: &mut Vec<Problem>) {
     match value {
         Value::String(text) if text.contains("${") => match filled(text, settings) {
@@ -138,6 +172,28 @@ mod tests {
             ("${lower} $5 ${A", "${lower} $5 ${A"),
         ] {
             assert_eq!(filled(text, &given).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_escaped_is_filled_to_what_it_was() {
+        for text in [
+            "${A}",
+            "$${A}",
+            "$$${A:-x}",
+            "a ${lower} $5 ${A",
+            "${A}${B}",
+            "$${lower}",
+            "${A:-${B}}",
+            "$",
+        ] {
+            let mut document = json!({"a": [text], "requestTransformScript": text});
+            let original = document.clone();
+            escape(&mut document);
+            let mut problems = Vec::new();
+            fill(&mut document, &Settings::new(), &mut problems);
+            assert!(problems.is_empty(), "{text}: {problems:?}");
+            assert_eq!(document, original, "{text}");
         }
     }
 

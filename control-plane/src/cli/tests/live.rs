@@ -178,5 +178,148 @@ async fn pruning_deletes_integrations_of_both_directions_and_nothing_else() {
     let (code, out, messages) = against(&control_plane, &prune).await;
     assert_eq!(code, 0, "{messages}");
     assert!(out.contains("648-bills") && out.contains("1 deleted"), "{out}");
+    let (code, out, messages) = against(&control_plane, &[&prune[..], &["--all-kinds"]].concat()).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.contains("648-departments") && out.contains("6 deleted"), "{out}");
+    control_plane.stop().await;
+}
+
+/// Names and contents of the files in a folder.
+fn files(folder: &std::path::Path) -> std::collections::BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn what_was_dumped_is_applied_back_without_loss() {
+    let folder = TempDir::new().unwrap();
+    let control_plane = start(&folder).await;
+    let mut all = documents();
+    all["integrations"][0]["name"] = json!("costs ${AMOUNT} or $${MORE}");
+    let file = folder.path().join("all.json");
+    std::fs::write(&file, all.to_string()).unwrap();
+    let (code, _, messages) = against(
+        &control_plane,
+        &["apply", "-f", file.to_str().unwrap(), "--set", "AMOUNT=${X}"],
+    )
+    .await;
+    assert_eq!(code, 0, "{messages}");
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    let (one, other) = (one.to_str().unwrap(), other.to_str().unwrap());
+    let (code, out, messages) = against(&control_plane, &["dump", "--org", "648", "-d", one]).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.starts_with("9 files written"), "{out}");
+    for command in ["diff", "apply"] {
+        let (code, out, messages) = against(&control_plane, &[command, "-f", one]).await;
+        assert_eq!(code, 0, "{command}: {out}{messages}");
+    }
+    let first = files(std::path::Path::new(one));
+    assert!(
+        first
+            .values()
+            .all(|text| !text.contains("hunter2") && !text.contains("PRIVATE KEY"))
+    );
+
+    let (code, _, messages) = against(&control_plane, &["dump", "--org", "648", "-d", one]).await;
+    assert_eq!(code, 2, "there is a dump already: {messages}");
+    let delete = ["delete", "consumer", "648-clinic-app", "--org", "648"];
+    assert_eq!(against(&control_plane, &delete).await.0, 0);
+    let (code, out, _) = against(&control_plane, &["dump", "--org", "648", "-d", one, "--overwrite"]).await;
+    assert_eq!(
+        (code, out.contains("8 files written") && out.contains("1 deleted")),
+        (0, true),
+        "{out}"
+    );
+    assert!(!files(std::path::Path::new(one)).contains_key("consumer-648-clinic-app.yaml"));
+
+    // With the secrets given anew, another control plane has the same.
+    let dump = ["dump", "--org", "648", "-d", other, "--secrets", "placeholders"];
+    let (code, out, messages) = against(&control_plane, &dump).await;
+    assert_eq!(code, 0, "{messages}");
+    let elsewhere = TempDir::new().unwrap();
+    let second = start(&elsewhere).await;
+    let mut apply = vec!["apply".to_owned(), "-f".to_owned(), other.to_owned()];
+    for name in out.lines().filter_map(|line| line.strip_prefix("--set ")) {
+        let value = match name {
+            "PRODUCER_KEY_648_HIS_HASH=" => &format!("sha256:{}", "0".repeat(64)),
+            "CERTIFICATE_648_LAKESIDE_PRIVATE_KEY=" => PRIVATE_KEY,
+            _ => "hunter2",
+        };
+        apply.extend(["--set".to_owned(), format!("{name}{value}")]);
+    }
+    let apply: Vec<&str> = apply.iter().map(String::as_str).collect();
+    let (code, _, messages) = against(&second, &apply).await;
+    assert_eq!(code, 0, "{messages}");
+    let third = folder.path().join("third");
+    let (code, _, messages) = against(&second, &["dump", "--org", "648", "-d", third.to_str().unwrap()]).await;
+    assert_eq!(code, 0, "{messages}");
+    assert_eq!(files(&third), files(std::path::Path::new(one)));
+    control_plane.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn versions_are_shown_compared_and_rolled_back() {
+    let folder = TempDir::new().unwrap();
+    let control_plane = start(&folder).await;
+    let file = folder.path().join("all.json");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, documents().to_string()).unwrap();
+    assert_eq!(
+        against(&control_plane, &["apply", "-f", path, "-m", "the first"])
+            .await
+            .0,
+        0
+    );
+    let mut changed = documents();
+    changed["integrations"][0]["name"] = json!("Other labs");
+    changed["integrations"][1]["signingConfig"]["secrets"][0]["value"] = json!("hunter3");
+    std::fs::write(&file, changed.to_string()).unwrap();
+    assert_eq!(
+        against(&control_plane, &["apply", "-f", path, "-m", "the second"])
+            .await
+            .0,
+        0
+    );
+
+    let (code, out, messages) = against(&control_plane, &["history", "--org", "648"]).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.contains("the first") && out.contains("the second"), "{out}");
+    let (_, out, _) = against(&control_plane, &["history", "integrations", "648-labs", "--org", "648"]).await;
+    let rows: Vec<&str> = out.lines().skip(1).collect();
+    assert!(
+        rows[0].contains("changed") && rows[0].contains("name") && rows[1].contains("created"),
+        "{out}"
+    );
+    let (code, out, messages) = against(&control_plane, &["compare", "2"]).await;
+    assert_eq!(code, 1, "{messages}");
+    assert!(out.contains("-name: Labs\n+name: Other labs"), "{out}");
+    assert!(
+        out.contains("# outbound/648-bills: signingConfig.secrets[0].value differs, and is secret"),
+        "{out}"
+    );
+    assert!(!out.contains("hunter"), "{out}");
+
+    let rollback = ["rollback", "2", "integrations", "648-labs", "--org", "648"];
+    let (code, out, messages) = against(&control_plane, &[&rollback[..], &["--dry-run"]].concat()).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.contains("+name: Labs") && out.contains("nothing saved"), "{out}");
+    let (code, out, messages) = against(&control_plane, &[&rollback[..], &["-m", "it was better"]].concat()).await;
+    assert_eq!(code, 0, "{messages}");
+    assert!(out.contains("version 4: 0 created, 1 changed"), "{out}");
+    let (_, out, _) = against(&control_plane, &["get", "versions", "4"]).await;
+    assert!(out.contains("it was better") && out.contains("+name: Labs"), "{out}");
+    let (code, _, messages) = against(&control_plane, &["rollback", "2"]).await;
+    assert_eq!(code, 0, "{messages}");
+    assert_eq!(
+        against(&control_plane, &["compare", "2"]).await.0,
+        0,
+        "all is as it was"
+    );
     control_plane.stop().await;
 }
