@@ -51,6 +51,7 @@ mod records;
 mod recovery;
 mod refresh_tokens;
 mod resilience;
+mod rollouts;
 mod routing;
 mod schema;
 mod secrets;
