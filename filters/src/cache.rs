@@ -1,8 +1,10 @@
 //! Which answers may be kept for the next request, and for how long (RFC 9111, as a cache that several share).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// Which answers are kept.
@@ -11,12 +13,27 @@ pub struct Cache {
     pub(crate) ttl: Duration,
     pub(crate) shared: bool,
     pub(crate) vary: Vec<HeaderName>,
+    /// What else the answer is made of.
+    pub(crate) reads: Reads,
     /// Fields of the client that do not reach the partner.
     pub(crate) stripped: Vec<HeaderName>,
     /// The most bytes of a body.
     pub max_body: usize,
     /// How long after its time an answer still stands in for an error.
     pub stale_if_error: Duration,
+}
+
+/// What edits, tables and scripts of the integration read of the client, beside its address and single fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reads {
+    /// Who it is.
+    pub(crate) caller: bool,
+    /// What its token says.
+    pub(crate) claims: bool,
+    /// Where it calls from.
+    pub(crate) client: bool,
+    /// Any of its fields.
+    pub(crate) all_fields: bool,
 }
 
 /// Whose answer it is.
@@ -28,8 +45,12 @@ pub struct Scope<'a> {
     pub integration: &'a str,
     /// Digest of its configuration: an answer of an earlier one is no answer.
     pub digest: &'a [u8],
-    /// Who asks: consumer and name.
-    pub caller: [&'a str; 2],
+    /// Who asks.
+    pub caller: &'a [&'a str],
+    /// What the token of who asks says.
+    pub claims: Option<&'a Value>,
+    /// Where it is asked from.
+    pub client: Option<IpAddr>,
 }
 
 impl Cache {
@@ -60,8 +81,21 @@ impl Cache {
         add(&scope.org_id.to_be_bytes());
         add(scope.integration.as_bytes());
         add(scope.digest);
-        if !self.shared {
+        let reads = self.reads;
+        if !self.shared || reads.caller {
             scope.caller.iter().for_each(|part| add(part.as_bytes()));
+        }
+        if let Some(claims) = scope.claims.filter(|_| reads.claims) {
+            add(claims.to_string().as_bytes());
+        }
+        if let Some(client) = scope.client.filter(|_| reads.client) {
+            add(client.to_string().as_bytes());
+        }
+        if reads.all_fields {
+            for (name, value) in headers {
+                add(name.as_str().as_bytes());
+                add(value.as_bytes());
+            }
         }
         add(path_and_query.as_bytes());
         for name in &self.vary {
@@ -143,6 +177,7 @@ mod tests {
         Cache {
             ttl: Duration::from_secs(ttl),
             shared: false,
+            reads: Reads::default(),
             vary: vec![header::ACCEPT_LANGUAGE],
             stripped: vec![header::AUTHORIZATION],
             max_body: 1000,
@@ -207,7 +242,9 @@ mod tests {
             org_id: 1,
             integration: "a",
             digest: &[1],
-            caller: ["", "ann"],
+            caller: &["", "ann"],
+            claims: None,
+            client: None,
         };
         let german = fields(&[("accept-language", "de")]);
         let key = |cache: &Cache, scope, path, headers: &HeaderMap| cache.key(scope, path, headers);
@@ -215,7 +252,7 @@ mod tests {
         let base = key(&own, scope, "/a", &german);
         assert_eq!(base, key(&own, scope, "/a", &german));
         let ben = Scope {
-            caller: ["", "ben"],
+            caller: &["", "ben"],
             ..scope
         };
         for other in [
@@ -225,7 +262,7 @@ mod tests {
             key(
                 &own,
                 Scope {
-                    caller: ["ann", ""],
+                    caller: &["ann", ""],
                     ..scope
                 },
                 "/a",

@@ -69,6 +69,14 @@ impl Edits {
         self.remove.is_empty() && self.remove_prefixes.is_empty() && self.writes.is_empty()
     }
 
+    /// The texts with places that are written.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.writes.iter().filter_map(|write| match &write.value {
+            Value::Fixed(_) => None,
+            Value::Template(template) => Some(template),
+        })
+    }
+
     /// The edits with the values of this request. A value that cannot stand in a header field counts as one that is not
     /// there.
     pub fn ready(&self, facts: &impl Facts) -> Ready<'_> {

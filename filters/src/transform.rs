@@ -35,7 +35,7 @@ pub use source::Side;
 
 use evaluate::Evaluation;
 use line::{Line, Reader, Target};
-use source::References;
+use source::{Reference, References};
 use target::Node;
 
 /// The most lines of a mapping table.
@@ -153,6 +153,21 @@ impl Mapping {
     /// True if it asks for something around the body, so that [`Self::apply_within`] needs a context.
     pub fn asks_around(&self) -> bool {
         !self.references.is_empty()
+    }
+
+    /// Header fields that it reads.
+    pub(crate) fn header_fields(&self) -> impl Iterator<Item = &str> {
+        self.references.header_fields()
+    }
+
+    /// True if it reads who is calling.
+    pub(crate) fn asks_for_caller(&self) -> bool {
+        self.references.has(&Reference::CallerName)
+    }
+
+    /// True if it reads what the caller's token says.
+    pub(crate) fn asks_for_claims(&self) -> bool {
+        self.references.has(&Reference::Claims)
     }
 
     /// True if it writes something around the body.

@@ -35,8 +35,8 @@ pub struct Scope<'a> {
     pub org_id: u64,
     /// The integration.
     pub integration: &'a str,
-    /// The caller; where nobody says who they are, the client's address.
-    pub caller: &'a str,
+    /// The caller: consumer, kind and issuer of its token, name; where nobody says who they are, the client's address.
+    pub caller: [&'a str; 5],
 }
 
 /// What becomes of a request with a key.
@@ -146,7 +146,7 @@ pub fn fingerprint(method: &http::Method, path_and_query: &str, body: &[u8]) -> 
 fn digest_of(scope: Scope<'_>, key: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(scope.org_id.to_be_bytes());
-    for part in [scope.integration, scope.caller, key] {
+    for part in [scope.integration].into_iter().chain(scope.caller).chain([key]) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

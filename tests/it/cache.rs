@@ -182,3 +182,48 @@ async fn mapped_answers_are_kept_as_they_were_given_and_a_new_configuration_keep
     assert_eq!(gateway.get("labs.test", "/").await.json(), json!({"sum": 7}));
     assert_eq!(partner.requests().len(), 2);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_made_of_its_client_is_kept_for_that_one_only() {
+    let keys = json!({"inboundAuthType": "API_KEY", "inboundAuthConfig": {"headerName": "X-API-Key",
+        "keys": [{"name": "ward", "value": WARD}, {"name": "desk", "value": DESK}]}, "cache": {"shared": true, "ttlSeconds": 60}});
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let partner = Partner::start(move |_| Answer::json(&json!({"n": counted.fetch_add(1, Ordering::SeqCst)}))).await;
+    let made =
+        |name: &str, field: serde_json::Value| with(with(integration(name, &partner.url("")), keys.clone()), field);
+    let answer = |source: &str| {
+        json!({"responseTransformationMode": "SIMPLE",
+            "responseFieldMappings": [{"sourceField": source, "targetField": "of"}, {"sourceField": "n", "targetField": "n"}]})
+    };
+    let edit = |value: &str| json!({"headers": {"request": {"set": [{"name": "X-Of", "value": value}]}}});
+    let script = json!({"responseTransformationMode": "SCRIPT",
+        "responseTransformScript": "fn transform(payload, context) { #{ of: context.caller.name, n: payload.n } }"});
+    let gateway = Gateway::serving(&harness::documents::document([
+        made("same", json!({})),
+        made("name", answer("$caller.name")),
+        made("lang", edit("{{header.Accept-Language}}")),
+        made("edit", edit("{{caller.name}}")),
+        made("code", script),
+    ]))
+    .await;
+    let call = async |host: &str, key: &str, language: &str| {
+        let request = gateway
+            .request(Method::GET, host, "/")
+            .header("x-api-key", key)
+            .header("accept-language", language);
+        Reply::of(request).await.text()
+    };
+    for (host, by_caller, by_language) in [
+        ("same.test", false, false),
+        ("name.test", true, false),
+        ("lang.test", false, true),
+        ("edit.test", true, false),
+        ("code.test", true, false),
+    ] {
+        let first = call(host, WARD, "de").await;
+        assert_eq!(call(host, WARD, "de").await, first, "{host}: kept");
+        assert_eq!(call(host, DESK, "de").await != first, by_caller, "{host}");
+        assert_eq!(call(host, WARD, "en").await != first, by_language, "{host}");
+    }
+}

@@ -3,6 +3,7 @@
 use harness::answer::Gate;
 use harness::client::Reply;
 use harness::documents::{document, integration, with};
+use harness::issuer::{ISSUER, Issuer};
 use harness::{Answer, Example, Gateway, Partner, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,6 +30,37 @@ async fn a_repeat_gets_the_first_answer_and_the_partner_one_call() {
         .request(Method::GET, "labs.test", "/")
         .header("idempotency-key", "k-1");
     assert_eq!(Reply::of(get).await.text(), "answer 3", "a GET has no key");
+}
+
+#[tokio::test]
+async fn callers_of_the_same_name_have_keys_of_their_own() {
+    let (issuer, partner) = (Issuer::start().await, numbering().await);
+    let key = json!({"inboundAuthType": "API_KEY", "inboundAuthConfig": {"headerName": "X-API-Key",
+        "keys": [{"name": "clinic", "value": "key-of-the-clinic"}]}});
+    let token = json!({"inboundAuthType": "JWT", "inboundAuthConfig": {"issuer": ISSUER, "algorithms": ["EdDSA"],
+        "audiences": ["integration-gateway"], "jwksUrl": issuer.url("/certs")}});
+    let either = json!({"inboundAuthType": "ANY_OF", "inboundAuthConfig": {"anyOf": [key, token]}});
+    let gateway = Gateway::serving_one(with(keyed(&partner, json!({})), either)).await;
+    let request = || {
+        gateway
+            .request(Method::POST, "labs.test", "/")
+            .header("idempotency-key", "k-1")
+            .body("one")
+    };
+    let of_key = Reply::of(request().header("x-api-key", "key-of-the-clinic")).await;
+    assert_eq!((of_key.status, of_key.text()), (201, "answer 1".to_owned()));
+    // Whoever the issuer calls so is somebody else.
+    let token = issuer.token(json!({"sub": "clinic"}));
+    let of_token = Reply::of(request().bearer_auth(&token)).await;
+    assert_eq!((of_token.status, of_token.text()), (201, "answer 2".to_owned()));
+    for (repeat, answer) in [
+        (request().header("x-api-key", "key-of-the-clinic"), "answer 1"),
+        (request().bearer_auth(&token), "answer 2"),
+    ] {
+        let repeat = Reply::of(repeat).await;
+        assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
+        assert_eq!(repeat.text(), answer);
+    }
 }
 
 #[tokio::test]

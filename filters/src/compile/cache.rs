@@ -5,9 +5,12 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::auth::InboundCheck;
-use crate::cache::Cache;
+use crate::cache::{Cache, Reads};
+use crate::edits::{Edits, Source, Template};
 use crate::model::Problem;
 use crate::model::cache as model;
+use crate::plan::web::Web;
+use crate::plan::{Change, Mode};
 
 /// Compiles `config`, whose problems have paths below `cache`. `stripped` are the client's fields that do not reach the
 /// partner.
@@ -53,10 +56,55 @@ pub(super) fn compile(
         ttl: Duration::from_secs(config.ttl_seconds.into()),
         shared: config.shared,
         vary,
+        reads: Reads::default(),
         stripped,
         max_body: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
         stale_if_error: Duration::from_secs(config.stale_if_error_seconds.into()),
     })
+}
+
+/// Puts into the key of kept answers what edits of header fields, tables and scripts read of the client: an answer that is
+/// made of it is no answer for others.
+pub(super) fn complete(web: &mut Web, mode: &Mode) {
+    let Some(cache) = &mut web.cache else { return };
+    let edits = web.headers.iter().flat_map(|edits| [&edits.request, &edits.response]);
+    edits
+        .flat_map(Edits::templates)
+        .flat_map(Template::sources)
+        .for_each(|source| match source {
+            Source::Header(name) => vary_by(cache, name),
+            Source::CallerName => cache.reads.caller = true,
+            Source::ClientIp => cache.reads.client = true,
+            Source::Path(_)
+            | Source::Query(_)
+            | Source::RequestId
+            | Source::RequestHost
+            | Source::ErrorCode
+            | Source::ErrorMessage
+            | Source::Status => {}
+        });
+    for transform in mode.transforms() {
+        match &transform.change {
+            Change::Mapping(mapping) => {
+                mapping.header_fields().for_each(|name| vary_by(cache, name));
+                cache.reads.caller |= mapping.asks_for_caller();
+                cache.reads.claims |= mapping.asks_for_claims();
+            }
+            // Which of them it reads is not known before it runs.
+            Change::Script(script) => {
+                let names = |word: &str| script.source().contains(word);
+                cache.reads.caller |= names("caller");
+                cache.reads.claims |= names("caller");
+                cache.reads.all_fields |= names("headers");
+            }
+            Change::Nothing => {}
+        }
+    }
+}
+
+fn vary_by(cache: &mut Cache, name: &str) {
+    let name = HeaderName::try_from(name).ok();
+    cache.vary.extend(name.filter(|name| !cache.vary.contains(name)));
 }
 
 const LONGEST: u32 = 86_400;

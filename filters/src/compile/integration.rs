@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::partner::{self, TargetRules};
 use super::transformation::{OF_REQUEST, OF_RESPONSE, Transformation};
 use super::{
-    check_identifier, check_title, credentials, dead_letter, idempotency, limits, organization, protocol, redaction,
-    resilience, validation, web,
+    cache, check_identifier, check_title, credentials, dead_letter, idempotency, limits, organization, protocol,
+    redaction, resilience, validation, web,
 };
 use crate::address::EgressPolicy;
 use crate::auth::InboundCheck;
@@ -80,7 +80,7 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         security: &place.security,
     };
     let inbound = inbound(source, &owner, problems);
-    let web = web::compile(source, &shared, &inbound, problems);
+    let mut web = web::compile(source, &shared, &inbound, problems);
     let outgoing = partner::sign_in(
         source.outgoing_auth_type,
         source.outgoing_auth_config.as_ref(),
@@ -94,6 +94,9 @@ fn build(entry: &Entry<InboundIntegration>, place: Place<'_>, problems: &mut Vec
         problems,
     );
     let mode = mode(source, place.tables, validator.as_deref(), &inbound, problems);
+    if let (Some(web), Some(mode)) = (&mut web, &mode) {
+        cache::complete(web, mode);
+    }
     let protocols = protocol::compile(source, mode.as_ref(), problems);
     let limits = limits::compile(source.rate_limits.as_ref(), &inbound, place.organization, problems);
     Some(Integration {

@@ -101,6 +101,17 @@ impl References {
         })
     }
 
+    pub(super) fn has(&self, reference: &Reference) -> bool {
+        self.0.contains(reference)
+    }
+
+    pub(super) fn header_fields(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|reference| match reference {
+            Reference::Header(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -6,7 +6,7 @@ fn scope(org_id: u64) -> Scope<'static> {
     Scope {
         org_id,
         integration: "labs",
-        caller: "clinic",
+        caller: ["", "", "", "clinic", ""],
     }
 }
 

@@ -189,6 +189,19 @@ impl Caller {
             signed_body: identity.signed.and_then(|signed| signed.body),
         }
     }
+
+    /// What tells it from all other callers of the integration: the consumer, the token's issuer, the name. What somebody is
+    /// called by one who gives out tokens says nothing of who has that name elsewhere.
+    pub(crate) fn marks(&self) -> [&str; 4] {
+        let claims = self.claims.as_deref();
+        let issuer = claims.and_then(|claims| claims.get("iss")?.as_str());
+        [
+            self.consumer.as_ref().map_or("", |consumer| &consumer.id),
+            if claims.is_some() { "token" } else { "" },
+            issuer.unwrap_or_default(),
+            self.name.as_deref().unwrap_or_default(),
+        ]
+    }
 }
 
 /// What happened towards the partner.

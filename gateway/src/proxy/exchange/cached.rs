@@ -32,12 +32,13 @@ pub(super) async fn answered(proxy: &Proxy, session: &mut Session, call: &mut Ca
         .get(header::HOST)
         .map_or(&b""[..], HeaderValue::as_bytes);
     let address = request.uri.path_and_query().map_or("", |address| address.as_str());
-    let consumer = route.caller.consumer.as_ref().map_or("", |consumer| &consumer.id);
     let scope = Scope {
         org_id: route.integration.source.org_id,
         integration: &route.integration.id,
         digest: &route.integration.digest,
-        caller: [consumer, route.caller.name.as_deref().unwrap_or_default()],
+        caller: &route.caller.marks(),
+        claims: route.caller.claims.as_deref(),
+        client: call.client,
     };
     let address = format!("{} {address}", String::from_utf8_lossy(host));
     let key = rules.key(scope, &address, &request.headers);

@@ -32,14 +32,16 @@ pub(super) async fn answered(
     let Some(key) = key.map_err(|fault| Fault::Repeat(RepeatFault::Key(fault)))? else {
         return Ok(false);
     };
-    let client = call.client.map(|client| client.to_string()).unwrap_or_default();
+    let [consumer, token, issuer, name] = route.caller.marks();
+    // Where nobody says who they are, the address has to tell.
+    let address = call.client.filter(|_| name.is_empty()).map(|client| client.to_string());
     let scope = Scope {
         org_id: route.integration.source.org_id,
         integration: &route.integration.id,
-        caller: route.caller.name.as_deref().unwrap_or(&client),
+        caller: [consumer, token, issuer, name, address.as_deref().unwrap_or_default()],
     };
-    let address = request.uri.path_and_query().map_or("", |address| address.as_str());
-    let print = fingerprint(&request.method, address, body);
+    let path_and_query = request.uri.path_and_query().map_or("", |address| address.as_str());
+    let print = fingerprint(&request.method, path_and_query, body);
     let deadline = Instant::now() + call.time_left();
     match proxy.answers.enter(scope, key, print, plan.keep, deadline).await {
         Entered::First(turn) => {
