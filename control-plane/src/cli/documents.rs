@@ -275,6 +275,7 @@ fn stand_in(object: &mut Object, masks: &mut u64) -> bool {
         format!("sha256:{masks:064x}")
     };
     let mut replace = |config: &mut Value| {
+        leave_out_keys(config, &mut next);
         secret::for_each(config, &mut |secret| {
             if secret == MASK {
                 *secret = Value::String(next());
@@ -305,6 +306,48 @@ fn stand_in(object: &mut Object, masks: &mut u64) -> bool {
         Object::Security(_) | Object::Organization(_) | Object::EventType(_) | Object::Unit(_) | Object::Lookup(_) => {}
     }
     *masks > before
+}
+
+/// Leaves out each private key that stands as its mask, with the certificate that it belongs to, as no text stands in for a
+/// key. Who signs in with it does so by a secret then.
+fn leave_out_keys(config: &mut Value, next: &mut impl FnMut() -> String) {
+    match config {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|value| leave_out_keys(value, next));
+            let is_masked = fields.get("privateKey").is_some_and(|key| key == MASK);
+            if is_masked {
+                for name in [
+                    "privateKey",
+                    "clientCertificate",
+                    "keyId",
+                    "algorithm",
+                    "assertionAudience",
+                ] {
+                    fields.remove(name);
+                }
+            }
+            let by_certificate = fields
+                .get("clientAuthentication")
+                .is_some_and(|by| by == "tls_client_auth");
+            let lost_certificate = by_certificate && fields.get("tls").is_some_and(|tls| *tls == left_out());
+            if fields.contains_key("clientAuthentication") && (is_masked || lost_certificate) {
+                fields.insert("clientAuthentication".to_owned(), "client_secret_post".into());
+                fields.insert("clientSecret".to_owned(), next().into());
+            } else if is_masked {
+                next();
+                if fields.is_empty() {
+                    *config = left_out();
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| leave_out_keys(item, next)),
+        _ => {}
+    }
+}
+
+/// What is left of TLS settings that were a certificate and its key.
+fn left_out() -> Value {
+    serde_json::json!({"serverName": "left-out.invalid"})
 }
 
 /// Changes texts of an object in its JSON.

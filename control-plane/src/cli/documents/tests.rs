@@ -177,3 +177,33 @@ fn masks_of_each_kind_are_checked_as_good_secrets() {
     let problem = Problem::new("integrations[\"648-bills\"].signingConfig", "wrong");
     assert!(documents.with_files(vec![problem])[0].to_string().contains("out.yaml"));
 }
+
+#[test]
+fn private_keys_that_stand_as_masks_are_left_out_of_the_check() {
+    let oauth = |by: &str, more: &str| {
+        format!(
+            "{{name: {by}, type: {by}, orgId: 648, targetUrl: 'https://partner.example', outgoingAuthType: OAUTH2, \
+             outgoingAuthConfig: {{tokenUrl: 'https://login.example/', clientId: c, clientAuthentication: {by}, {more}}}}}"
+        )
+    };
+    let tls = "{clientCertificate: 'as the server has it', privateKey: '***'}";
+    let text = format!(
+        "integrations:\n- {}\n- {}\n- {{name: n, type: n, orgId: 648, targetUrl: 'https://partner.example', outgoingTls: {tls}}}\n\
+         - {{direction: OUTBOUND, name: bills, orgId: 648, eventType: bill.paid, targetUrl: 'https://partner.example', \
+         actions: [{{name: a, outgoingTls: {tls}}}]}}\n",
+        oauth("private_key_jwt", "privateKey: '***', keyId: k, algorithm: RS256"),
+        oauth("tls_client_auth", &format!("tls: {tls}")),
+    );
+    let documents = load(&folder(&[("a.yaml", &text)])).unwrap();
+    assert!(documents.has_masks());
+    documents.check().unwrap();
+    let sent = serde_json::to_string(&documents.snapshot.objects()).unwrap();
+    assert_eq!(sent.matches("\"privateKey\":\"***\"").count(), 4, "{sent}");
+    let wrong = text.replace("tokenUrl: 'https://login.example/'", "tokenUrl: ''");
+    let Err(Failure::Invalid(problems)) = load(&folder(&[("a.yaml", &wrong)])).unwrap().check() else {
+        panic!("an empty address is no address");
+    };
+    let places: Vec<_> = problems.iter().map(|problem| problem.problem.path.as_str()).collect();
+    assert!(places.iter().all(|place| place.ends_with(".tokenUrl")), "{places:?}");
+    assert_eq!(places.len(), 2, "what else is wrong is told");
+}
