@@ -1,25 +1,22 @@
 //! The way to one address of an issuer.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{EgressError, Pool, Timeouts, Upstream};
+use egress::{EgressError, Timeouts};
 use filters::address::EgressPolicy;
 use filters::target::TargetUrl;
 use http::header::{ACCEPT, CACHE_CONTROL};
 use http::{HeaderMap, Request};
 use http_body_util::Full;
 
+use crate::destination::Destination;
 use crate::live::Deps;
 
 /// Calls one address of an issuer.
 #[derive(Debug)]
-pub(super) struct Door {
-    pool: Pool,
-    path_and_query: String,
-}
+pub(super) struct Door(Destination);
 
 /// Why an issuer's answer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,42 +44,27 @@ pub(super) struct Reply {
 
 impl Door {
     pub(super) fn new(url: &TargetUrl, policy: &EgressPolicy, deps: &Deps) -> Self {
-        let upstream = Upstream::new(url.clone(), policy.clone(), Arc::clone(&deps.resolver));
-        let dialer = &deps.dialer;
-        let mut path_and_query = url.path().to_owned();
-        if let Some(query) = url.query() {
-            path_and_query.push('?');
-            path_and_query.push_str(query);
-        }
-        Self {
-            pool: Pool::within(
-                &dialer.idle,
-                upstream,
-                dialer.settings,
-                Arc::clone(dialer.trust.usual()),
-            ),
-            path_and_query,
-        }
+        Self(Destination::new(url, policy, deps))
     }
 
     pub(super) fn url(&self) -> &TargetUrl {
-        self.pool.upstream().target()
+        self.0.pool().upstream().target()
     }
 
     pub(super) fn policy(&self) -> &EgressPolicy {
-        self.pool.upstream().policy()
+        self.0.pool().upstream().policy()
     }
 
     /// A request for the address.
     pub(super) fn request(&self) -> http::request::Builder {
         Request::builder()
-            .uri(&self.path_and_query)
+            .uri(self.0.path_and_query())
             .header(ACCEPT, "application/json")
     }
 
     /// Asks, and reads the answer.
     pub(super) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Reply, DoorError> {
-        let answer = self.pool.send_repeatable(request, TIMEOUTS).await?;
+        let answer = self.0.pool().send_repeatable(request, TIMEOUTS).await?;
         if answer.status != http::StatusCode::OK {
             return Err(DoorError::Status(answer.status.as_u16()));
         }

@@ -1,10 +1,9 @@
 //! Hands spans over to the collector, batch by batch.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{Pool, Timeouts, Upstream};
+use egress::Timeouts;
 use filters::address::EgressPolicy;
 use filters::target::TargetUrl;
 use http::{Request, header};
@@ -15,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Span;
 use super::otlp::{self, Service};
+use crate::destination::Destination;
 use crate::live::Deps;
 
 /// The way to the collector.
 pub(super) struct Exporter {
-    pool: Pool,
-    path_and_query: String,
+    collector: Destination,
     service: Service,
     dropped: IntCounter,
     /// True while the collector takes what it is sent.
@@ -43,21 +42,8 @@ impl Exporter {
         service: Service,
         dropped: IntCounter,
     ) -> Self {
-        let upstream = Upstream::new(url.clone(), policy.clone(), Arc::clone(&deps.resolver));
-        let dialer = &deps.dialer;
-        let mut path_and_query = url.path().to_owned();
-        if let Some(query) = url.query() {
-            path_and_query.push('?');
-            path_and_query.push_str(query);
-        }
         Self {
-            pool: Pool::within(
-                &dialer.idle,
-                upstream,
-                dialer.settings,
-                Arc::clone(dialer.trust.usual()),
-            ),
-            path_and_query,
+            collector: Destination::new(url, policy, deps),
             service,
             dropped,
             works: true,
@@ -131,11 +117,11 @@ impl Exporter {
     }
 
     async fn send(&self, body: Bytes) -> Result<(), NotTaken> {
-        let request = Request::post(&self.path_and_query)
+        let request = Request::post(self.collector.path_and_query())
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| NotTaken::Ever(error.to_string()))?;
-        let answer = self.pool.send_repeatable(request, TIMEOUTS).await;
+        let answer = self.collector.pool().send_repeatable(request, TIMEOUTS).await;
         let answer = answer.map_err(|error| NotTaken::Now(error.to_string()))?;
         let status = answer.status;
         // What it says does not matter; the connection is used again.
