@@ -54,10 +54,12 @@ test: build $(MONGO_NEEDED) $(SCHEMATHESIS_NEEDED) ## Runs all tests: real proce
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  echo "test: $(CARGO) nextest run, then the documentation's examples"; \
 	  $(CARGO) nextest run --workspace; \
+	  $(CARGO) nextest run -p filters --features javascript javascript; \
 	  $(CARGO) test --workspace --doc --quiet; \
 	else \
 	  echo "test: $(CARGO) test (cargo-nextest is not installed; it is optional)"; \
 	  $(CARGO) test --workspace; \
+	  $(CARGO) test -p filters --features javascript javascript; \
 	fi
 
 # Rounds of the long run; each kills the gateway once.

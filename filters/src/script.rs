@@ -1,4 +1,5 @@
-//! Scripts: `fn transform(payload, context)` in rhai, for what a mapping table cannot say.
+//! Scripts: `fn transform(payload, context)` in rhai, or in JavaScript where the program was built with it, for what a
+//! mapping table cannot say.
 //!
 //! A [`Script`] is source that was checked, and its hash; it crosses threads. A [`Runner`] stays on its thread, compiles a
 //! script when it first meets it, and runs it within limits on operations, data, depth and output. Time and memory belong
@@ -9,6 +10,11 @@ mod bounded;
 mod engine;
 mod fault;
 mod gate;
+#[cfg(feature = "javascript")]
+mod javascript;
+#[cfg(not(feature = "javascript"))]
+#[path = "script/no_javascript.rs"]
+mod javascript;
 mod json;
 mod library;
 mod runner;
@@ -22,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::lookup::{Table, Tables};
 use crate::model::Problem;
+use crate::model::mapping::ScriptLanguage;
 use crate::variable::{Environment, Known};
 
 pub use fault::{Limit, ScriptFault, Stopped};
@@ -36,17 +43,28 @@ pub const MAX_BODY: usize = 1_024 * 1_024;
 /// A script that was checked. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Script {
+    language: ScriptLanguage,
     source: Arc<str>,
     hash: [u8; 32],
     tables: Arc<[Arc<Table>]>,
 }
 
 impl Script {
-    /// Checks `source`, the script at `path` of its document: that it parses, and that it has `fn transform(payload,
+    /// Checks `source`, the rhai script at `path` of its document: that it parses, and that it has `fn transform(payload,
     /// context)`. Adds what is wrong to `problems`, with line and column.
     pub fn check(source: &str, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
-        match engine::compile(&engine::parser(), source) {
-            Ok(_) => Some(Self {
+        Self::check_in(ScriptLanguage::Rhai, source, path, problems)
+    }
+
+    /// The same of a script in `language`.
+    pub fn check_in(language: ScriptLanguage, source: &str, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let checked = match language {
+            ScriptLanguage::Rhai => engine::compile(&engine::parser(), source).map(drop),
+            ScriptLanguage::Javascript => javascript::check(source),
+        };
+        match checked {
+            Ok(()) => Some(Self {
+                language,
                 source: source.into(),
                 hash: Sha256::digest(source).into(),
                 tables: Arc::default(),

@@ -152,6 +152,26 @@ async fn tables_are_held_against_the_schemas_of_what_they_get() {
 }
 
 #[tokio::test]
+async fn a_language_that_is_not_built_in_is_refused_with_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let checked = async |language: &str, script: &str| {
+        let labs = with(
+            integration("labs", "https://partner.example/"),
+            json!({"requestTransformationMode": "SCRIPT", "requestTransformScript": script, "scriptLanguage": language}),
+        );
+        write(&folder, "labs.json", &document([labs]));
+        gwctl::offline(&["validate", "-f", folder.path().to_str().unwrap()]).await
+    };
+    let good = checked("rhai", "fn transform(payload, context) { payload }").await;
+    assert_eq!(good.code, 0, "{good:?}");
+    let refused = checked("javascript", "function transform(payload, context) { return payload }").await;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    for part in ["requestTransformScript", "feature `javascript`"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_examples_and_the_demo_are_valid() {
     let conf = harness::binaries::repository().join("conf");
     for name in ["examples", "demo"] {

@@ -264,6 +264,7 @@ fn transformation<'s>(source: &'s OutboundIntegration, tables: &'s Tables) -> Tr
         mode: source.transformation_mode,
         mappings: &source.field_mappings,
         script: source.transform_script.as_deref(),
+        language: source.script_language,
         format: source.body_format.as_ref(),
         sample: source.sample.as_ref(),
         side: Side::Event,

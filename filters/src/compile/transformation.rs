@@ -6,7 +6,7 @@ use crate::format::Conversion;
 use crate::lookup::Tables;
 use crate::model::Problem;
 use crate::model::format::{BodyFormat, Format};
-use crate::model::mapping::{FieldMapping, TransformationMode};
+use crate::model::mapping::{FieldMapping, ScriptLanguage, TransformationMode};
 use crate::plan::{Change, Transform};
 use crate::script::Script;
 use crate::transform::{Mapping, Rules, Side};
@@ -20,6 +20,8 @@ pub struct Transformation<'s> {
     pub mappings: &'s [FieldMapping],
     /// The script.
     pub script: Option<&'s str>,
+    /// Its language.
+    pub language: ScriptLanguage,
     /// Formats that it comes in and goes out in.
     pub format: Option<&'s BodyFormat>,
     /// A body that the mapping table is held against.
@@ -125,7 +127,7 @@ impl Transformation<'_> {
                     refuse(script, "is needed in mode SCRIPT");
                     return None;
                 };
-                let script = Script::check(source, script, problems)?;
+                let script = Script::check_in(self.language, source, script, problems)?;
                 Some(Change::Script(script.with_tables(self.tables)))
             }
         }

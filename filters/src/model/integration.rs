@@ -15,7 +15,7 @@ use super::format::BodyFormat;
 use super::headers::HeaderEdits;
 use super::idempotency::Idempotency;
 use super::limits::{BodyLimits, RateLimits, Timeouts};
-use super::mapping::{FieldMapping, TransformationMode, present};
+use super::mapping::{FieldMapping, ScriptLanguage, TransformationMode, present};
 use super::outbound::Breaker;
 use super::outgoing::OutgoingAuthType;
 use super::protocol::{HttpsRule, TargetProtocol};
@@ -143,6 +143,9 @@ pub struct InboundIntegration {
     /// Script of mode `SCRIPT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_transform_script: Option<String>,
+    /// The language of both scripts; rhai if left out.
+    #[serde(default, skip_serializing_if = "ScriptLanguage::is_rhai")]
+    pub script_language: ScriptLanguage,
     /// Formats of the request body; JSON in and out if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_format: Option<BodyFormat>,

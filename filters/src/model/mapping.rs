@@ -16,6 +16,24 @@ pub enum TransformationMode {
     Script,
 }
 
+/// The language of scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ScriptLanguage {
+    /// rhai: `fn transform(payload, context)`.
+    #[default]
+    Rhai,
+    /// JavaScript: `function transform(payload, context)`. Programs must be built with the feature `javascript`.
+    Javascript,
+}
+
+impl ScriptLanguage {
+    /// True for the language of scripts that say nothing.
+    pub(crate) fn is_rhai(&self) -> bool {
+        *self == Self::Rhai
+    }
+}
+
 /// One line of a mapping table. It says where its value comes from by exactly one of `sourceField`, `value`, `template` and
 /// `concat`; or it is a `filter` of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::format::BodyFormat;
 use super::integration::MetricsDetail;
 use super::limits::Timeouts;
-use super::mapping::{FieldMapping, TransformationMode, present};
+use super::mapping::{FieldMapping, ScriptLanguage, TransformationMode, present};
 use super::outgoing::OutgoingAuthType;
 use super::redaction::Redaction;
 use super::route::TargetHosts;
@@ -114,6 +114,9 @@ pub struct OutboundIntegration {
     /// Script of mode `SCRIPT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform_script: Option<String>,
+    /// The language of its scripts and those of its actions; rhai if left out.
+    #[serde(default, skip_serializing_if = "ScriptLanguage::is_rhai")]
+    pub script_language: ScriptLanguage,
     /// Format of what is sent; JSON if left out. It holds for all actions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_format: Option<BodyFormat>,

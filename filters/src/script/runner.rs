@@ -11,7 +11,8 @@ use super::fault::{Limit, MAX_MESSAGE, ScriptFault, Stopped, shortened};
 use super::gate::{Closed, Gate};
 use super::json::{self, WriteFault};
 use super::library::Around;
-use super::{MAX_BODY, Script, ScriptContext, engine};
+use super::{MAX_BODY, Script, ScriptContext, engine, javascript};
+use crate::model::mapping::ScriptLanguage;
 
 /// Bytes of stack that a thread needs to run scripts. The interpreter copies, measures and drops nested values by calling
 /// itself; the limit on list items allows ten thousand levels.
@@ -51,6 +52,9 @@ impl Runner {
         context: &ScriptContext,
         stop: impl Fn() -> Option<Stopped> + 'static,
     ) -> Result<Vec<u8>, ScriptFault> {
+        if script.language == ScriptLanguage::Javascript {
+            return javascript::run(script, payload, context, stop);
+        }
         self.gate.open(Box::new(stop));
         self.around.open(context, &script.tables);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.transform(script, payload, context)));

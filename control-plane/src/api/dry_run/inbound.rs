@@ -62,6 +62,7 @@ impl Transforming for InboundIntegration {
             mode: None,
             mappings: &[],
             script: None,
+            language: self.script_language,
             format: None,
             sample: None,
             side: filters::transform::Side::Request,

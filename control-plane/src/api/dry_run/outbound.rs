@@ -95,6 +95,7 @@ impl Transforming for OutboundIntegration {
                 mode,
                 mappings: lines,
                 script: script.as_deref(),
+                language: self.script_language,
                 format: self.body_format.as_ref(),
                 sample: None,
                 side: Side::Event,

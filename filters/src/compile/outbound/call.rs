@@ -184,6 +184,7 @@ impl Caller<'_> {
             mode,
             mappings,
             script,
+            language: self.source.script_language,
             // Its problems are told where it stands.
             format: self.source.body_format.as_ref().filter(|_| mode.is_some()),
             // Steps see the answers of those before them, which a sample has in `steps` or not at all.
