@@ -425,6 +425,10 @@ impl ProcessConfig {
         self.alerts.check(problems);
         self.security.cors(problems);
         self.secret_sources.check(problems);
+        self.check_stores(problems);
+    }
+
+    fn check_stores(&self, problems: &mut Vec<Problem>) {
         let stores = [
             ("store", Some(&self.store)),
             ("migrationStore", self.migration_store.as_ref()),

@@ -145,9 +145,12 @@ impl Limiters {
     }
 }
 
+/// What each caller has used up, by its name.
+pub(crate) type UsedByCaller = Vec<(Box<str>, Vec<Used>)>;
+
 impl Limiters {
     /// What is used up of the integration's own limit, and by each of its callers (without a name where they share one).
-    pub(crate) fn usage(&self, now: Moment) -> (Vec<Used>, Vec<(Box<str>, Vec<Used>)>) {
+    pub(crate) fn usage(&self, now: Moment) -> (Vec<Used>, UsedByCaller) {
         let own = self.integration.as_ref().map(|limiter| limiter.usage(now));
         let callers = self.per_key.as_ref().map(|limiters| limiters.usage(now));
         (own.unwrap_or_default(), callers.unwrap_or_default())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ahash::AHashSet;
 use filters::model::command::{Command, CommandFailure, CommandResult};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -206,28 +207,37 @@ impl Operator {
             } => {
                 let live = self.shared.load();
                 let found = live.is_some_and(|live| limits::reset(&live, *org_id, *scope, which.as_deref()));
-                queue
-                    .command_finish(id.to_owned(), reset_result(found, which.as_deref()), Vec::new())
-                    .await?
+                let result = reset_result(found, which.as_deref());
+                queue.command_finish(id.to_owned(), result, Vec::new()).await?
             }
             Command::Test {
                 integration_config_id,
                 event_type,
                 payload,
             } => {
-                let live = self.shared.load();
-                let runtime = live.and_then(|live| live.subscription(integration_config_id).cloned());
-                match runtime {
-                    Some(runtime) => {
-                        let log = self.events.attempts().test(&runtime, event_type, payload).await;
-                        let records = vec![Record::Log(Box::new(log))];
-                        queue.command_finish(id.to_owned(), done(1), records).await?
-                    }
-                    None => finish_unknown(&queue, id, integration_config_id).await?,
-                }
+                self.test(&queue, id, integration_config_id, event_type, payload)
+                    .await?
             }
         };
         Ok(result)
+    }
+
+    /// Delivers a test event, and tells what came of it.
+    async fn test(
+        &self,
+        queue: &Queue,
+        id: &str,
+        subscription: &Arc<str>,
+        event_type: &str,
+        payload: &Value,
+    ) -> Result<CommandResult, Unfinished> {
+        let live = self.shared.load();
+        let Some(runtime) = live.and_then(|live| live.subscription(subscription).cloned()) else {
+            return finish_unknown(queue, id, subscription).await;
+        };
+        let log = self.events.attempts().test(&runtime, event_type, payload).await;
+        let records = vec![Record::Log(Box::new(log))];
+        Ok(queue.command_finish(id.to_owned(), done(1), records).await?)
     }
 
     /// Waits for the first configuration: without one there are no subscriptions.
