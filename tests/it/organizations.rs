@@ -203,7 +203,7 @@ impl World {
 
 /// The newest version is that of all organizations, a gateway is heard of every few seconds, and the requests that an
 /// error answers have numbers and times.
-const SHIFTING: [&str; 10] = [
+const SHIFTING: [&str; 12] = [
     "version",
     "lastSeen",
     "localTime",
@@ -212,6 +212,8 @@ const SHIFTING: [&str; 10] = [
     "latencyMs",
     "lagMs",
     "lagSeconds",
+    "removed",
+    "sweptAt",
     "requestId",
     "timestamp",
 ];

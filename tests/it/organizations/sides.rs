@@ -168,6 +168,9 @@ impl World {
             .await;
         let console = json!({"orgId": side.org, "title": side.marked("console")});
         self.call(Method::PUT, &within("ui-config"), &console).await;
+        let erasure = json!({"orgId": side.org, "subject": "nobody whom anything names"});
+        let begun = self.call(Method::POST, "/api/v1/admin/erasures", &erasure).await;
+        side.made.insert("erasure", text(&begun["id"]));
         let trash = within("trash");
         for noun in ["trash", "rubbish"] {
             let table = json!({"orgId": side.org, "name": noun, "entries": {"a": side.marked(noun)}});
@@ -229,7 +232,7 @@ impl World {
 
 impl Side {
     fn new(org: u64, tag: &'static str) -> Self {
-        let pair = Authority::new().vouch_for(&[&format!("{tag}.test")]);
+        let pair = Authority::new().vouch_for(&[&format!("labs.{tag}.test")]);
         Self {
             org,
             tag,
@@ -315,7 +318,7 @@ impl Side {
     /// The organization itself, whose keys may give its integrations hosts.
     pub(super) fn organization(&self) -> Value {
         json!({"orgId": self.org, "name": self.marked("clinic"), "timezone": "Europe/Berlin",
-            "hosts": [format!("*.{}.test", self.tag)]})
+            "hosts": [format!("*.{}.test", self.tag)], "rateLimit": {"maxRequests": 1_000}})
     }
 
     /// A template for inbound integrations.

@@ -14,6 +14,8 @@ pub(super) fn all() -> Vec<Call> {
         Call::open("POST /api/v1/auth/login").body(|_| json!({"email": "nobody@clinic.example", "password": "wrong"})),
         Call::open("POST /api/v1/auth/first-admin")
             .body(|_| json!({"token": "wrong", "email": "nobody@clinic.example", "password": PASSWORD})),
+        Call::open("GET /api/v1/auth/oidc/login"),
+        Call::open("GET /api/v1/auth/oidc/callback"),
         Call::everybody("GET /api/v1/auth/me"),
         Call::session("POST /api/v1/auth/refresh"),
         Call::session("POST /api/v1/auth/logout"),

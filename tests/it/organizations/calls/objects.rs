@@ -138,6 +138,15 @@ fn figures() -> Vec<Call> {
         Call::own("DELETE /api/v1/admin/organizations/{id}/retention")
             .of("organization")
             .bare(),
+        Call::own("GET /api/v1/admin/rate-limits"),
+        Call::own("POST /api/v1/admin/rate-limits/reset")
+            .bare()
+            .body(|side| json!({"orgId": side.org, "scope": "organization"})),
+        Call::own("GET /api/v1/admin/erasures"),
+        Call::own("GET /api/v1/admin/erasures/{id}").of("erasure"),
+        Call::own("POST /api/v1/admin/erasures")
+            .bare()
+            .body(|side| json!({"orgId": side.org, "subject": "nobody whom anything names"})),
         Call::own("GET /api/v1/dashboard"),
         Call::own("GET /api/v1/analytics"),
         Call::own("GET /api/v1/logs/export"),
