@@ -201,9 +201,9 @@ impl World {
     }
 }
 
-/// The newest version is that of all organizations, a gateway is heard of every few seconds, and the requests that an
-/// error answers have numbers and times.
-const SHIFTING: [&str; 12] = [
+/// The newest version is that of all organizations, a gateway is heard of every few seconds, erasures go on by themselves, and
+/// the requests that an error answers have numbers and times.
+const SHIFTING: [&str; 13] = [
     "version",
     "lastSeen",
     "localTime",
@@ -214,6 +214,7 @@ const SHIFTING: [&str; 12] = [
     "lagSeconds",
     "removed",
     "sweptAt",
+    "commandId",
     "requestId",
     "timestamp",
 ];
