@@ -336,7 +336,6 @@ fn each_caller_is_told_and_forgotten_with_the_integration() {
         integration: Some(per_day(10)),
         per_key: Some(per_day(1)),
         per_client_ip: Some(per_day(1)),
-        ..Limits::default()
     };
     let limiters = limiters(None, &limits, None);
     counted(&limiters, Some("a")).unwrap();

@@ -37,6 +37,7 @@ impl Question {
 }
 
 /// All of them.
+#[expect(clippy::too_many_lines, reason = "one list, in the order of the documentation")]
 pub(crate) fn all(filled: &Filled) -> Vec<Question> {
     use Expected::{Anything, Records, Some};
     let page = |name, query: &str, expected| Question {

@@ -189,8 +189,7 @@ pub(in super::super) async fn publish(
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let nothing_to_do = published.outcomes.iter().all(|outcome| outcome.is_nothing());
-    if nothing_to_do {
+    if published.outcomes.iter().all(|outcome| outcome.is_nothing()) {
         // No version was made, and with it nothing else was written.
         app.store
             .write(vec![Write::delete::<Draft>(&id, Some(revision))], Vec::new())

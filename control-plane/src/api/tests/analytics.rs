@@ -7,6 +7,7 @@ use super::stream::Gateway;
 use super::*;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn the_dashboard_shows_what_happened_and_what_waits() {
     let bench = Bench::start().await;
     organization(&bench, 648, None).await;

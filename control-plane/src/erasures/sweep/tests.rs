@@ -13,6 +13,7 @@ use crate::seal::Sealer;
 use crate::store::{Batch, Outcomes, Query};
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let sealer = Arc::new(Sealer::new(&[1; 32]));

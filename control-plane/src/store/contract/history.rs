@@ -33,7 +33,7 @@ async fn what_a_version_says_of_itself_is_kept(backend: impl Backend) {
     store.commit(&wanted, &change, Beside::default()).await.unwrap();
     store.close().await;
     let store = backend.open().await;
-    assert_eq!(store.versions(None, 1).await.unwrap(), [wanted.clone()]);
+    assert_eq!(store.versions(None, 1).await.unwrap(), std::slice::from_ref(&wanted));
     assert_eq!(store.version(1).await.unwrap().unwrap().0, wanted);
     assert_eq!(store.load().await.unwrap().recent[0].version, wanted);
     backend.drop_database(store).await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::AHashSet;
-use filters::model::command::{Command, CommandFailure, CommandResult};
+use filters::model::command::{Command, CommandFailure, CommandResult, ResetScope};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -204,12 +204,7 @@ impl Operator {
                 org_id,
                 scope,
                 id: which,
-            } => {
-                let live = self.shared.load();
-                let found = live.is_some_and(|live| limits::reset(&live, *org_id, *scope, which.as_deref()));
-                let result = reset_result(found, which.as_deref());
-                queue.command_finish(id.to_owned(), result, Vec::new()).await?
-            }
+            } => self.reset_limits(&queue, id, *org_id, *scope, which.as_deref()).await?,
             Command::Test {
                 integration_config_id,
                 event_type,
@@ -220,6 +215,21 @@ impl Operator {
             }
         };
         Ok(result)
+    }
+
+    /// Forgets what is used up of limits.
+    async fn reset_limits(
+        &self,
+        queue: &Queue,
+        id: &str,
+        org_id: u64,
+        scope: ResetScope,
+        which: Option<&str>,
+    ) -> Result<CommandResult, Unfinished> {
+        let live = self.shared.load();
+        let found = live.is_some_and(|live| limits::reset(&live, org_id, scope, which));
+        let result = reset_result(found, which);
+        Ok(queue.command_finish(id.to_owned(), result, Vec::new()).await?)
     }
 
     /// Delivers a test event, and tells what came of it.
