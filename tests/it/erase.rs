@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn nothing_of_an_erased_person_is_left_in_answers_or_files() {
     let mut control_plane = ControlPlane::start().await;
     let receiver = Receiver::start().await;

@@ -27,6 +27,9 @@ pub(super) enum Right {
     Open,
 }
 
+/// Makes the body that a side sends.
+type MakeBody = Box<dyn Fn(&Side) -> Value>;
+
 /// An operation, and how to call it.
 pub(crate) struct Call {
     /// As the document has it: `GET /api/v1/logs/{id}`.
@@ -43,7 +46,7 @@ pub(crate) struct Call {
     /// True where what its path names is over: whoever may is told so.
     pub(super) over: bool,
     query: Option<fn(&Side) -> String>,
-    body: Option<Box<dyn Fn(&Side) -> Value>>,
+    body: Option<MakeBody>,
     /// A file in the place of a body.
     file: Option<&'static str>,
 }
@@ -176,10 +179,13 @@ impl Call {
             (None, None) => path.to_owned(),
             (Some((before, rest)), Some(noun)) => {
                 let (_, after) = rest.split_once('}').unwrap();
-                let after = after.split_once('{').map_or(after.to_owned(), |(slash, rest)| {
-                    let (_, end) = rest.split_once('}').unwrap();
-                    format!("{slash}{}{end}", self.within)
-                });
+                let after = after.split_once('{').map_or_else(
+                    || after.to_owned(),
+                    |(slash, rest)| {
+                        let (_, end) = rest.split_once('}').unwrap();
+                        format!("{slash}{}{end}", self.within)
+                    },
+                );
                 format!("{before}{}{after}", side.id(noun))
             }
             _ => panic!("{}: say what its path is about", self.operation),
@@ -311,6 +317,7 @@ pub(crate) fn all() -> Vec<Call> {
 }
 
 /// What is configured.
+#[expect(clippy::too_many_lines, reason = "a list, a line or a few for each operation")]
 fn configured() -> Vec<Call> {
     let mut calls = Vec::new();
     // Without `id`, as one is made; the name is another than that of the one that is there.
