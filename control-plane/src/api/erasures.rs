@@ -23,6 +23,7 @@ use crate::erasures::{Erasure, ErasureState, GatewayPart, Removed};
 /// Whose payloads are to be removed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "WantedErasure")]
 pub(super) struct Wanted {
     /// The organization that the person is known to.
     org_id: u64,

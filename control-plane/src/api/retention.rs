@@ -30,6 +30,7 @@ pub(super) struct Numbered {
 /// For how long records are to be kept.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "RetentionWanted")]
 pub(super) struct Wanted {
     /// Records from before so many days are deleted: at least 1, and no more than the installation keeps.
     retention_days: u32,

@@ -205,6 +205,12 @@ fn is_written_so(number: &Value, text: &str) -> bool {
 
 /// The columns that the first row names.
 fn header(cells: &[Cell], wanted: &Wanted) -> Result<(Vec<String>, Layout), String> {
+    // Of a row that is wider, one cell more is there.
+    if cells.get(MOST_COLUMNS).is_some_and(|beyond| *beyond != Ok(Value::Null)) {
+        return Err(format!(
+            "names more than {MOST_COLUMNS} columns, the most that are read"
+        ));
+    }
     let mut columns: Vec<String> = Vec::with_capacity(cells.len());
     for cell in cells {
         let name = cell.as_ref().map_err(|message| format!("row 1: {message}"))?;
@@ -212,11 +218,6 @@ fn header(cells: &[Cell], wanted: &Wanted) -> Result<(Vec<String>, Layout), Stri
     }
     while columns.last().is_some_and(String::is_empty) {
         columns.pop();
-    }
-    if columns.len() > MOST_COLUMNS {
-        return Err(format!(
-            "names more than {MOST_COLUMNS} columns, the most that are read"
-        ));
     }
     for (at, name) in columns.iter().enumerate() {
         if name.is_empty() {

@@ -9,6 +9,8 @@ async fn limited(bench: &Bench) {
         .await
         .is(201);
     let mut lab = integration("lab");
+    lab["inboundAuthType"] = json!("API_KEY");
+    lab["inboundAuthConfig"] = json!({"keys": [{"name": "desk", "value": "a-key-of-the-front-desk"}]});
     lab["rateLimits"] = json!({"maxRequests": 10, "perKey": {"maxPerDay": 5}});
     bench.put("lab", &lab).await.is(201);
 }
