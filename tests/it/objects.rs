@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use harness::control_plane::Setup;
 use harness::documents::{ORG, integration, with};
 use harness::{Answer, ControlPlane, Gateway, Partner, gwctl, wait};
 use serde_json::json;
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 #[tokio::test]
 async fn a_deleted_integration_is_restored_and_serves_again() {
     let partner = Partner::answering(Answer::text("ok")).await;
-    let control_plane = Setup::new().start().await;
+    let control_plane = ControlPlane::start().await;
     let gateway = Gateway::fed_by(&control_plane).await;
     let made = control_plane
         .post("/api/v1/inbound-integrations", &integration("labs", &partner.url("")))
@@ -106,7 +105,7 @@ async fn a_table_goes_from_a_file_to_the_control_plane_and_back() {
 #[tokio::test]
 async fn a_limit_that_is_used_up_is_seen_and_set_back() {
     let partner = Partner::answering(Answer::text("ok")).await;
-    let control_plane = Setup::new().start().await;
+    let control_plane = ControlPlane::start().await;
     let gateway = Gateway::fed_by(&control_plane).await;
     let limits = json!({"rateLimits": {"maxRequests": 1, "windowSeconds": 3600}});
     let labs = with(integration("labs", &partner.url("")), limits);

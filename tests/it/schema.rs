@@ -81,10 +81,13 @@ fn collect(schema: &Value, fields: &mut BTreeSet<String>) {
 fn sources() -> String {
     let tests = binaries::repository().join("tests");
     let mut all = String::new();
-    for folder in ["it", "harness"] {
-        for entry in fs::read_dir(tests.join(folder)).unwrap() {
+    let mut folders = vec![tests.join("it"), tests.join("harness")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if !path.ends_with("schema.rs") {
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("schema.rs") {
                 all.push_str(&fs::read_to_string(path).unwrap());
             }
         }
