@@ -34,6 +34,7 @@ pub(super) use publish::{diff, diff_docs, publish, publish_docs, validate, valid
 
 /// A change to save.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "DraftRequest")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Request {
     /// Name for people.

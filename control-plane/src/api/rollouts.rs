@@ -24,6 +24,7 @@ use crate::rollout::{self, Rollout, Rules, Share, Standing};
 
 /// A change that goes to some of the gateways first.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "RolloutRequest")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Request {
     /// Objects to make or replace.

@@ -28,6 +28,7 @@ use crate::store::{Sheet, Write};
 
 /// How a draft is published.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "DraftPublication")]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in super::super) struct Request {
     /// What for; the draft's own message if left out.
@@ -56,6 +57,7 @@ pub(in super::super) struct Changes {
 
 /// Whether a draft could be published.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DraftVerdict")]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct Verdict {
     /// True if there are no problems.
