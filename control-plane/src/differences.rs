@@ -55,7 +55,7 @@ pub(crate) struct FieldChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<Value>,
     /// True for a secret, of which only that it differs is told.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) secret: bool,
 }
 

@@ -35,7 +35,6 @@ pub(crate) struct FieldSchema {
     pub(crate) updated_at: Option<Timestamp>,
     /// Its identifier, made of organization and event type.
     #[serde(default)]
-    #[schemars(skip)]
     pub(crate) id: String,
 }
 

@@ -55,6 +55,7 @@ pub(super) struct Request {
 /// A draft.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Draft")]
 pub(super) struct Shown {
     #[serde(flatten)]
     head: Head,

@@ -24,6 +24,7 @@ use super::request::{Document, Params, Within};
 /// The limits of an organization.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RateLimitsOfOrganization")]
 pub(super) struct Shown {
     /// Those that are configured: of organizations, integrations and consumers.
     limits: Vec<Configured>,

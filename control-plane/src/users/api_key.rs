@@ -46,6 +46,7 @@ pub(crate) struct Terms {
 /// A key as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ShownApiKey")]
 pub(crate) struct Shown {
     /// Identifier.
     pub(crate) id: String,
