@@ -109,7 +109,8 @@ impl ProxyHttp for Proxy {
     async fn early_request_filter(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<()> {
         call.in_flight = Some(Held::new(&self.metrics.in_flight));
         stream::forget_case(session.req_header_mut());
-        if self.stopping.load(Ordering::Relaxed) || session.is_upgrade_req() {
+        call.is_upgrade = session.is_upgrade_req();
+        if self.stopping.load(Ordering::Relaxed) || call.is_upgrade {
             session.set_keepalive(None);
         } else if session.get_keepalive().is_some() {
             // The client says whether, not for how long.
@@ -215,7 +216,7 @@ impl ProxyHttp for Proxy {
         if let Err(fault) = made {
             return Err(self.stop(session, call, fault));
         }
-        behind_the_others(session).await;
+        behind_the_others(call).await;
         Ok(())
     }
 
@@ -268,13 +269,7 @@ impl ProxyHttp for Proxy {
             call.upstream.answered = call.upstream.called.map(|called| called.elapsed());
         }
         self.close_if_stopping(session);
-        match stream::response(session, head, call) {
-            Ok(()) => {
-                behind_the_others(session).await;
-                Ok(())
-            }
-            Err(fault) => Err(self.stop(session, call, fault)),
-        }
+        stream::response(session, head, call).map_err(|fault| self.stop(session, call, fault))
     }
 
     fn response_body_filter(
@@ -325,7 +320,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, call: &mut Self::CTX) {
-        behind_the_others(session).await;
+        behind_the_others(call).await;
         record::write(self, session, error, call);
         letter::put(self, session, call);
         if let Some(guard) = &call.guard {
@@ -430,13 +425,13 @@ impl Proxy {
     }
 }
 
-/// Steps back once behind the requests that are ready, before a write and after the last one.
+/// Steps back once behind the requests that are ready, before the partner is written to and after the last write.
 ///
 /// Requests that are served at the same time then write right after each other, and whoever receives is awake: to wake it
 /// for each write costs more than all that is done here. A request that is alone goes on at once.
-async fn behind_the_others(session: &Session) {
+async fn behind_the_others(call: &Call) {
     // pingora takes an upgrade that is answered before it has noted the end of the request for the end of the connection.
-    if !session.is_upgrade_req() {
+    if !call.is_upgrade {
         tokio::task::yield_now().await;
     }
 }

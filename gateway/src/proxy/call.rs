@@ -81,6 +81,8 @@ pub struct Call {
     pub(crate) letter: Option<Box<Draft>>,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
+    /// True if the client asks for another protocol, such as that of WebSockets.
+    pub(crate) is_upgrade: bool,
     /// True for a call of gRPC: both sides may stream for as long as they like, and errors have a form of their own.
     pub(crate) is_grpc: bool,
     /// True while the answer may take as long as it likes: a stream of events, or another protocol.
@@ -251,6 +253,7 @@ impl Call {
             letter: None,
             request_bytes: 0,
             response_bytes: 0,
+            is_upgrade: false,
             is_grpc: false,
             endless: false,
         }

@@ -145,7 +145,7 @@ pub(super) fn put(proxy: &Proxy, session: &mut Session, call: &mut Call) {
     let may_have_body = input::may_have_body(session);
     let session = &*session;
     let request = session.req_header();
-    if call.is_grpc || session.is_upgrade_req() || !plan.is_for(&request.method) {
+    if call.is_grpc || call.is_upgrade || !plan.is_for(&request.method) {
         return;
     }
     let Some(end) = End::of(plan, call) else { return };

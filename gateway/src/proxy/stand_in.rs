@@ -135,7 +135,7 @@ fn begin_anew(call: &mut Call) {
 
 /// True if the request can be read and answered as a whole.
 fn can_be_exchanged(session: &Session, call: &Call) -> bool {
-    !call.is_grpc && call.events.is_none() && !session.is_upgrade_req() && !stream::may_be_endless(session)
+    !call.is_grpc && call.events.is_none() && !stream::may_be_endless(session, call)
 }
 
 /// True if the body is at hand: it was kept, or none of it was read, or pingora still has all of it.

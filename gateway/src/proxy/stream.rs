@@ -49,8 +49,8 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
     if let Some(own) = route.runtime.peer_tls.as_ref().filter(|_| tls) {
         own.apply(&mut peer);
     }
-    let endless = call.is_grpc || may_be_endless(session);
-    if route.integration.protocols.http2 && !session.is_upgrade_req() {
+    let endless = call.is_grpc || may_be_endless(session, call);
+    if route.integration.protocols.http2 && !call.is_upgrade {
         peer.options.set_http_version(2, 2);
         peer.options.max_h2_streams = MOST_STREAMS;
         peer.options.h2_ping_interval = Some(PING);
@@ -106,12 +106,12 @@ fn limit(peer: &mut HttpPeer, timeouts: Timeouts, left: Duration, endless: bool)
 
 /// True for a request whose answer may go on for as long as both sides like: another protocol, or a stream of events.
 /// pingora takes one time for the head and for each wait after it, so it has to be known beforehand.
-pub(super) fn may_be_endless(session: &Session) -> bool {
+pub(super) fn may_be_endless(session: &Session, call: &Call) -> bool {
     let accepted = session.req_header().headers.get_all(header::ACCEPT).iter();
     let mut kinds = accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
-    session.is_upgrade_req() || kinds.any(is_events)
+    call.is_upgrade || kinds.any(is_events)
 }
 
 fn is_events(kind: &str) -> bool {
@@ -176,7 +176,7 @@ pub(super) fn request(
 /// Checks and edits the head of the partner's answer.
 pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut Call) -> Result<(), Fault> {
     let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    if switches && !session.is_upgrade_req() {
+    if switches && !call.is_upgrade {
         return Err(Fault::Stream(StreamFailure::Answer(
             "an unasked change of protocol".to_owned(),
         )));

@@ -104,10 +104,10 @@ pub(super) fn exchanges(session: &Session, call: &Call) -> bool {
     (is_kept || is_compressed)
         && request.method == Method::GET
         && !call.is_grpc
-        && !session.is_upgrade_req()
+        && !call.is_upgrade
         && !request.headers.contains_key(header::CONTENT_LENGTH)
         && !request.headers.contains_key(header::TRANSFER_ENCODING)
-        && !stream::may_be_endless(session)
+        && !stream::may_be_endless(session, call)
 }
 
 /// Tells caches of a streamed answer that it comes compressed to those who take that.
