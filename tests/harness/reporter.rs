@@ -1,19 +1,27 @@
 //! A gateway's end of the push stream, said word by word: for records whose identifiers a test chooses, and for commands
 //! that nobody carries out.
 
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::{ControlPlane, wait};
 
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 /// A gateway as far as its control plane can see.
 #[derive(Debug)]
 pub struct Reporter {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    sink: SplitSink<Socket, Message>,
+    heard: mpsc::UnboundedReceiver<Value>,
+    /// Reads at all times: a gateway that answers no ping is taken for gone.
+    listening: JoinHandle<()>,
 }
 
 impl Reporter {
@@ -27,7 +35,13 @@ impl Reporter {
         let token = format!("Bearer {}", control_plane.gateway_token());
         request.headers_mut().insert("authorization", token.parse().unwrap());
         let (socket, _) = wait::within("the push stream", connect_async(request)).await.unwrap();
-        let mut reporter = Self { socket };
+        let (sink, stream) = socket.split();
+        let (hears, heard) = mpsc::unbounded_channel();
+        let mut reporter = Self {
+            sink,
+            heard,
+            listening: tokio::spawn(listen(stream, hears)),
+        };
         reporter
             .say(&json!({"message": "hello", "gatewayId": name, "modelVersion": 1, "have": null}))
             .await;
@@ -60,7 +74,7 @@ impl Reporter {
     /// # Panics
     /// If the control plane is gone.
     pub async fn say(&mut self, message: &Value) {
-        self.socket.send(Message::text(message.to_string())).await.unwrap();
+        self.sink.send(Message::text(message.to_string())).await.unwrap();
     }
 
     /// Waits for a message of this name; others are passed over.
@@ -69,19 +83,29 @@ impl Reporter {
     /// If none comes.
     pub async fn hear(&mut self, name: &str) -> Value {
         let heard = async {
-            loop {
-                match self.socket.next().await {
-                    Some(Ok(Message::Text(text))) => {
-                        let message: Value = serde_json::from_str(&text).unwrap();
-                        if message["message"] == name {
-                            return message;
-                        }
-                    }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    other => panic!("the control plane left the stream: {other:?}"),
+            while let Some(message) = self.heard.recv().await {
+                if message["message"] == name {
+                    return message;
                 }
             }
+            panic!("the control plane left the stream");
         };
         wait::within(name, heard).await
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn listen(mut stream: SplitStream<Socket>, hears: mpsc::UnboundedSender<Value>) {
+    while let Some(Ok(message)) = stream.next().await {
+        if let Message::Text(text) = message
+            && hears.send(serde_json::from_str(&text).unwrap()).is_err()
+        {
+            return;
+        }
     }
 }
