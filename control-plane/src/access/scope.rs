@@ -145,7 +145,7 @@ impl From<Scope> for String {
 
 impl JsonSchema for Scope {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Scope".into()
+        "KeyScope".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -53,7 +53,7 @@ async fn a_narrow_key_is_refused_by_every_other_operation_which_names_what_is_mi
     assert!(tried > 60, "{tried}");
     let described = bench.get("/api/v1/openapi.json").await.is(200);
     let known: BTreeSet<String> =
-        serde_json::from_value(described.body["components"]["schemas"]["Scope"]["enum"].clone()).unwrap();
+        serde_json::from_value(described.body["components"]["schemas"]["KeyScope"]["enum"].clone()).unwrap();
     let used: BTreeSet<String> = keys.into_keys().chain(["logs:read".to_owned()]).collect();
     assert_eq!(known, used, "each scope is for something, and none is left out");
 }
