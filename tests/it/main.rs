@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken test stops at once")]
 
 mod access;
+mod alerts;
 mod analytics;
 mod api_quality;
 mod auth_inbound;
