@@ -24,6 +24,7 @@ async fn a_partner_that_fails_too_often_is_told_to_the_webhook_and_listed() {
         )
         .start()
         .await;
+    control_plane.allow_this_machine().await;
     control_plane.save(&integration("labs", &partner.url(""))).await;
     let gateway = Gateway::fed_by(&control_plane).await;
     for _ in 0..4 {
