@@ -70,7 +70,7 @@ async fn health() -> Json<Health> {
 }
 
 /// 200 if requests can be served: a version is live, and the process is not about to stop. Events that are not taken in
-/// for a while are told of and change nothing: calls are proxied all the same.
+/// for a while, and records that were lost, are told of and change nothing: calls are proxied all the same.
 async fn readiness(State(context): State<Context>) -> Result<Json<Readiness>, AdminFault> {
     if context.stopping.load(Ordering::Relaxed) {
         return Err(AdminFault::not_ready("the gateway is stopping"));
@@ -85,6 +85,7 @@ async fn readiness(State(context): State<Context>) -> Result<Json<Readiness>, Ad
     Ok(Json(Readiness {
         status: "ready",
         events_paused: paused.unwrap_or_default(),
+        lost: Lost::of(&context.metrics),
     }))
 }
 
@@ -134,6 +135,28 @@ struct Readiness {
     /// Why no events are taken in, as in `gateway_ingest_paused`; left out while they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     events_paused: Vec<&'static str>,
+    /// What could not be kept since the start; left out if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<Lost>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Lost {
+    /// Records of calls, as in `gateway_records_dropped_total`.
+    records: u64,
+    /// Calls that were to become dead letters, as in `gateway_call_dead_letters_total`.
+    dead_letters: u64,
+}
+
+impl Lost {
+    fn of(metrics: &Metrics) -> Option<Self> {
+        let lost = Self {
+            records: metrics.records_dropped.get(),
+            dead_letters: metrics.letters_lost(),
+        };
+        (lost.records + lost.dead_letters > 0).then_some(lost)
+    }
 }
 
 #[derive(Serialize)]

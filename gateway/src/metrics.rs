@@ -199,6 +199,12 @@ impl Metrics {
         self.letters[outcome as usize].inc();
     }
 
+    /// Calls that were to become dead letters, and are lost.
+    pub fn letters_lost(&self) -> u64 {
+        let lost = LetterOutcome::ALL.into_iter().filter(|outcome| outcome.is_lost());
+        lost.map(|outcome| self.letters[outcome as usize].get()).sum()
+    }
+
     /// Counts a request to a token endpoint.
     pub fn token_called(&self, outcome: TokenOutcome) {
         self.token_calls[outcome as usize].inc();

@@ -89,6 +89,8 @@ struct GatewayHealth {
     connected: usize,
     /// How many of those that are connected run another version than they should.
     behind: usize,
+    /// Records of calls that those that are connected have lost since their start, as they had no more room for them.
+    records_lost: u64,
     /// How long ago the version was made that one of them does not run yet, in milliseconds; 0 if none is behind.
     lag_ms: u64,
 }
@@ -125,6 +127,7 @@ pub(super) async fn health(
         known: all.len(),
         connected: all.iter().filter(|gateway| gateway.connected).count(),
         behind: behind.clone().count(),
+        records_lost: all.iter().filter_map(|gateway| gateway.records_dropped).sum(),
         lag_ms: behind.map(|gateway| gateway.lag_ms).max().unwrap_or(0),
     };
     let status = match (store.works, gateways.behind > 0 || gateways.connected < gateways.known) {

@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::metrics::LetterOutcome;
 use crate::sync::rig::Rig;
 
 /// A served admin listener.
@@ -93,6 +94,28 @@ async fn readiness_follows_the_plan_and_the_stop() {
     served.stopping.store(true, Ordering::Relaxed);
     assert_eq!(served.get("/readyz").await.0, 503);
     assert_eq!(served.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn readiness_tells_what_was_lost() {
+    let served = Served::start().await;
+    served.serve_something().await;
+    let metrics = served.rig.metrics();
+    for kept in [LetterOutcome::Kept, LetterOutcome::Repeated] {
+        metrics.letter(kept);
+    }
+    assert_eq!(served.get("/readyz").await.1, json!({"status": "ready"}));
+    let lost = [
+        LetterOutcome::TooMany,
+        LetterOutcome::Full,
+        LetterOutcome::Busy,
+        LetterOutcome::NoQueue,
+        LetterOutcome::Failed,
+    ];
+    lost.into_iter().for_each(|outcome| metrics.letter(outcome));
+    metrics.records_dropped.inc_by(3);
+    let (status, body) = served.get("/readyz").await;
+    assert_eq!((status, &body["lost"]), (200, &json!({"records": 3, "deadLetters": 5})));
 }
 
 #[tokio::test]

@@ -129,6 +129,16 @@ labels! {
     }
 }
 
+impl LetterOutcome {
+    /// True where nothing is left of the call.
+    pub(super) const fn is_lost(self) -> bool {
+        match self {
+            Self::Kept | Self::Repeated => false,
+            Self::TooMany | Self::Full | Self::Busy | Self::NoQueue | Self::Failed => true,
+        }
+    }
+}
+
 labels! {
     /// What was asked of an issuer of tokens, and whether it answered.
     IdentityCall {

@@ -26,6 +26,8 @@ async fn a_batch_is_acknowledged_and_kept_once_under_the_name_of_its_gateway() {
     assert_eq!(found.body["executionLogs"][0], wanted);
     let gateways = bench.get("/api/v1/gateways").await.is(200);
     assert_eq!(gateways.body["gateways"][0]["recordsDropped"], 3, "{}", gateways.text);
+    let health = bench.get("/api/v1/health").await.is(200);
+    assert_eq!(health.body["gateways"]["recordsLost"], 3, "{}", health.text);
 
     let bench = bench.restart().await;
     assert_eq!(
