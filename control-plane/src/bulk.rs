@@ -138,6 +138,7 @@ fn query(bulk: &Bulk) -> Query {
         (Field::Integration, filter.integration_config_id),
         (Field::EventType, filter.event_type),
         (Field::ErrorCategory, filter.error_category),
+        (Field::Direction, filter.direction),
     ];
     let equal = equal.into_iter().filter_map(|(field, value)| Some((field, value?)));
     Query {

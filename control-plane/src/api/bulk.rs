@@ -7,7 +7,7 @@ use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::State;
 use filters::model::Problem;
-use filters::model::delivery::{DeadLetter, DeadLetterStatus, ErrorCategory};
+use filters::model::delivery::{DeadLetter, DeadLetterStatus, DeliveryDirection, ErrorCategory};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub(super) struct Filter {
     /// Only those that failed last for this reason.
     #[serde(default)]
     error_category: Option<ErrorCategory>,
+    /// Only those of deliveries (`OUTBOUND`), or of calls (`INBOUND`).
+    #[serde(default)]
+    direction: Option<DeliveryDirection>,
     /// Only those that became dead letters from this moment on: RFC 3339, or a date (UTC).
     #[serde(default)]
     start_date: Option<String>,
@@ -193,6 +196,7 @@ impl Filter {
             integration_config_id: self.integration_config_id,
             event_type: self.event_type,
             error_category: self.error_category.and_then(name_of),
+            direction: self.direction.and_then(name_of),
             from: moment("filter.startDate", self.start_date.as_deref(), 0, &mut problems),
             before: moment("filter.endDate", self.end_date.as_deref(), 1, &mut problems),
         };

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -39,8 +39,30 @@ pub(super) enum Dlq {
 pub(super) struct List {
     #[command(flatten)]
     which: Which,
+    /// Only those of deliveries, or of calls of clients
+    #[arg(long, value_enum)]
+    direction: Option<Direction>,
     #[command(flatten)]
     page: Page,
+}
+
+/// Which way it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Direction {
+    /// Calls of clients
+    Inbound,
+    /// Deliveries
+    Outbound,
+}
+
+impl Direction {
+    fn parameter(self) -> (&'static str, String) {
+        let name = match self {
+            Self::Inbound => "INBOUND",
+            Self::Outbound => "OUTBOUND",
+        };
+        ("direction", name.to_owned())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +88,9 @@ pub(super) struct Retry {
 pub(super) struct RetryMany {
     #[command(flatten)]
     which: Which,
+    /// Only those of deliveries, or of calls of clients
+    #[arg(long, value_enum)]
+    direction: Option<Direction>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -162,6 +187,7 @@ impl Dlq {
 impl List {
     fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let mut query = self.which.query();
+        query.extend(self.direction.map(Direction::parameter));
         query.extend(self.page.query());
         let answer: Answer = client.get(&["dlq"], &query)?;
         output.show(&answer, |answer, out| write(&answer.dead_letters, out))?;
@@ -173,7 +199,8 @@ impl List {
 impl RetryMany {
     fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let query = self.which.query();
-        let narrowings = query.into_iter().filter(|(name, _)| *name != "orgId");
+        let direction = self.direction.map(Direction::parameter);
+        let narrowings = query.into_iter().chain(direction).filter(|(name, _)| *name != "orgId");
         let filter: Map<String, Value> = narrowings
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect();

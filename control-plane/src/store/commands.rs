@@ -77,6 +77,9 @@ pub struct BulkFilter {
     pub event_type: Option<String>,
     /// Only those that failed last for this reason.
     pub error_category: Option<String>,
+    /// Only those of deliveries, or of calls.
+    #[serde(default)]
+    pub direction: Option<String>,
     /// Only those that became dead letters from this moment on.
     pub from: Option<Timestamp>,
     /// Only those that became dead letters before this moment.

@@ -157,10 +157,14 @@ async fn a_retry_by_filter_goes_on_after_a_restart() {
     tell(
         &mut gateway,
         1,
-        &json!([letter(1, json!({})), letter(2, json!({"status": "ABANDONED"}))]),
+        &json!([
+            letter(1, json!({})),
+            letter(2, json!({"status": "ABANDONED"})),
+            letter(3, json!({"status": "ABANDONED", "direction": "INBOUND"})),
+        ]),
     )
     .await;
-    let body = json!({"orgId": 648, "filter": {"status": "ABANDONED"}});
+    let body = json!({"orgId": 648, "filter": {"status": "ABANDONED", "direction": "OUTBOUND"}});
     let begun = bench.send(Method::POST, "/api/v1/dlq/bulk-retry", &body).await.is(202);
     drop(gateway);
     let bench = bench.restart().await;
