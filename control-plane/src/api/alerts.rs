@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
+use super::history::skipped;
 use super::operator::Caller;
 use super::request::Params;
 use crate::alerts::{Alert, AlertStatus, Rule};
-use crate::store::{Field, Query};
+use crate::store::{Cursor, Field, Kept as _, Query};
 
 /// Which alerts, and which page of them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -33,10 +34,13 @@ pub(super) struct Listing {
     /// Only those about this subscription.
     #[serde(default)]
     integration_config_id: Option<String>,
-    /// Number of the page, from 1.
-    #[serde(default = "first")]
-    page: u32,
-    /// Alerts on a page, 1 to 200.
+    /// Number of the page, from 1; the first if left out. Pages reach 20,000 alerts back; `cursor` reaches all.
+    #[serde(default)]
+    page: Option<u32>,
+    /// The `nextCursor` of the page before, instead of a number. What is raised meanwhile shifts nothing.
+    #[serde(default)]
+    cursor: Option<String>,
+    /// Alerts on a page, 1 to 200; 50 if left out.
     #[serde(default = "fifty")]
     limit: u32,
 }
@@ -48,12 +52,16 @@ pub(super) struct Listing {
 pub(super) struct Page {
     /// Those on the page.
     alerts: Vec<Alert>,
-    /// Number of the page.
-    page: u32,
+    /// Number of the page; left out where a cursor was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
     /// The most on a page.
     limit: u32,
     /// True if there are further pages.
     has_more: bool,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// Lists alerts.
@@ -73,16 +81,19 @@ pub(super) async fn list(
         Err(error) => {
             tracing::warn!(%error, "alerts are listed as far as this process knows them");
             let known = app.alerts.list().into_iter();
-            let picked = known.filter(|alert| listing.picks(alert, scope));
+            let comes_after = |alert: &Alert| query.after.as_ref().is_none_or(|after| alert.cursor().is_after(after));
+            let picked = known.filter(|alert| listing.picks(alert, scope) && comes_after(alert));
             picked.skip(query.skip as usize).take(query.limit as usize).collect()
         }
     };
-    let (page, limit) = (listing.page, listing.limit);
+    let limit = listing.limit;
     let has_more = alerts.len() > limit as usize;
     alerts.truncate(limit as usize);
+    let last = alerts.last().filter(|_| has_more);
     Ok(Json(Page {
+        next_cursor: last.map(|last| last.cursor().to_string()),
         alerts,
-        page,
+        page: query.after.is_none().then(|| listing.page.unwrap_or(1)),
         limit,
         has_more,
     }))
@@ -103,15 +114,15 @@ impl Listing {
             let message = format!("{} is not between 1 and {MOST}", self.limit);
             problems.push(Problem::new("limit", message));
         }
-        let skip = self.page.checked_sub(1).map(|pages| pages.saturating_mul(self.limit));
-        match skip {
-            None => problems.push(Problem::new("page", "pages are counted from 1")),
-            Some(skip) if skip >= DEEPEST => {
-                let message = format!("reaches back more than {DEEPEST} alerts; narrow the list");
-                problems.push(Problem::new("page", message));
-            }
-            Some(_) => {}
+        if self.page.is_some() && self.cursor.is_some() {
+            problems.push(Problem::new("cursor", "cannot be given beside `page`"));
         }
+        let after = self.cursor.as_deref().map(str::parse::<Cursor>).transpose();
+        let after = after.unwrap_or_else(|error| {
+            problems.push(Problem::new("cursor", error.to_string()));
+            None
+        });
+        let skip = skipped(self.page.unwrap_or(1), self.limit, &mut problems);
         if !problems.is_empty() {
             return Err(ApiError::validation(problems));
         }
@@ -124,7 +135,8 @@ impl Listing {
         Ok(Query {
             org_id: scope,
             equal: equal.collect(),
-            skip: skip.unwrap_or(0),
+            after,
+            skip,
             // One more than is shown tells whether there are more.
             limit: self.limit.saturating_add(1),
             ..Query::default()
@@ -136,13 +148,8 @@ pub(super) fn list_docs(operation: TransformOperation<'_>) -> TransformOperation
     operation.summary("List alerts, open ones and those that are over, newest first")
 }
 
-fn first() -> u32 {
-    1
-}
-
 fn fifty() -> u32 {
     50
 }
 
 const MOST: u32 = 200;
-const DEEPEST: u32 = 20_000;

@@ -295,7 +295,7 @@ pub(super) fn skipped(page: u32, limit: u32, problems: &mut Vec<Problem>) -> u32
         None => problems.push(Problem::new("page", "pages are counted from 1")),
         Some(skip) if skip >= MOST_SEARCHED => problems.push(Problem::new(
             "page",
-            format!("reaches back more than {MOST_SEARCHED} records; give an `endDate` instead"),
+            format!("reaches back more than {MOST_SEARCHED} records; give a `cursor` instead"),
         )),
         Some(_) => {}
     }

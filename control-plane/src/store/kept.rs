@@ -232,6 +232,13 @@ pub struct Cursor {
     pub(super) id: String,
 }
 
+impl Cursor {
+    /// True if this is further down in the list than `other`: it is older.
+    pub fn is_after(&self, other: &Self) -> bool {
+        (self.at, &self.id) < (other.at, &other.id)
+    }
+}
+
 /// A text that is no cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is no place in a list; give the `nextCursor` of a page")]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use filters::model::Problem;
+use filters::model::push::ObjectId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap as _;
@@ -43,9 +44,12 @@ pub(in super::super) struct Paging {
     /// Of this organization; must be given if the key is not for all of them.
     #[serde(default)]
     org_id: Option<u64>,
-    /// Number of the page, from 1; the first if left out.
+    /// Number of the page, from 1; the first if left out. What is made or deleted meanwhile shifts the pages after it.
     #[serde(default)]
     page: Option<usize>,
+    /// The `nextCursor` of the page before, instead of a number. What is made or deleted meanwhile shifts nothing.
+    #[serde(default)]
+    cursor: Option<String>,
     /// The most objects on a page, from 1 to 200 (of organizations 1,000); 50 (of organizations 1,000) if left out.
     #[serde(default)]
     limit: Option<usize>,
@@ -55,7 +59,7 @@ pub(in super::super) struct Paging {
 }
 
 impl Common for Paging {
-    const NAMES: &'static [&'static str] = &["orgId", "page", "limit", "search"];
+    const NAMES: &'static [&'static str] = &["orgId", "page", "cursor", "limit", "search"];
 }
 
 /// The query of a list.
@@ -70,17 +74,22 @@ pub(in super::super) struct Page<T> {
 }
 
 /// What a page says besides its objects.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Counts {
-    /// How many there are on all pages.
-    total: usize,
-    /// Number of the page.
-    page: usize,
+    /// How many there are on all pages; left out where a cursor was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+    /// Number of the page; left out where a cursor was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<usize>,
     /// The most on a page.
     limit: usize,
     /// True if there are further pages.
     has_more: bool,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 impl<T: Resource> Serialize for Page<T> {
@@ -90,13 +99,21 @@ impl<T: Resource> Serialize for Page<T> {
             page,
             limit,
             has_more,
-        } = self.counts;
-        let mut map = serializer.serialize_map(Some(5))?;
+            next_cursor,
+        } = &self.counts;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(T::LIST, &self.objects)?;
-        map.serialize_entry("total", &total)?;
-        map.serialize_entry("page", &page)?;
-        map.serialize_entry("limit", &limit)?;
-        map.serialize_entry("hasMore", &has_more)?;
+        if let Some(total) = total {
+            map.serialize_entry("total", total)?;
+        }
+        if let Some(page) = page {
+            map.serialize_entry("page", page)?;
+        }
+        map.serialize_entry("limit", limit)?;
+        map.serialize_entry("hasMore", has_more)?;
+        if let Some(next) = next_cursor {
+            map.serialize_entry("nextCursor", next)?;
+        }
         map.end()
     }
 }
@@ -134,7 +151,7 @@ pub(in super::super) async fn list<T: Resource>(
         common: paging,
         rest: filter,
     } = listing;
-    let (page, limit) = paging.checked::<T>()?;
+    let (start, limit) = paging.checked::<T>()?;
     let scope = T::scope(&caller, paging.org_id)?;
     let search = paging.search.as_deref().map(str::to_lowercase);
     let state = app.publisher.state();
@@ -144,40 +161,75 @@ pub(in super::super) async fn list<T: Resource>(
             && filter.picks(object)
             && search.as_ref().is_none_or(|text| mentions(*object, text))
     });
-    let skip = (page - 1).saturating_mul(limit);
-    let mut total = 0;
-    let mut objects = Vec::new();
-    for object in matching {
-        if total >= skip && objects.len() < limit {
-            objects.push(object.shown());
-        }
-        total += 1;
+    Ok(Json(match start {
+        Start::Page(page) => Page::numbered(matching, page, limit),
+        Start::After(after) => Page::of(matching.filter(|object| object.id() > after), limit),
+    }))
+}
+
+/// Where a page begins.
+enum Start {
+    /// It has this number, from 1.
+    Page(usize),
+    /// After the object with this identifier, whether it is still there or not.
+    After(ObjectId),
+}
+
+impl<T: Resource> Page<T> {
+    /// The page `page` of all that match.
+    fn numbered<'a>(matching: impl Iterator<Item = &'a T>, page: usize, limit: usize) -> Self {
+        let skip = (page - 1).saturating_mul(limit);
+        let mut total = 0;
+        let counted = matching.inspect(|_| total += 1);
+        let mut rest = counted.skip(skip);
+        let mut found = Self::of(rest.by_ref(), limit);
+        for _ in rest {}
+        found.counts.total = Some(total);
+        found.counts.page = Some(page);
+        found
     }
-    let counts = Counts {
-        total,
-        page,
-        limit,
-        has_more: skip.saturating_add(objects.len()) < total,
-    };
-    Ok(Json(Page { objects, counts }))
+
+    /// The first of those that match.
+    fn of<'a>(mut matching: impl Iterator<Item = &'a T>, limit: usize) -> Self {
+        let objects: Vec<T> = matching.by_ref().take(limit).map(T::shown).collect();
+        let has_more = matching.next().is_some();
+        let last = objects.last().filter(|_| has_more);
+        Self {
+            counts: Counts {
+                total: None,
+                page: None,
+                limit,
+                has_more,
+                next_cursor: last.map(|last| last.id().text()),
+            },
+            objects,
+        }
+    }
 }
 
 impl Paging {
-    /// Number of the page, and the most on it.
-    fn checked<T: Resource>(&self) -> Result<(usize, usize), ApiError> {
+    /// Where the page begins, and the most on it.
+    fn checked<T: Resource>(&self) -> Result<(Start, usize), ApiError> {
         let (usual, most) = T::PAGE;
-        let (page, limit) = (self.page.unwrap_or(1), self.limit.unwrap_or(usual));
+        let limit = self.limit.unwrap_or(usual);
         let mut problems = Vec::new();
-        if page == 0 {
-            problems.push(Problem::new("page", "pages are counted from 1"));
-        }
         if !(1..=most).contains(&limit) {
             problems.push(Problem::new("limit", format!("{limit} is not between 1 and {most}")));
         }
-        if problems.is_empty() {
-            Ok((page, limit))
-        } else {
-            Err(ApiError::validation(problems))
+        let start = match (&self.cursor, self.page) {
+            (Some(_), Some(_)) => Err(Problem::new("cursor", "cannot be given beside `page`")),
+            (Some(cursor), None) => ObjectId::of(T::KIND, cursor)
+                .map(Start::After)
+                .ok_or_else(|| Problem::new("cursor", "is no place in this list; give the `nextCursor` of a page")),
+            (None, Some(0)) => Err(Problem::new("page", "pages are counted from 1")),
+            (None, page) => Ok(Start::Page(page.unwrap_or(1))),
+        };
+        match start {
+            Ok(start) if problems.is_empty() => Ok((start, limit)),
+            start => {
+                problems.extend(start.err());
+                Err(ApiError::validation(problems))
+            }
         }
     }
 }

@@ -171,12 +171,21 @@ async fn alerts_are_for_those_who_may_see_the_organization() {
         (page.body["alerts"].as_array().unwrap().len(), &page.body["hasMore"]),
         (1, &json!(true))
     );
+    let cursor = page.body["nextCursor"].as_str().unwrap();
+    let next = bench.get(&format!("{PATH}?limit=1&cursor={cursor}")).await.is(200);
+    assert_ne!(next.body["alerts"][0]["id"], page.body["alerts"][0]["id"]);
+    assert_eq!(
+        (&next.body["page"], &next.body["hasMore"], &next.body["nextCursor"]),
+        (&Value::Null, &json!(false), &Value::Null)
+    );
     Reply::of(bench.client.get(bench.url(PATH))).await.is(401);
     for (query, path) in [
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("page=0", "page"),
         ("page=4294967295", "page"),
+        ("cursor=x", "cursor"),
+        ("cursor=1.x&page=1", "cursor"),
         ("status=BAD", "query"),
         ("colour=red", "query"),
     ] {

@@ -208,6 +208,33 @@ async fn lists_are_paged_and_filtered() {
         (vec!["d".to_owned()], &json!(false))
     );
     assert_eq!(ids(&list("?page=99999999999999").await), Vec::<String>::new());
+    assert_eq!(first["nextCursor"], "c");
+    // It goes on behind an object that is gone by then, and before one that is new.
+    bench
+        .send(Method::DELETE, "/api/v1/inbound-integrations/c", &Value::Null)
+        .await
+        .is(204);
+    bench.put("cc", &integration("new")).await.is(201);
+    let rest = list("?limit=1&cursor=c").await;
+    assert_eq!((ids(&rest), &rest["nextCursor"]), (vec!["cc".to_owned()], &json!("cc")));
+    assert_eq!((&rest["total"], &rest["page"]), (&Value::Null, &Value::Null));
+    let last = list("?limit=1&cursor=cc").await;
+    assert_eq!((ids(&last), &last["hasMore"]), (vec!["d".to_owned()], &json!(false)));
+    assert_eq!(last.get("nextCursor"), None);
+    for (query, path) in [("cursor=a&page=1", "cursor"), ("cursor=a&limit=0", "limit")] {
+        let path_of = bench
+            .get(&format!("/api/v1/inbound-integrations?{query}"))
+            .await
+            .is(400);
+        assert_eq!(path_of.problems(), [path], "{query}");
+    }
+    let refused = bench.get("/api/v1/admin/organizations?cursor=x").await.is(400);
+    assert_eq!(refused.problems(), ["cursor"]);
+    bench
+        .send(Method::DELETE, "/api/v1/inbound-integrations/cc", &Value::Null)
+        .await
+        .is(204);
+    bench.put("c", &integration("lab-orders")).await.is(201);
     assert_eq!(ids(&list("?isActive=false").await), ["d"]);
     assert_eq!(ids(&list("?type=lab").await), ["a"]);
     assert_eq!(ids(&list("?search=LAB").await), ["a", "c"]);

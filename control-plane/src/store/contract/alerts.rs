@@ -14,6 +14,7 @@ for_each_store!(
     of_the_alerts_about_one_thing_one_is_open,
     a_revision_is_written_once,
     alerts_are_found_by_each_filter,
+    alerts_are_listed_from_a_place_on,
     alerts_that_are_over_are_deleted_when_they_are_old,
     dead_letters_are_counted_by_subscription,
 );
@@ -61,6 +62,42 @@ async fn a_revision_is_written_once(backend: impl Backend) {
     assert!(store.save_alert(&reminded, Some(1)).await.unwrap());
     assert!(!store.save_alert(&one, Some(1)).await.unwrap(), "another was quicker");
     assert_eq!(store.open_alerts().await.unwrap(), [reminded]);
+    backend.drop_database(store).await;
+}
+
+async fn alerts_are_listed_from_a_place_on(backend: impl Backend) {
+    let store = backend.open().await;
+    // Two of the same moment, told apart by their identifiers.
+    let same = json!({"openedAt": "2026-01-15T10:00:02.123Z"});
+    let alerts = [
+        alert(1, json!({})),
+        alert(2, json!({})),
+        alert(3, same),
+        alert(4, json!({})),
+    ];
+    for alert in &alerts {
+        assert!(store.save_alert(alert, None).await.unwrap());
+    }
+    let mut query = Query {
+        limit: 1,
+        ..Query::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page: Vec<Alert> = store.list(&query).await.unwrap();
+        let Some(alert) = page.into_iter().next() else { break };
+        let place = alert.cursor();
+        if let Some(before) = &query.after {
+            assert!(place.is_after(before) && !before.is_after(&place));
+        }
+        query.after = Some(place);
+        if alert.id == "alert-4" {
+            // What is raised meanwhile shifts nothing.
+            assert!(store.save_alert(&self::alert(5, json!({})), None).await.unwrap());
+        }
+        found.push(alert.id);
+    }
+    assert_eq!(found, ["alert-4", "alert-3", "alert-2", "alert-1"]);
     backend.drop_database(store).await;
 }
 
