@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{ApiMethodRouter, get_with, post_with};
+use aide::axum::routing::{ApiMethodRouter, delete_with, get_with, post_with};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -318,6 +318,7 @@ fn operations() -> ApiRouter<Arc<App>> {
         .api_route("/admin/erasures/{id}", get_with(erasures::show, erasures::show_docs))
         .api_route("/alerts", get_with(alerts::list, alerts::list_docs))
         .api_route("/gateways", get_with(gateways::list, gateways::list_docs))
+        .api_route("/gateways/{id}", delete_with(gateways::remove, gateways::remove_docs))
         .route("/gateways/stream", get(stream::open))
 }
 

@@ -1,6 +1,6 @@
 //! The gateways: who is connected, what each of them runs, and what it refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +18,14 @@ use crate::publish::State;
 use crate::store::{GatewayRecord, MOST_GATEWAYS, Refused, Store, StoreError};
 
 mod messages;
+mod removing;
 mod rolling;
 mod session;
 mod shown;
 mod standing;
 
 pub(crate) use messages::Messages;
+pub(crate) use removing::Removal;
 pub(crate) use session::{Due, Session};
 pub use shown::{Gateway, Nack};
 pub(crate) use standing::Standing;
@@ -171,7 +173,8 @@ impl Fleet {
             .collect()
     }
 
-    /// Takes over what other control planes know of gateways that are not connected here.
+    /// Takes over what other control planes know of gateways that are not connected here, and forgets those that were
+    /// removed there.
     ///
     /// # Errors
     /// If the store does not work.
@@ -180,7 +183,9 @@ impl Fleet {
             return Ok(());
         }
         let records = self.store.gateways().await?;
+        let kept: BTreeSet<&str> = records.iter().map(|record| record.gateway_id.as_str()).collect();
         let mut gateways = self.gateways.lock();
+        gateways.retain(|id, tracked| tracked.connection.is_some() || tracked.unsaved || kept.contains(id.as_str()));
         for record in records {
             match gateways.get_mut(&record.gateway_id) {
                 Some(tracked) if tracked.connection.is_some() || tracked.unsaved => {}

@@ -21,6 +21,7 @@ use crate::store::{Beside, Change, Share, Store, StoreError, Version, Write};
 use crate::trash;
 
 mod fitting;
+mod left;
 mod limited;
 mod needed;
 mod prepare;
@@ -378,7 +379,7 @@ impl Inner {
             let read = self.secrets.read(change.put.iter().flat_map(wanted_by).collect()).await;
             state = blocking(move || {
                 let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
-                let resolved = base.resolved.changed(&snapshot, &change, &base.known_with(&read));
+                let resolved = base.resolved.changed(&snapshot, &change, &read);
                 let compiled = filters::compile(&resolved.snapshot, base.plan.as_deref());
                 let next = base.next(snapshot, resolved, compiled.ok(), version.clone(), &change);
                 Arc::new(next.on_trial(&version, &base))
@@ -437,7 +438,7 @@ impl Draft {
         if !twice.is_empty() {
             return Err(Refusal::Problems(places.relocate(twice)));
         }
-        let resolved = base.resolved.changed(&snapshot, &change, &base.known_with(read));
+        let resolved = base.resolved.changed(&snapshot, &change, read);
         let unread = resolved.problems(&change.put);
         if !unread.is_empty() {
             return Err(Refusal::Problems(places.relocate(unread)));
@@ -459,7 +460,8 @@ impl Draft {
             shares: shares(&base.snapshot, &change),
             canary: stage.canary(base.snapshot.version),
         };
-        let beside = beside(base, &change, &version, writes)?;
+        let mut beside = beside(base, &change, &version, writes)?;
+        beside.leaves = left::behind(&base.snapshot, &change, restores);
         let state = base.next(snapshot, resolved, Some(plan), version.clone(), &change);
         let next = Next {
             state,

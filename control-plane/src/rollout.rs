@@ -126,8 +126,6 @@ pub(crate) struct Rollouts {
     publisher: Publisher,
     store: Arc<Store>,
     fleet: Arc<Fleet>,
-    /// Since when gateways are listened to here.
-    since: Timestamp,
 }
 
 /// What somebody wants to roll out.
@@ -156,7 +154,6 @@ impl Rollouts {
             publisher,
             store,
             fleet,
-            since: now(),
         }
     }
 
@@ -326,12 +323,7 @@ impl Rollouts {
             .rolling(rollout.version)
             .into_iter()
             .partition(|standing| gateways.contains(standing.gateway_id.as_str()));
-        Facts {
-            canaries,
-            others,
-            since: self.since,
-            elsewhere: self.store.is_shared(),
-        }
+        Facts { canaries, others }
     }
 
     async fn end(&self, id: &str, ending: Ending) -> Result<Rollout, Refusal> {

@@ -121,6 +121,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
     let stop = CancellationToken::new();
     let commands = Arc::new(Commands::new(Arc::clone(&store)));
     let rollouts = Rollouts::new(publisher.clone(), Arc::clone(&store), Arc::clone(&fleet));
+    let erasures = Erasures::new(Arc::clone(&store), Arc::clone(&commands), Arc::clone(&fleet));
     let app = Arc::new(App {
         access,
         users,
@@ -128,7 +129,7 @@ pub async fn start(config: ProcessConfig) -> Result<ControlPlane, StartError> {
         fleet,
         messages: Messages::default(),
         bulks: Arc::new(Bulks::new(Arc::clone(&store), Arc::clone(&commands))),
-        erasures: Arc::new(Erasures::new(Arc::clone(&store), Arc::clone(&commands))),
+        erasures: Arc::new(erasures),
         commands,
         rollouts: Arc::new(rollouts),
         store,

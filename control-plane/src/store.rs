@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filters::model::command::CommandResult;
 use filters::model::push::{Object, ObjectId};
 use filters::model::{Problem, Snapshot};
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use self::mongo::MongoStore;
 pub use self::outcomes::{Batch, Outcomes, Retention};
 pub use self::reseal::Resealed;
 pub use self::rollups::{Counted, MOST_OF_A_SERIES, Series, Sums};
-pub use self::shelf::{Sheet, Shelf, Shelved, Write};
+pub use self::shelf::{Left, Sheet, Shelf, Shelved, Write};
 use self::sqlite::SqliteStore;
 use crate::audit::AuditEntry;
 use crate::config::{Limits, StoreConfig};
@@ -89,6 +90,8 @@ impl Change {
 /// What is written in the same transaction as a version.
 #[derive(Clone, Debug, Default)]
 pub struct Beside {
+    /// What goes first.
+    pub leaves: Vec<Left>,
     /// Changes on shelves.
     pub writes: Vec<Write>,
     /// What the audit says of it.
@@ -227,11 +230,11 @@ impl Store {
     /// [`StoreError::Conflict`] if the newest version is not the one before `version`; [`StoreError::Stale`] if a sheet is
     /// not at the revision that its change takes the place of; else if the store does not work.
     pub async fn commit(&self, version: &Version, change: &Change, beside: Beside) -> Result<(), StoreError> {
-        let Beside { writes, audit } = beside;
+        let Beside { leaves, writes, audit } = beside;
         let audit = audit::rows(audit)?;
         match &self.0 {
-            Implementation::Sqlite(store) => store.commit(version, change, writes, audit).await,
-            Implementation::Mongo(store) => store.commit(version, change, &writes, &audit).await,
+            Implementation::Sqlite(store) => store.commit(version, change, leaves, writes, audit).await,
+            Implementation::Mongo(store) => store.commit(version, change, &leaves, &writes, &audit).await,
         }
     }
 
@@ -287,6 +290,24 @@ impl Store {
         match &self.0 {
             Implementation::Sqlite(store) => store.gateways().await,
             Implementation::Mongo(store) => store.gateways().await,
+        }
+    }
+
+    /// Forgets a gateway, with an entry in the audit, and gives all commands of it that have none this result: all of it or
+    /// nothing.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub async fn remove_gateway(
+        &self,
+        gateway_id: &str,
+        result: &CommandResult,
+        audit: AuditEntry,
+    ) -> Result<(), StoreError> {
+        let audit = audit::rows(vec![audit])?;
+        match &self.0 {
+            Implementation::Sqlite(store) => store.remove_gateway(gateway_id, result, audit).await,
+            Implementation::Mongo(store) => store.remove_gateway(gateway_id, result, &audit).await,
         }
     }
 

@@ -32,6 +32,7 @@ pub mod rewrite;
 pub mod route;
 pub mod schema;
 pub mod script;
+pub mod subject;
 pub mod subscription;
 pub mod target;
 pub mod transform;

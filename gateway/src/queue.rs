@@ -45,7 +45,7 @@ pub use error::QueueError;
 pub use export::{ExportError, export};
 pub use listing::{
     Cancellation, DeadEntry, DeadFilter, DeliveryAudit, EventAudit, History, HistoryRange, Hold, KeptEvent, OpenEntry,
-    OpenFilter, Replay, Spooled,
+    OpenFilter, Replay, Scrubbed, Spooled,
 };
 pub use metrics::QueueMetrics;
 pub use settings::QueueSettings;
@@ -319,6 +319,24 @@ impl Queue {
     /// If it is not written. Those that cannot be removed are in the result, by their place.
     pub async fn erase(&self, seqs: Vec<Seq>) -> Result<CommandResult, QueueError> {
         self.act(Action::Erase(seqs), None).await
+    }
+
+    /// Takes what was removed out of the files, a piece at a time: at the end neither a free page nor the log holds it.
+    ///
+    /// # Errors
+    /// If the files cannot be written.
+    pub async fn scrub(&self) -> Result<Scrubbed, QueueError> {
+        let (task, answer) = Task::new(());
+        self.send(Operation::Scrub(task));
+        answered(answer).await
+    }
+
+    /// Waits until the control plane has all records that are in the spool by now.
+    pub async fn spool_told(&self) {
+        let mut reach = self.shared.reach.subscribe();
+        let newest = reach.borrow().newest;
+        // An error means that nothing will be told any more.
+        drop(reach.wait_for(|reach| reach.acknowledged >= newest).await);
     }
 
     /// Holds a subscription back or, with `reason: None`, lets it go on. The queue only remembers it, over restarts.

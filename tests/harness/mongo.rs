@@ -61,6 +61,11 @@ impl Mongo {
         &self.database
     }
 
+    /// Where a server of its own keeps everything.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| own.folder.path().join("data"))
+    }
+
     /// True if the server belongs to the test, which may then kill it.
     pub fn is_own(&self) -> bool {
         self.own.is_some()

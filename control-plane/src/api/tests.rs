@@ -19,6 +19,7 @@ mod deliveries;
 mod docs_page;
 mod drafts;
 mod dry_run;
+mod erasures;
 mod errors;
 mod execution_logs;
 mod field_schemas;

@@ -22,6 +22,10 @@ pub(super) struct Erase {
     /// What the person is known by in payloads, as an identifier or an e-mail address: the whole value or a word of it
     #[arg(long, value_name = "ID")]
     subject: String,
+    /// Looks for it in everything, however short it is and wherever the organization's subjectPaths say: what has it by
+    /// chance is removed, too
+    #[arg(long)]
+    anywhere: bool,
 }
 
 /// Erasures to show.
@@ -55,6 +59,8 @@ struct Shown {
 struct Part {
     gateway_id: String,
     done: bool,
+    #[serde(default)]
+    gone: bool,
     events: u64,
     #[serde(flatten)]
     more: Map<String, Value>,
@@ -71,10 +77,12 @@ struct Removed {
 
 impl Erase {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
-        let body = json!({"orgId": self.org, "subject": self.subject});
+        let body = json!({"orgId": self.org, "subject": self.subject, "anywhere": self.anywhere});
         let begun: Shown = client.order(Method::POST, &["admin", "erasures"], &[], Some(&body))?;
         output.show(&begun, |begun, out| write(std::slice::from_ref(begun), out))?;
-        output.say("it goes on until every gateway has done its part; `gwctl erasures` shows how far it is")?;
+        output.say(
+            "it goes on until every gateway has done its part, or is removed; `gwctl erasures` shows how far it is",
+        )?;
         Ok(Outcome::Done)
     }
 }
@@ -97,11 +105,15 @@ fn write(erasures: &[Shown], out: &mut dyn Write) -> io::Result<()> {
         "SCHEDULED",
         "EVENTS IN QUEUES",
         "WAITS FOR",
+        "NOT REACHED",
     ]);
     for erasure in erasures {
-        let (done, open): (Vec<&Part>, Vec<&Part>) = erasure.gateways.iter().partition(|part| part.done);
-        let events: u64 = done.iter().chain(&open).map(|part| part.events).sum();
-        let open: Vec<&str> = open.iter().map(|part| part.gateway_id.as_str()).collect();
+        let events: u64 = erasure.gateways.iter().map(|part| part.events).sum();
+        let named = |is_wanted: fn(&Part) -> bool| {
+            let wanted = erasure.gateways.iter().filter(|part| is_wanted(part));
+            let names: Vec<&str> = wanted.map(|part| part.gateway_id.as_str()).collect();
+            names.join(", ")
+        };
         let removed = &erasure.removed;
         table.row([
             erasure.id.clone(),
@@ -111,7 +123,8 @@ fn write(erasures: &[Shown], out: &mut dyn Write) -> io::Result<()> {
             removed.dead_letters.to_string(),
             removed.scheduled.to_string(),
             events.to_string(),
-            open.join(", "),
+            named(|part| !part.done && !part.gone),
+            named(|part| part.gone),
         ]);
     }
     table.write(out)

@@ -1,6 +1,8 @@
-//! `gwctl status`.
+//! `gwctl status` and `gwctl remove-gateway`.
 
 use std::io::{self, Write};
+
+use clap::Args;
 
 use super::answers::{Gateway, Gateways};
 use super::client::Client;
@@ -18,6 +20,25 @@ pub(super) fn run(client: &Client, output: &mut Output<'_>) -> Result<Outcome, F
         Ok(Outcome::Done)
     } else {
         Ok(Outcome::Different)
+    }
+}
+
+/// The gateway to forget.
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Its name, as `gwctl status` shows it
+    #[arg(value_name = "GATEWAY", value_parser = super::identifier)]
+    gateway: String,
+}
+
+impl Remove {
+    pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
+        client.delete(&["gateways", self.gateway.as_str()], &[])?;
+        output.say(format_args!(
+            "gateway {} is forgotten; what is in its data folder stays there",
+            self.gateway
+        ))?;
+        Ok(Outcome::Done)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is kept of an erasure.
 
-use filters::model::subject::Subject;
+use filters::model::subject::{Subject, SubjectPath};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,12 @@ pub(crate) struct Erasure {
     pub(crate) org_id: u64,
     /// The person, by a salted hash of what they are known by.
     pub(crate) subject: Subject,
+    /// Where payloads have them, as the organization said when it was begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) paths: Vec<SubjectPath>,
+    /// True if nothing is searched but `paths`.
+    #[serde(default)]
+    pub(crate) only_paths: bool,
     /// How far it is.
     pub(crate) state: ErasureState,
     /// Who wanted it.
@@ -46,6 +52,9 @@ pub(crate) enum ErasureState {
     Running,
     /// Nothing is left.
     Done,
+    /// Nothing is left but what gateways have that were removed: they are gone, and what their queues hold with them. If
+    /// one of them comes back, it goes on.
+    Incomplete,
 }
 
 /// A gateway's part in an erasure.
@@ -59,6 +68,9 @@ pub(crate) struct GatewayPart {
     pub(crate) command_id: Option<String>,
     /// True once it has removed everything.
     pub(crate) done: bool,
+    /// True if it was removed before it had done its part.
+    #[serde(default)]
+    pub(crate) gone: bool,
     /// Events that it removed.
     pub(crate) events: u64,
 }
@@ -75,6 +87,9 @@ pub(crate) struct Removed {
     pub(crate) dead_letters: u64,
     /// Scheduled deliveries whose event is named no more.
     pub(crate) scheduled: u64,
+    /// Commands to gateways that carry their payload no more.
+    #[serde(default)]
+    pub(crate) commands: u64,
 }
 
 impl Removed {
@@ -83,6 +98,7 @@ impl Removed {
         self.execution_logs += more.execution_logs;
         self.dead_letters += more.dead_letters;
         self.scheduled += more.scheduled;
+        self.commands += more.commands;
     }
 }
 

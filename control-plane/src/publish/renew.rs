@@ -91,12 +91,7 @@ impl Inner {
         let state = Arc::clone(&self.state.borrow());
         let unknown = blocking(move || {
             let wanted = edit.put.iter().flat_map(|(_, object)| wanted_by(object));
-            let unknown = state.resolved.unknown(wanted);
-            // What a rollout takes back is known, though its source may be gone or not answer.
-            match state.trial() {
-                Some(trial) => trial.base.resolved.unknown(unknown),
-                None => unknown,
-            }
+            state.resolved.unknown(wanted)
         });
         Ok(self.secrets.read(unknown.await?).await)
     }

@@ -312,7 +312,7 @@ impl Store {
         }
     }
 
-    async fn plain(&self, place: Place, after: &str) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn plain(&self, place: Place, after: &str) -> Result<Vec<Row>, StoreError> {
         match &self.0 {
             Implementation::Sqlite(store) => store.plain(place, after).await,
             Implementation::Mongo(store) => store.plain(place, after).await,

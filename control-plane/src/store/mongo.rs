@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::Tally;
+use filters::model::command::CommandResult;
 use filters::model::push::{Object, ObjectId};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ use super::migration::Copied;
 use super::outcomes::{Batch, Retention};
 use super::reseal::{SealedPlace, SealedRow};
 use super::rollups::{Counted, Series, Sums};
-use super::shelf::{Found, Shelf, Write};
+use super::shelf::{Found, Left, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, StoreError,
     Version,
@@ -119,10 +120,12 @@ impl MongoStore {
         &self,
         version: &Version,
         change: &Change,
+        leaves: &[Left],
         sheets: &[Write],
         audit: &[Row],
     ) -> Result<(), StoreError> {
-        self.within(commit::commit(self, version, change, sheets, audit)).await
+        self.within(commit::commit(self, version, change, leaves, sheets, audit))
+            .await
     }
 
     pub(super) async fn head(&self) -> Result<u64, StoreError> {
@@ -161,6 +164,16 @@ impl MongoStore {
 
     pub(super) async fn save_gateways(&self, gateways: &[GatewayRecord]) -> Result<(), StoreError> {
         self.within(commit::save_gateways(self, gateways)).await
+    }
+
+    pub(super) async fn remove_gateway(
+        &self,
+        gateway_id: &str,
+        result: &CommandResult,
+        audit: &[Row],
+    ) -> Result<(), StoreError> {
+        self.within(commands::remove_gateway(self, gateway_id, result, audit))
+            .await
     }
 
     pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
@@ -335,6 +348,10 @@ impl MongoStore {
 
     pub(super) async fn rewrite(&self, place: Place, rows: &[Row]) -> Result<(), StoreError> {
         self.within(erasure::rewrite(self, place, rows)).await
+    }
+
+    pub(super) async fn change_command(&self, id: &str, document: &str) -> Result<(), StoreError> {
+        self.within(erasure::change_command(self, id, document)).await
     }
 
     pub(super) async fn forget_dead_letters(&self, ids: &[String]) -> Result<(), StoreError> {

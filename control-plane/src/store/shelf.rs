@@ -44,6 +44,8 @@ pub enum Shelf {
     Migrations,
     /// Daily reports that somebody tells.
     Reports,
+    /// Messages on alerts that wait to be sent.
+    Notices,
 }
 
 impl Shelf {
@@ -64,6 +66,7 @@ impl Shelf {
         Self::Jobs,
         Self::Migrations,
         Self::Reports,
+        Self::Notices,
     ];
 
     /// Its name in both stores; where the product's source documents have one, it is that.
@@ -84,6 +87,7 @@ impl Shelf {
             Self::Jobs => "scheduled_jobs",
             Self::Migrations => "migrations",
             Self::Reports => "daily_reports",
+            Self::Notices => "alert_notices",
         }
     }
 }
@@ -137,6 +141,29 @@ pub struct Write {
     pub(super) known: Option<u64>,
     /// `None` deletes.
     pub(super) leaf: Option<Leaf>,
+}
+
+/// What an organization leaves behind that nobody with the same number may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Its documents, once it is deleted. What it has in the trash stays, as it may come back itself.
+    Documents(u64),
+    /// What is in the trash of an organization that was deleted, once another one has its number.
+    Trash(u64),
+}
+
+impl Left {
+    /// The shelves of an organization's documents.
+    pub(super) const DOCUMENTS: &[Shelf] = &[
+        Shelf::Templates,
+        Shelf::FieldSchemas,
+        Shelf::UiConfigs,
+        Shelf::Drafts,
+        Shelf::Settings,
+        Shelf::Jobs,
+    ];
+    /// Those of its trash.
+    pub(super) const TRASH: &[Shelf] = &[Shelf::Trash, Shelf::TrashContents];
 }
 
 /// A sheet as it is kept.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filters::model::Tally;
+use filters::model::command::CommandResult;
 use filters::model::push::{Object, ObjectId};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -20,7 +21,7 @@ use super::migration::Copied;
 use super::outcomes::{Batch, Retention};
 use super::reseal::{SealedPlace, SealedRow};
 use super::rollups::{Counted, Series, Sums};
-use super::shelf::{Found, Shelf, Write};
+use super::shelf::{Found, Left, Shelf, Write};
 use super::{
     Bulk, BulkProgress, Change, CommandRecord, Contents, GatewayRecord, Kept, Lately, Outcomes, Query, StoreError,
     Version, document,
@@ -80,6 +81,7 @@ impl SqliteStore {
         &self,
         version: &Version,
         change: &Change,
+        leaves: Vec<Left>,
         writes: Vec<Write>,
         audit: Vec<Row>,
     ) -> Result<(), StoreError> {
@@ -92,6 +94,7 @@ impl SqliteStore {
         let (delete, sealer) = (change.delete.clone(), Arc::clone(&self.sealer));
         self.write(move |transaction| {
             statements::commit(transaction, &version, &put, &delete)?;
+            shelf::clear(transaction, &leaves)?;
             match shelf::apply_all(transaction, &writes, &audit, &sealer)? {
                 true => Ok(()),
                 false => Err(StoreError::Stale),
@@ -147,6 +150,21 @@ impl SqliteStore {
         let gateways = gateways.to_vec();
         self.write(move |transaction| statements::save_gateways(transaction, &gateways))
             .await
+    }
+
+    pub(super) async fn remove_gateway(
+        &self,
+        gateway_id: &str,
+        result: &CommandResult,
+        audit: Vec<Row>,
+    ) -> Result<(), StoreError> {
+        let (gateway_id, result) = (gateway_id.to_owned(), result.clone());
+        self.write(move |transaction| {
+            statements::remove_gateway(transaction, &gateway_id)?;
+            commands::finish_all(transaction, &gateway_id, &result)?;
+            audit::append(transaction, &audit)
+        })
+        .await
     }
 
     pub(super) async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
@@ -368,7 +386,12 @@ impl SqliteStore {
             .await
     }
 
-    pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
+    pub(super) async fn change_command(&self, id: String, document: String) -> Result<(), StoreError> {
+        self.write(move |transaction| erasure::change_command(transaction, &id, &document))
+            .await
+    }
+
+    pub(super) async fn empty_log(&self) -> Result<bool, StoreError> {
         self.run(|connection| erasure::empty_log(connection)).await
     }
 

@@ -3,6 +3,7 @@
 use super::{limits, redaction};
 use crate::model::{Organization, Problem};
 use crate::route::host;
+use crate::subject;
 
 /// The longest text for people, in bytes.
 const LONGEST_TEXT: usize = 200;
@@ -21,6 +22,7 @@ pub(super) fn check(organization: &Organization, path: &str, problems: &mut Vec<
         limits::check(limit, &format!("{path}.rateLimit"), problems);
     }
     redaction::check(organization.redaction.as_ref(), &format!("{path}.redaction"), problems);
+    subject::check(&organization.subject_paths, &format!("{path}.subjectPaths"), problems);
     Profile {
         name: &organization.name,
         texts: [

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::subject::Subject;
+use super::subject::{Subject, SubjectPath};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +64,12 @@ pub enum Command {
         org_id: u64,
         /// The person.
         subject: Subject,
+        /// Where payloads have them; a payload that none of these is about is searched as a whole.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        paths: Vec<SubjectPath>,
+        /// True if nothing is searched but `paths`: what the person is known by is found in other places by chance.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        only_paths: bool,
     },
     /// Stops deliveries to an endpoint; its events are kept.
     Pause {

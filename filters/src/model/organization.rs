@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::Limit;
 use super::redaction::Redaction;
+use super::subject::SubjectPath;
 
 /// What the gateways need to know of an organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +52,9 @@ pub struct Organization {
     /// What is masked in the records of all its calls and deliveries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction: Option<Redaction>,
+    /// Where the identifiers of persons stand in payloads, so that erasures find them there and not elsewhere by chance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subject_paths: Vec<SubjectPath>,
     /// When it was made (RFC 3339); set by the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,

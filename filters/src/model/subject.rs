@@ -16,6 +16,17 @@ pub struct Subject {
     pub hash: String,
 }
 
+/// Where the identifiers of persons stand in payloads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectPath {
+    /// The place, as `patient.mrn` or `items[].patientId`.
+    pub path: String,
+    /// Only in payloads of events of this type; in all payloads if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+}
+
 /// Looks for a person.
 #[derive(Clone, Debug)]
 pub struct Finder {

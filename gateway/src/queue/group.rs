@@ -109,7 +109,8 @@ impl<'w> Group<'w> {
             }
             Operation::Command(task) => task.outcome = Some(kept(self.command(&task.input))?),
             Operation::RetryDue => self.retry_due()?,
-            Operation::Close(_) => {}
+            // It is done after the commit.
+            Operation::Scrub(_) | Operation::Close(_) => {}
         }
         Ok(())
     }

@@ -87,6 +87,17 @@ pub struct History {
     pub next: Option<Seq>,
 }
 
+/// How far what was removed is out of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scrubbed {
+    /// Nothing of it is left.
+    Whole,
+    /// There is more to do.
+    InPart,
+    /// Somebody reads the log, which cannot be emptied meanwhile.
+    Held,
+}
+
 /// An event that the queue keeps.
 #[derive(Clone, Debug)]
 pub struct KeptEvent {

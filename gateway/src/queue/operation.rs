@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use super::call::{Burying, Resting};
 use super::row::{encode_open, encode_state};
 use super::{
-    Accepted, Arrival, Cancellation, DeliveryKey, DeliveryState, Next, QueueError, Record, Replay, Seq, Settlement,
-    Skipped,
+    Accepted, Arrival, Cancellation, DeliveryKey, DeliveryState, Next, QueueError, Record, Replay, Scrubbed, Seq,
+    Settlement, Skipped,
 };
 
 /// One thing that the writer is to do. It is done as a whole or not at all.
@@ -24,6 +24,8 @@ pub(super) enum Operation {
     Bury(Task<Box<Burying>, bool>),
     Acknowledge(Task<i64, ()>),
     Command(Task<Box<Command>, CommandResult>),
+    /// What was removed is to go from the files.
+    Scrub(Task<(), Scrubbed>),
     /// The time of dead letters has come.
     RetryDue,
     Close(oneshot::Sender<()>),
@@ -67,7 +69,7 @@ impl Operation {
             Self::Accept(task) => task.input.iter().map(Incoming::bytes).sum(),
             Self::Settle(task) => task.input.records.len() + 128,
             Self::Bury(task) => task.input.bytes(),
-            Self::Acknowledge(_) | Self::Command(_) | Self::RetryDue | Self::Close(_) => 128,
+            Self::Acknowledge(_) | Self::Command(_) | Self::Scrub(_) | Self::RetryDue | Self::Close(_) => 128,
         }
     }
 
@@ -79,6 +81,7 @@ impl Operation {
             Self::Bury(task) => task.fail(error),
             Self::Acknowledge(task) => task.fail(error),
             Self::Command(task) => task.fail(error),
+            Self::Scrub(task) => task.fail(error),
             Self::RetryDue | Self::Close(_) => {}
         }
     }

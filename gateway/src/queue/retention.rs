@@ -127,10 +127,16 @@ pub(super) fn shrink(store: &Connection, pages: Pages) -> rusqlite::Result<bool>
     if pages.free < SPARE_PAGES.max(pages.all / 4) {
         return Ok(false);
     }
-    let mut vacuum = store.prepare_cached("PRAGMA incremental_vacuum(256)")?;
+    vacuum(store, 256)?;
+    Ok(true)
+}
+
+/// Gives this many free pages back to the file system; less if there are less.
+pub(super) fn vacuum(store: &Connection, pages: u32) -> rusqlite::Result<()> {
+    let mut vacuum = store.prepare_cached(&format!("PRAGMA incremental_vacuum({pages})"))?;
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
-    Ok(true)
+    Ok(())
 }
 
 const PURGE_EVENTS: &str = "DELETE FROM events WHERE seq > ?1 AND seq <= ?2

@@ -125,7 +125,7 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 
 /// What tells a queue from other files of the same engine.
 const APPLICATION: i64 = 0x4947_5155;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 /// Less than this, and the tables themselves find no room.
 const SMALLEST_PAGES: u64 = 32;

@@ -401,5 +401,7 @@ fn installation() -> Vec<Call> {
             .body(|side| json!({"name": side.marked("clinic")})),
         Call::installation("DELETE /api/v1/admin/organizations/{id}").of("newcomer"),
         Call::installation("GET /api/v1/gateways"),
+        // It is connected.
+        Call::installation("DELETE /api/v1/gateways/{id}").of("gateway").over(),
     ]
 }

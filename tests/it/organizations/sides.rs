@@ -272,6 +272,7 @@ impl Side {
             "newcomer" => NEWCOMER.to_string(),
             // Names with colons are a gateway's.
             "scheduled" => format!("reporter:{}-0", self.org),
+            "gateway" => "reporter".to_owned(),
             noun => self
                 .made
                 .get(noun)

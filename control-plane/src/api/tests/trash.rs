@@ -160,3 +160,47 @@ async fn trash_is_listed_page_by_page_and_by_kind() {
     bench.get("/api/v1/trash?limit=0").await.is(400);
     bench.get("/api/v1/trash?kind=nothing").await.is(400);
 }
+
+#[tokio::test]
+async fn whoever_gets_the_number_of_a_deleted_organization_sees_nothing_of_it() {
+    let bench = Bench::start().await;
+    let place = "/api/v1/admin/organizations/648";
+    let organization = |name: &str| json!({"orgId": 648, "name": name});
+    bench.send(Method::PUT, place, &organization("old")).await.is(201);
+    let template = json!({
+        "orgId": 648, "name": "of the old one", "kind": "INBOUND", "parameters": [],
+        "body": {"name": "Orders", "type": "orders", "targetUrl": "https://partner.example/api"},
+    });
+    bench.send(Method::POST, "/api/v1/templates", &template).await.is(201);
+    let console = json!({"orgId": 648, "title": "of the old one"});
+    bench
+        .send(Method::PUT, "/api/v1/ui-config?orgId=648", &console)
+        .await
+        .is(200);
+    let days = json!({"retentionDays": 3});
+    bench
+        .send(Method::PUT, &format!("{place}/retention"), &days)
+        .await
+        .is(200);
+    bench.put("lab", &integration("lab")).await.is(201);
+    let lab = "/api/v1/inbound-integrations/lab";
+    bench.send(Method::DELETE, lab, &Value::Null).await.is(204);
+    bench.send(Method::DELETE, place, &Value::Null).await.is(204);
+
+    // It comes back with its trash, not with its documents.
+    let entries = trashed(&bench, "").await;
+    let id = entries.iter().find(|entry| entry["kind"] == "organization").unwrap()["id"].clone();
+    let path = format!("/api/v1/trash/{}/restore", id.as_str().unwrap());
+    bench.send(Method::POST, &path, &Value::Null).await.is(200);
+    assert_eq!(trashed(&bench, "?orgId=648").await.len(), 1);
+    let templates = bench.get("/api/v1/templates?orgId=648").await.is(200);
+    assert!(!templates.text.contains("of the old one"), "{}", templates.text);
+
+    bench.send(Method::DELETE, place, &Value::Null).await.is(204);
+    bench.send(Method::PUT, place, &organization("new")).await.is(201);
+    assert!(trashed(&bench, "?orgId=648").await.is_empty());
+    let shown = bench.get("/api/v1/ui-config?orgId=648").await.is(200);
+    assert!(!shown.text.contains("of the old one"), "{}", shown.text);
+    let kept = bench.get(&format!("{place}/retention")).await.is(200);
+    assert_eq!(kept.body["isOwn"], false);
+}

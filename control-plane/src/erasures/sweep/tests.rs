@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use filters::model::delivery::{DeliveryLog, DeliveryRecord};
-use filters::model::subject::Subject;
+use filters::model::subject::{Subject, SubjectPath};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::config::{Limits, StoreConfig};
 use crate::erasures::{ErasureState, Removed};
 use crate::rollups::{Clocks, Deltas};
 use crate::seal::Sealer;
-use crate::store::{Batch, Outcomes, Query};
+use crate::store::{Batch, CommandRecord, Outcomes, Query};
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one story, told in its order")]
@@ -45,6 +45,9 @@ async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is()
     let counted = Deltas::of_calls(&[], &Clocks::default());
     store.keep_calls(batch, calls, counted).await.unwrap();
 
+    let edited = vec![retry("c1", "planted-4711"), retry("c2", "planted-other")];
+    store.add_commands(&edited, None).await.unwrap();
+
     let erasure = erasure();
     let removed = sweep(&store, &erasure).await.unwrap();
     let wanted = Removed {
@@ -52,6 +55,7 @@ async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is()
         execution_logs: 1,
         dead_letters: 1,
         scheduled: 0,
+        commands: 1,
     };
     assert_eq!(removed, wanted);
     assert_eq!(
@@ -88,17 +92,81 @@ async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is()
     assert!(other[0].request_payload.is_some(), "another organization's");
 
     store.rewrite(vec![erased_log(other)]).await.unwrap();
-    store.empty_log().await.unwrap();
+    let commands = store.due_commands("g1", 10).await.unwrap();
+    assert_eq!(commands.len(), 2, "they are still to be carried out");
+    assert!(store.empty_log().await.unwrap());
     store.close().await;
     let file = std::fs::read(folder.path().join("control-plane.db")).unwrap();
     let holds = |text: &str| file.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("planted-other") && !holds("planted-4711"));
 }
 
+#[tokio::test]
+async fn a_short_number_is_removed_where_payloads_have_persons_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let sealer = Arc::new(Sealer::new(&[1; 32]));
+    let store = Store::open(&StoreConfig::default(), folder.path(), &Limits::default(), sealer)
+        .await
+        .unwrap();
+    let other = json!({"patient": {"id": 12}, "total": 7, "ward": "7"});
+    let logs = [json!({"patient": {"id": 7}}), json!({"patient": {"id": "7"}}), other];
+    let logs = logs.into_iter().zip(1..).map(|(payload, number)| {
+        let log = DeliveryLog {
+            request_payload: Some(payload),
+            curl_command: Some("curl https://partner.example/beds/7".to_owned()),
+            target_url: "https://partner.example/beds/7".to_owned(),
+            ..log(number, 648, "x")
+        };
+        DeliveryRecord::Log(Box::new(log))
+    });
+    let told = Outcomes::sort(&"g1".into(), logs.collect(), &Clocks::default()).unwrap();
+    store.keep_outcomes(told).await.unwrap();
+    let erasure = Erasure {
+        subject: Subject::new("7", "salt"),
+        paths: vec![SubjectPath {
+            path: "patient.id".to_owned(),
+            event_type: None,
+        }],
+        only_paths: true,
+        ..erasure()
+    };
+    assert_eq!(sweep(&store, &erasure).await.unwrap().delivery_logs, 2);
+    let query = Query {
+        org_id: Some(648),
+        limit: 10,
+        ..Query::default()
+    };
+    let logs: Vec<DeliveryLog> = store.list(&query).await.unwrap();
+    let left: Vec<&str> = logs
+        .iter()
+        .filter(|log| log.request_payload.is_some())
+        .map(|log| log.id.as_str())
+        .collect();
+    assert_eq!(left, ["log-0003"]);
+    store.close().await;
+}
+
+fn retry(id: &str, patient: &str) -> CommandRecord {
+    CommandRecord {
+        id: id.to_owned(),
+        org_id: 648,
+        gateway_id: "g1".into(),
+        bulk_id: None,
+        command: Command::RetryDeadLetters {
+            ids: vec!["letter-01".to_owned()],
+            payload: Some(json!({"patient": patient})),
+        },
+        created_by: "tests".to_owned(),
+        created_at: Timestamp::now(),
+        sent_at: None,
+        done: None,
+    }
+}
+
 /// The other organization's, erased too, so that the file must not have the name at all.
 fn erased_log(mut logs: Vec<DeliveryLog>) -> DeliveryLog {
-    let finder = Subject::new("planted-4711", "salt").finder().unwrap();
-    logs.remove(0).erased(7, &finder).unwrap()
+    let search = Search::new(&Subject::new("planted-4711", "salt"), &[], false).unwrap();
+    logs.remove(0).erased(7, &search).unwrap()
 }
 
 fn erasure() -> Erasure {
@@ -106,6 +174,8 @@ fn erasure() -> Erasure {
         id: "e".to_owned(),
         org_id: 648,
         subject: Subject::new("planted-4711", "salt"),
+        paths: Vec::new(),
+        only_paths: false,
         state: ErasureState::Running,
         requested_by: "tests".to_owned(),
         requested_at: Timestamp::now(),

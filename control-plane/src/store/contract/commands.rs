@@ -14,6 +14,8 @@ for_each_store!(
     a_retry_of_many_shows_how_far_it_is,
     commands_and_how_far_the_retry_is_are_written_as_one,
     old_commands_are_deleted,
+    a_gateway_is_forgotten_with_what_it_was_to_do,
+    a_command_carries_another_payload_and_stays_what_it_is,
 );
 
 async fn a_command_is_due_until_its_result_is_kept(backend: impl Backend) {
@@ -58,6 +60,77 @@ async fn the_result_of_another_gateways_command_is_not_kept(backend: impl Backen
     store.add_commands(std::slice::from_ref(&other), None).await.unwrap();
     keep(&store, vec![done(&other, 1)]).await;
     assert_eq!(store.due_commands("g2", 10).await.unwrap(), [other]);
+    backend.drop_database(store).await;
+}
+
+async fn a_gateway_is_forgotten_with_what_it_was_to_do(backend: impl Backend) {
+    let store = backend.open().await;
+    let gateways = ["g1", "g2"].map(|name| GatewayRecord {
+        gateway_id: name.to_owned(),
+        model_version: 1,
+        applied: None,
+        applied_at: None,
+        refused: None,
+        last_seen: at(1),
+    });
+    store.save_gateways(&gateways).await.unwrap();
+    let (carried_out, open, others) = (command(1, "g1"), command(2, "g1"), command(3, "g2"));
+    let all = [carried_out.clone(), open.clone(), others.clone()];
+    store.add_commands(&all, None).await.unwrap();
+    keep(&store, vec![done(&carried_out, 5)]).await;
+    let result = CommandResult {
+        done: 0,
+        failed: vec![CommandFailure {
+            id: "g1".to_owned(),
+            error: "it was removed".to_owned(),
+        }],
+    };
+    let entry = AuditEntry::new("ops", "gateway.remove", "gateway g1".to_owned(), None);
+    for _ in 0..2 {
+        let entry = AuditEntry {
+            id: uuid::Uuid::now_v7().to_string(),
+            ..entry.clone()
+        };
+        store.remove_gateway("g1", &result, entry).await.unwrap();
+    }
+    store.close().await;
+
+    let store = backend.open().await;
+    assert_eq!(store.gateways().await.unwrap(), &gateways[1..]);
+    assert_eq!(store.due_commands("g1", 10).await.unwrap(), []);
+    assert_eq!(store.due_commands("g2", 10).await.unwrap(), [others]);
+    let what_became = async |command: &CommandRecord| {
+        let kept = store.command(&command.id).await.unwrap().unwrap();
+        kept.done.map(|(result, _)| result)
+    };
+    assert_eq!(what_became(&open).await, Some(result));
+    assert_eq!(what_became(&carried_out).await.map(|result| result.done), Some(5));
+    let query = Query {
+        limit: 10,
+        ..Query::default()
+    };
+    assert_eq!(store.list::<AuditEntry>(&query).await.unwrap().len(), 2);
+    backend.drop_database(store).await;
+}
+
+async fn a_command_carries_another_payload_and_stays_what_it_is(backend: impl Backend) {
+    let store = backend.open().await;
+    let (one, two) = (command(1, "g1"), command(2, "g1"));
+    store.add_commands(&[one.clone(), two.clone()], None).await.unwrap();
+    keep(&store, vec![done(&one, 5)]).await;
+    let page = store.page_of_commands("").await.unwrap();
+    assert_eq!(page.len(), 2);
+    let mut changed = page[0].clone();
+    assert_eq!((&changed.id, changed.org_id), (&one.id, one.org_id));
+    changed.command = Command::RetryDeadLetters {
+        ids: Vec::new(),
+        payload: None,
+    };
+    store.change_command(changed.clone()).await.unwrap();
+    let kept = store.command(&one.id).await.unwrap().unwrap();
+    assert_eq!((&kept.command, &kept.created_by), (&changed.command, &one.created_by));
+    assert!(kept.done.is_some(), "what became of it stays");
+    assert_eq!(store.page_of_commands(&one.id).await.unwrap(), &page[1..]);
     backend.drop_database(store).await;
 }
 
@@ -158,6 +231,7 @@ pub(super) fn bulk(number: u32) -> Bulk {
         org_id: 648,
         filter: Some(BulkFilter {
             status: Some("ABANDONED".to_owned()),
+            direction: Some("OUTBOUND".to_owned()),
             from: Some(at(1)),
             ..BulkFilter::default()
         }),

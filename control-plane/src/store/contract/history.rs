@@ -129,6 +129,7 @@ async fn a_version_and_what_belongs_to_it_are_written_together_or_not_at_all(bac
         delete: Vec::new(),
     };
     let beside = |write: Write| Beside {
+        leaves: Vec::new(),
         writes: vec![write],
         audit: vec![AuditEntry::new("ops", "rollout.begin", "rollout n".to_owned(), None)],
     };

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::super::*;
 use super::backend::{Backend, Mongo, Sqlite};
 use crate::audit::AuditEntry;
+use crate::retention::OrganizationSettings;
+use crate::trash::{self, Content, Trashed};
 
 for_each_store!(
     a_sheet_is_kept_changed_and_deleted,
@@ -15,6 +17,7 @@ for_each_store!(
     sheets_are_written_with_a_version_or_not_at_all,
     sheets_whose_time_is_over_go,
     a_sealed_sheet_is_not_readable_in_the_store,
+    what_an_organization_leaves_goes_and_its_trash_once_another_has_its_number,
 );
 
 async fn a_sheet_is_kept_changed_and_deleted(backend: impl Backend) {
@@ -38,6 +41,70 @@ async fn a_sheet_is_kept_changed_and_deleted(backend: impl Backend) {
         write(&store, Ok(Write::delete::<User>("a", None))).await,
         "gone is what it should be"
     );
+    backend.drop_database(store).await;
+}
+
+async fn what_an_organization_leaves_goes_and_its_trash_once_another_has_its_number(backend: impl Backend) {
+    let store = backend.open().await;
+    let commit = async |number: u64, change: Change, beside: Beside| {
+        let version = super::version(number, 1, 0);
+        store.commit(&version, &change, beside).await.unwrap();
+    };
+    let put = |object: Object| Change {
+        put: vec![object],
+        delete: Vec::new(),
+    };
+    let delete = |id: ObjectId| Change {
+        put: Vec::new(),
+        delete: vec![id],
+    };
+    let trashed = |number: u64, object: Object| Beside {
+        writes: trash::keep(object, &super::version(number, 0, 1)).unwrap(),
+        ..Beside::default()
+    };
+    let of_both = Beside {
+        writes: [1, 2]
+            .map(|org_id| Write::new(&OrganizationSettings::new(org_id, 3)).unwrap())
+            .to_vec(),
+        ..Beside::default()
+    };
+    commit(1, put(super::organization(1)), of_both).await;
+    let unit = |org_id: u64| {
+        Object::Integration(Arc::new(filters::model::InboundIntegration {
+            org_id,
+            ..match super::integration("a", "x") {
+                Object::Integration(value) => (*value).clone(),
+                _ => unreachable!(),
+            }
+        }))
+    };
+    commit(2, put(super::organization(2)), trashed(2, unit(1))).await;
+    commit(3, put(super::organization(2)), trashed(3, unit(2))).await;
+    let left = async |org_id: u64| {
+        let entries: Vec<Sheet<Trashed>> = store.sheets(Some(org_id), None, 10).await.unwrap();
+        let contents: Vec<Sheet<Content>> = store.sheets(Some(org_id), None, 10).await.unwrap();
+        let settings = OrganizationSettings::of(&store, org_id).await.unwrap().is_some();
+        assert_eq!(entries.len(), contents.len());
+        (entries.len(), settings)
+    };
+    assert_eq!((left(1).await, left(2).await), ((1, true), (1, true)));
+
+    let gone = Beside {
+        leaves: vec![Left::Documents(1)],
+        ..trashed(4, super::organization(1))
+    };
+    commit(4, delete(ObjectId::Organization(1)), gone).await;
+    assert_eq!((left(1).await, left(2).await), ((2, false), (1, true)));
+
+    // Of one that was not deleted, nothing goes.
+    let made = |org_id: u64| Beside {
+        leaves: vec![Left::Trash(org_id)],
+        ..Beside::default()
+    };
+    commit(5, put(super::organization(2)), made(2)).await;
+    assert_eq!((left(1).await, left(2).await), ((2, false), (1, true)));
+    commit(6, put(super::organization(1)), made(1)).await;
+    assert_eq!((left(1).await, left(2).await), ((0, false), (1, true)));
     backend.drop_database(store).await;
 }
 
@@ -110,7 +177,11 @@ async fn sheets_are_written_with_a_version_or_not_at_all(backend: impl Backend) 
             put: vec![super::organization(number)],
             delete: Vec::new(),
         };
-        let beside = Beside { writes, audit: audit() };
+        let beside = Beside {
+            writes,
+            audit: audit(),
+            ..Beside::default()
+        };
         store.commit(&version, &change, beside).await
     };
     commit(1, new(&users[..2])).await.unwrap();

@@ -11,10 +11,10 @@ use mongodb::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COM
 
 use super::super::StoreError;
 use super::super::commands::{Bulk, BulkDocument, BulkProgress, CommandDocument, CommandRecord};
-use super::super::kept::{Place, decode, encode};
+use super::super::kept::{Place, Row, decode, encode};
 use super::documents::{number, text, unsigned};
 use super::kept::date;
-use super::{MongoStore, failed};
+use super::{MongoStore, failed, shelf};
 
 /// Keeps new commands, and how far the retry of many is that they belong to: one transaction.
 pub(super) async fn add(
@@ -103,18 +103,67 @@ pub(super) async fn finish(
     id: &str,
     result: &CommandResult,
 ) -> Result<(), StoreError> {
+    let update = store.collections.place(Place::Commands).update_one(
+        doc! {"_id": id, "gatewayId": gateway_id, "doneAt": null},
+        doc! {"$set": finished(result)?},
+    );
+    update.await.map(drop).map_err(failed)
+}
+
+/// Forgets a gateway, and gives this result to all commands of it that have none: one transaction.
+pub(super) async fn remove_gateway(
+    store: &MongoStore,
+    gateway_id: &str,
+    result: &CommandResult,
+    audit: &[Row],
+) -> Result<(), StoreError> {
+    let set = finished(result)?;
+    let mut session = store.client.start_session().await.map_err(failed)?;
+    loop {
+        match try_remove(store, &mut session, gateway_id, &set, audit).await {
+            Ok(()) => return Ok(()),
+            // The caller's time limit ends this.
+            Err(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                tracing::debug!(%error, "a gateway is removed anew");
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+async fn try_remove(
+    store: &MongoStore,
+    session: &mut ClientSession,
+    gateway_id: &str,
+    set: &Document,
+    audit: &[Row],
+) -> Result<(), Error> {
+    session.start_transaction().await?;
+    let gateways = &store.collections.gateways;
+    let delete = gateways.delete_one(doc! {"_id": gateway_id});
+    delete.session(&mut *session).await?;
+    let update = store.collections.place(Place::Commands).update_many(
+        doc! {"gatewayId": gateway_id, "doneAt": null},
+        doc! {"$set": set.clone()},
+    );
+    update.session(&mut *session).await?;
+    let _all_fit = shelf::apply_all(store, session, &[], audit).await?;
+    loop {
+        match session.commit_transaction().await {
+            Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
+            other => return other,
+        }
+    }
+}
+
+fn finished(result: &CommandResult) -> Result<Document, StoreError> {
     let (done, not_done) = CommandRecord::counts(result);
-    let set = doc! {
+    Ok(doc! {
         "doneAt": DateTime::now(),
         "done": number(done),
         "failed": number(not_done),
         "result": encode(result)?,
-    };
-    let update = store.collections.place(Place::Commands).update_one(
-        doc! {"_id": id, "gatewayId": gateway_id, "doneAt": null},
-        doc! {"$set": set},
-    );
-    update.await.map(drop).map_err(failed)
+    })
 }
 
 pub(super) async fn bulk(store: &MongoStore, id: &str) -> Result<Option<(Bulk, BulkProgress)>, StoreError> {

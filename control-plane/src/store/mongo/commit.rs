@@ -9,7 +9,7 @@ use mongodb::options::ReadConcern;
 use uuid::Uuid;
 
 use super::super::kept::Row;
-use super::super::shelf::Write;
+use super::super::shelf::{Left, Write};
 use super::super::{Change, GatewayRecord, StoreError, Version};
 use super::documents::{deletion_of, documents_of, number, version_document};
 use super::{MongoStore, failed, shelf};
@@ -20,6 +20,7 @@ struct Writes<'a> {
     version: Document,
     changes: Vec<Document>,
     objects: Vec<ObjectWrites>,
+    leaves: &'a [Left],
     sheets: &'a [Write],
     audit: &'a [Row],
 }
@@ -53,10 +54,12 @@ pub(super) async fn commit(
     store: &MongoStore,
     version: &Version,
     change: &Change,
+    leaves: &[Left],
     sheets: &[Write],
     audit: &[Row],
 ) -> Result<(), StoreError> {
     let writes = Writes {
+        leaves,
         sheets,
         audit,
         ..writes_of(store, version, change)
@@ -104,6 +107,7 @@ fn writes_of(store: &MongoStore, version: &Version, change: &Change) -> Writes<'
         commit,
         changes: Vec::with_capacity(change.put.len() + change.delete.len()),
         objects: Vec::new(),
+        leaves: &[],
         sheets: &[],
         audit: &[],
     };
@@ -161,6 +165,8 @@ async fn try_commit(store: &MongoStore, version: u64, writes: &Writes<'_>) -> Re
             .await
             .map_err(Failure::of)?;
     }
+    let cleared = shelf::clear(store, &mut session, writes.leaves).await;
+    cleared.map_err(Failure::of)?;
     match shelf::apply_all(store, &mut session, writes.sheets, writes.audit).await {
         Ok(true) => {}
         Ok(false) => return Err(Failure::Stale),

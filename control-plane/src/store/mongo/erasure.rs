@@ -23,6 +23,15 @@ pub(super) async fn forget_dead_letters(store: &MongoStore, ids: &[String]) -> R
     delete(store.collections.place(Place::DeadLetters), ids).await
 }
 
+/// Puts what a command carries in the place of what it carried.
+pub(super) async fn change_command(store: &MongoStore, id: &str, document: &str) -> Result<(), StoreError> {
+    let update = store
+        .collections
+        .place(Place::Commands)
+        .update_one(doc! {"_id": id}, doc! {"$set": {"document": document}});
+    update.await.map(drop).map_err(failed)
+}
+
 async fn replace(collection: &Collection<Document>, documents: Vec<Document>) -> Result<(), StoreError> {
     let replaced = documents.into_iter().map(|document| async move {
         let id = text(&document, "_id")?.to_owned();

@@ -1,5 +1,6 @@
 //! Shelves: a collection each.
 
+use filters::model::push::ObjectKind;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -9,7 +10,7 @@ use mongodb::{ClientSession, Collection, IndexModel};
 
 use super::super::StoreError;
 use super::super::kept::{Place, Row};
-use super::super::shelf::{Found, Shelf, Write};
+use super::super::shelf::{Found, Left, Shelf, Write};
 use super::commit::is_duplicate;
 use super::documents::{number, text, unsigned};
 use super::kept::document_of as document_of_row;
@@ -131,6 +132,30 @@ async fn try_write(
             Ok(()) => return Ok(true),
         }
     }
+}
+
+/// Deletes what organizations leave behind.
+pub(super) async fn clear(store: &MongoStore, session: &mut ClientSession, leaves: &[Left]) -> Result<(), Error> {
+    for left in leaves {
+        let (org_id, shelves): (u64, &[Shelf]) = match left {
+            Left::Documents(org_id) => (*org_id, Left::DOCUMENTS),
+            Left::Trash(org_id) => {
+                let deleted = doc! {"orgId": number(*org_id), "kind": ObjectKind::Organization.name()};
+                let trash = collection(store, Shelf::Trash);
+                let found = trash.find_one(deleted);
+                match found.session(&mut *session).await? {
+                    Some(_) => (*org_id, Left::TRASH),
+                    None => continue,
+                }
+            }
+        };
+        for &shelf in shelves {
+            let sheets = collection(store, shelf);
+            let delete = sheets.delete_many(doc! {"orgId": number(org_id)});
+            delete.session(&mut *session).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes all changes inside of a transaction, which must be aborted if this returns false.

@@ -131,6 +131,30 @@ pub(super) fn finish(
     Ok(())
 }
 
+/// Gives this result to all commands of a gateway that have none.
+pub(super) fn finish_all(
+    transaction: &Transaction<'_>,
+    gateway_id: &str,
+    result: &CommandResult,
+) -> Result<(), StoreError> {
+    let (done, not_done) = CommandRecord::counts(result);
+    let row = params![
+        gateway_id,
+        Timestamp::now().as_millisecond(),
+        done.cast_signed(),
+        not_done.cast_signed(),
+        encode(result)?,
+    ];
+    transaction
+        .prepare_cached(
+            "UPDATE commands SET doneAt = ?2, done = ?3, failed = ?4, result = ?5
+             WHERE gatewayId = ?1 AND doneAt IS NULL",
+        )
+        .and_then(|mut update| update.execute(row))
+        .map(drop)
+        .map_err(failed)
+}
+
 pub(super) fn bulk(connection: &Connection, id: &str) -> Result<Option<(Bulk, BulkProgress)>, StoreError> {
     let found = connection
         .prepare_cached(&format!("{SELECT_BULK} WHERE id = ?"))

@@ -1,5 +1,7 @@
 //! The statements that take out what is known of a person.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, params, params_from_iter};
@@ -8,6 +10,7 @@ use super::super::StoreError;
 use super::super::kept::{Place, Row};
 use super::failed;
 use super::kept::values_of;
+use super::open::BUSY;
 
 /// Puts rows in the place of those that are there.
 pub(super) fn rewrite(transaction: &Transaction<'_>, place: Place, rows: &[Row]) -> Result<(), StoreError> {
@@ -48,9 +51,19 @@ pub(super) fn forget_dead_letters(
     Ok(())
 }
 
-/// Moves everything from the log to the file.
-pub(super) fn empty_log(connection: &Connection) -> Result<(), StoreError> {
-    connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// Puts what a command carries in the place of what it carried.
+pub(super) fn change_command(transaction: &Transaction<'_>, id: &str, document: &str) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached("UPDATE commands SET document = ? WHERE id = ?")
+        .and_then(|mut update| update.execute([document, id]))
+        .map(drop)
         .map_err(failed)
+}
+
+/// Moves everything from the log to the file; false while somebody reads the log. Nobody's change waits for those.
+pub(super) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
+    connection.busy_timeout(Duration::ZERO).map_err(failed)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    busy.map(|busy| !busy).map_err(failed)
 }

@@ -91,7 +91,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
 }
 
 /// For somebody who looks into the file with SQLite's own tools, as for a backup.
-const BUSY: Duration = Duration::from_secs(2);
+pub(super) const BUSY: Duration = Duration::from_secs(2);
 const STATEMENTS: usize = 64;
 /// Of each reader.
 const CACHE_KIB: u32 = 8 * 1024;

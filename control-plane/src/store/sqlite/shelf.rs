@@ -1,11 +1,12 @@
 //! The statements about shelves.
 
+use filters::model::push::ObjectKind;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row as Read, Transaction, TransactionBehavior, params};
 
 use super::super::StoreError;
 use super::super::kept::Row;
-use super::super::shelf::{Found, Leaf, Shelf, Write};
+use super::super::shelf::{Found, Leaf, Left, Shelf, Write};
 use super::audit::append;
 use super::failed;
 use crate::seal::Sealer;
@@ -42,6 +43,41 @@ pub(super) fn apply_all(
     }
     append(transaction, audit)?;
     Ok(true)
+}
+
+/// Deletes what organizations leave behind.
+pub(super) fn clear(transaction: &Transaction<'_>, leaves: &[Left]) -> Result<(), StoreError> {
+    for left in leaves {
+        let (org_id, shelves): (u64, &[Shelf]) = match left {
+            Left::Documents(org_id) => (*org_id, Left::DOCUMENTS),
+            Left::Trash(org_id) if was_deleted(transaction, *org_id)? => (*org_id, Left::TRASH),
+            Left::Trash(_) => continue,
+        };
+        for shelf in shelves {
+            transaction
+                .prepare_cached("DELETE FROM shelves WHERE shelf = ? AND orgId = ?")
+                .and_then(|mut delete| delete.execute(params![shelf.name(), org_id.cast_signed()]))
+                .map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// True if an organization with this number is in the trash.
+fn was_deleted(transaction: &Transaction<'_>, org_id: u64) -> Result<bool, StoreError> {
+    transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM shelves WHERE shelf = ?1 AND orgId = ?2 AND fields ->> '$.kind' = ?3)",
+        )
+        .and_then(|mut select| {
+            let row = params![
+                Shelf::Trash.name(),
+                org_id.cast_signed(),
+                ObjectKind::Organization.name()
+            ];
+            select.query_row(row, |row| row.get(0))
+        })
+        .map_err(failed)
 }
 
 /// The sheet whose `column` has this value.

@@ -168,6 +168,14 @@ pub(super) fn save_gateways(transaction: &Transaction<'_>, gateways: &[GatewayRe
     Ok(())
 }
 
+pub(super) fn remove_gateway(transaction: &Transaction<'_>, gateway_id: &str) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached("DELETE FROM gateways WHERE id = ?")
+        .and_then(|mut delete| delete.execute([gateway_id]))
+        .map(drop)
+        .map_err(failed)
+}
+
 pub(super) fn gateways(connection: &Connection) -> Result<Vec<GatewayRecord>, StoreError> {
     let mut select = connection
         .prepare_cached("SELECT id, body FROM gateways ORDER BY id LIMIT ?")

@@ -22,6 +22,7 @@ impl Writer {
         if staged.retries_changed {
             self.retry_ms = self.next_retry();
         }
+        let mut scrubs = Vec::new();
         for operation in group {
             match operation {
                 Operation::Accept(mut task) => {
@@ -35,12 +36,17 @@ impl Writer {
                 Operation::Bury(task) => task.tell(),
                 Operation::Acknowledge(task) => task.tell(),
                 Operation::Command(task) => task.tell(),
+                Operation::Scrub(task) => scrubs.push(task),
                 Operation::RetryDue | Operation::Close(_) => {}
             }
         }
         handed.extend(staged.handed.into_iter().filter(|one| self.is_counted(one.seq)));
         if !handed.is_empty() {
             (self.hand_off)(handed);
+        }
+        for mut task in scrubs {
+            task.outcome = Some(self.scrub());
+            task.tell();
         }
     }
 

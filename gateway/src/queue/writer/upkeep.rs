@@ -1,11 +1,13 @@
 //! What the writer does between commits: handing over what was found at the start, and tidying up.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 use tracing::{error, info, warn};
 
-use super::super::retention::{Pages, shrink};
+use super::super::retention::{Pages, shrink, vacuum};
+use super::super::schema::BUSY_TIMEOUT;
+use super::super::{QueueError, Scrubbed};
 use super::{TICK, Writer, now_ms};
 
 impl Writer {
@@ -99,6 +101,35 @@ impl Writer {
         Ok(())
     }
 
+    /// Gives some free pages back, or else empties the log.
+    pub(super) fn scrub(&mut self) -> Result<Scrubbed, QueueError> {
+        self.try_scrub()
+            .map_err(|error| QueueError::from_store("take out what was removed", error))
+    }
+
+    fn try_scrub(&mut self) -> rusqlite::Result<Scrubbed> {
+        self.count_pages()?;
+        let free = self.pages.free;
+        if free > 0 {
+            vacuum(&self.store, SCRUBBED_PAGES)?;
+            self.count_pages()?;
+            if (1..free).contains(&self.pages.free) {
+                return Ok(Scrubbed::InPart);
+            }
+        }
+        // Nobody's event waits for those who read.
+        self.store.busy_timeout(Duration::ZERO)?;
+        let busy = self
+            .store
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        self.store.busy_timeout(BUSY_TIMEOUT)?;
+        if busy? {
+            return Ok(Scrubbed::Held);
+        }
+        self.moved_pages = 0;
+        Ok(Scrubbed::Whole)
+    }
+
     /// How much room there is.
     pub(in crate::queue) fn measure(&mut self) -> rusqlite::Result<()> {
         self.measured = Some(Instant::now());
@@ -136,5 +167,7 @@ impl Writer {
     }
 }
 
+/// Pages that are given back while others wait: 8 MB.
+const SCRUBBED_PAGES: u32 = 1024;
 /// Pages in the log beyond which it is moved into the file: 8 MB.
 const CHECKPOINT_PAGES: i64 = 1000;

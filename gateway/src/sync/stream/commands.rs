@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 use filters::model::command::{Command, CommandFailure, CommandResult, ResetScope};
+use filters::subject::Search;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -174,7 +175,15 @@ impl Operator {
             Command::AbandonDeadLetters { ids } => queue.dead_abandon(ids.clone(), remembered).await?,
             Command::DeleteDeadLetters { ids } => queue.dead_drop(ids.clone(), remembered).await?,
             Command::CancelScheduled { ids } => self.cancel(&queue, ids, id).await?,
-            Command::Erase { org_id, subject } => self.erase(&queue, *org_id, subject, id).await?,
+            Command::Erase {
+                org_id,
+                subject,
+                paths,
+                only_paths,
+            } => {
+                let search = Search::new(subject, paths, *only_paths);
+                self.erase(&queue, *org_id, search, id).await?
+            }
             Command::Replay {
                 org_id,
                 integration_config_id,
@@ -192,14 +201,8 @@ impl Operator {
                 };
                 self.replay(&queue, &wanted).await?
             }
-            Command::Pause { integration_config_id } => {
-                let found = self.events.dispatcher().pause(integration_config_id).await;
-                finish_hold(&queue, id, integration_config_id, found).await?
-            }
-            Command::Resume { integration_config_id } => {
-                let found = self.events.dispatcher().resume(integration_config_id).await;
-                finish_hold(&queue, id, integration_config_id, found).await?
-            }
+            Command::Pause { integration_config_id } => self.pause(&queue, id, integration_config_id).await?,
+            Command::Resume { integration_config_id } => self.resume(&queue, id, integration_config_id).await?,
             Command::ResetLimits {
                 org_id,
                 scope,
@@ -215,6 +218,16 @@ impl Operator {
             }
         };
         Ok(result)
+    }
+
+    async fn pause(&self, queue: &Queue, id: &str, subscription: &Arc<str>) -> Result<CommandResult, Unfinished> {
+        let found = self.events.dispatcher().pause(subscription).await;
+        finish_hold(queue, id, subscription, found).await
+    }
+
+    async fn resume(&self, queue: &Queue, id: &str, subscription: &Arc<str>) -> Result<CommandResult, Unfinished> {
+        let found = self.events.dispatcher().resume(subscription).await;
+        finish_hold(queue, id, subscription, found).await
     }
 
     /// Forgets what is used up of limits.

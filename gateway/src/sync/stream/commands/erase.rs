@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use filters::model::command::{CommandFailure, CommandResult};
 use filters::model::delivery::{ScheduledDelivery, ScheduledStatus};
-use filters::model::subject::{Finder, Subject};
+use filters::subject::{Search, SearchError};
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Operator, Unfinished};
 use crate::clock::now_rfc3339;
 use crate::queue::{
     Cancellation, DeadFilter, DeliveryKey, Handed, HistoryRange, KeptEvent, Next, OpenEntry, OpenFilter, Queue, Record,
-    Settlement,
+    Scrubbed, Settlement,
 };
 
 impl Operator {
@@ -22,16 +22,37 @@ impl Operator {
         &self,
         queue: &Queue,
         org_id: u64,
-        subject: &Subject,
+        search: Result<Search, SearchError>,
         command: &str,
     ) -> Result<CommandResult, Unfinished> {
         let mut result = CommandResult {
             done: 0,
             failed: Vec::new(),
         };
-        let finder = subject.finder().map(Arc::new);
-        let mut after = finder.is_some().then_some(0);
-        while let (Some(seq), Some(finder)) = (after, &finder) {
+        match search {
+            Ok(search) => {
+                let search = Arc::new(search);
+                self.erase_events(queue, org_id, &search, &mut result).await?;
+                self.erase_calls(queue, org_id, &search, &mut result).await?;
+                self.scrub(queue, &mut result).await?;
+            }
+            Err(error) => result.failed.push(CommandFailure {
+                id: "subject".to_owned(),
+                error: error.to_string(),
+            }),
+        }
+        Ok(queue.command_finish(command.to_owned(), result, Vec::new()).await?)
+    }
+
+    async fn erase_events(
+        &self,
+        queue: &Queue,
+        org_id: u64,
+        search: &Arc<Search>,
+        result: &mut CommandResult,
+    ) -> Result<(), Unfinished> {
+        let mut after = Some(0);
+        while let Some(seq) = after {
             let range = HistoryRange {
                 org_id,
                 from_ms: 0,
@@ -41,19 +62,40 @@ impl Operator {
             };
             let page = queue.history(range).await?;
             after = page.next;
-            for kept in naming(Arc::clone(finder), page.events).await? {
-                self.note(queue, &kept, &mut result).await?;
+            for kept in naming(Arc::clone(search), page.events).await? {
+                self.note(queue, &kept, result).await?;
             }
         }
-        if let Some(finder) = &finder {
-            self.erase_calls(queue, org_id, finder, &mut result).await?;
-        } else {
+        Ok(())
+    }
+
+    /// Takes what was removed out of the queue's files, also what was removed before, and what the control plane has by now
+    /// of the records that wait for it. What is not possible yet is in the result: the control plane says it again.
+    async fn scrub(&self, queue: &Queue, result: &mut CommandResult) -> Result<(), Unfinished> {
+        let mut failed = |error: &str| {
             result.failed.push(CommandFailure {
-                id: subject.hash.clone(),
-                error: "the hash is none".to_owned(),
+                id: "queue".to_owned(),
+                error: error.to_owned(),
             });
+        };
+        if timeout(TOLD_WITHIN, queue.spool_told()).await.is_err() {
+            failed("records that wait for the control plane may have it");
         }
-        Ok(queue.command_finish(command.to_owned(), result, Vec::new()).await?)
+        let mut tries = 0;
+        loop {
+            match queue.scrub().await? {
+                Scrubbed::Whole => return Ok(()),
+                Scrubbed::InPart => {}
+                Scrubbed::Held if tries < TRIES => {
+                    tries += 1;
+                    sleep(PAUSE).await;
+                }
+                Scrubbed::Held => {
+                    failed("its log is being read for long; what was removed is still in it");
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Removes the calls among the dead letters that name the person. They are no part of the history.
@@ -61,7 +103,7 @@ impl Operator {
         &self,
         queue: &Queue,
         org_id: u64,
-        finder: &Finder,
+        search: &Search,
         result: &mut CommandResult,
     ) -> Result<(), Unfinished> {
         let mut after = None;
@@ -81,7 +123,7 @@ impl Operator {
                     continue;
                 };
                 let shown = serde_json::to_value(call).unwrap_or_default();
-                if finder.is_in(&shown) || finder.is_in_payload(&event.payload) {
+                if search.is_anywhere_in(&shown) || search.is_in_payload(Some(&event.head.event_type), &event.payload) {
                     let kept = KeptEvent {
                         seq: entry.key.seq,
                         accepted_ms: 0,
@@ -200,15 +242,15 @@ impl Operator {
 }
 
 /// Those of the events that name the person; on a thread of its own, as every word of theirs is hashed.
-async fn naming(finder: Arc<Finder>, events: Vec<KeptEvent>) -> Result<Vec<KeptEvent>, Unfinished> {
+async fn naming(search: Arc<Search>, events: Vec<KeptEvent>) -> Result<Vec<KeptEvent>, Unfinished> {
     let (found, told) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let names = |kept: &KeptEvent| {
             let head = &kept.event.head;
             let texts = [Some(&head.id), head.subject.as_ref(), head.correlation_id.as_ref()];
-            finder.is_in_payload(&kept.event.payload)
-                || texts.into_iter().flatten().any(|text| finder.is_in_text(text))
-                || head.extensions.values().any(|value| finder.is_in(value))
+            search.is_in_payload(Some(&head.event_type), &kept.event.payload)
+                || texts.into_iter().flatten().any(|text| search.is_in_text(text))
+                || head.extensions.values().any(|value| search.is_anywhere_in(value))
         };
         let found_ones: Vec<KeptEvent> = events.into_iter().filter(names).collect();
         let _ = found.send(found_ones);
@@ -224,6 +266,8 @@ fn key_of(entry: &OpenEntry) -> DeliveryKey {
 }
 
 const PAGE: usize = 256;
+/// Records go to the control plane within moments; it is there, as it gave the command.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 const MOST_FAILURES: usize = 100;
 /// What is in flight gets so long to end.
 const TRIES: u32 = 40;
