@@ -3,7 +3,7 @@
 //! ```text
 //! watch.rs (what is known, every few seconds) -> judge.rs (which conditions hold) -> book.rs (since when, which are new,
 //!   which are over) -> ledger.rs (kept, and told of by one control plane) -> throttle.rs (how much is said in an hour)
-//!   -> outbox.rs -> webhook.rs, mail.rs
+//!   -> outbox.rs (kept by waiting.rs until they are sent) -> webhook.rs, mail.rs
 //! ```
 //!
 //! Everything up to the outbox decides without waiting, with the time as an argument. Every alert is logged, counted and
@@ -21,7 +21,7 @@ mod outbox;
 mod report;
 mod shapes;
 mod throttle;
-mod traffic;
+mod waiting;
 mod watch;
 mod webhook;
 
@@ -32,6 +32,7 @@ use egress::{Resolver, SetupError};
 use filters::target::TargetUrl;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 
 pub use self::alert::{Alert, AlertStatus, DeadLetterCount, Rule, Severity};
 use self::book::{Book, Timing};
@@ -40,14 +41,13 @@ use self::counts::Counts;
 use self::ledger::Ledger;
 use self::mail::Mail;
 pub(crate) use self::notice::About;
-use self::outbox::{Channel, Outbox, PAUSES};
+use self::outbox::{Channel, Outbox, PAUSES, Told};
 use self::report::Reporter;
 use self::throttle::Throttle;
-use self::traffic::Meter;
 pub(crate) use self::watch::Watcher;
 use self::webhook::{Shape, Webhook};
 use crate::config::alerts::AlertsConfig;
-use crate::config::alerts::receivers::{Only, WebhookConfig, WebhookFormat};
+use crate::config::alerts::receivers::{WebhookConfig, WebhookFormat};
 use crate::metrics::Metrics;
 
 /// The alerts that are open, and those that were lately.
@@ -120,7 +120,6 @@ impl Watcher {
             throttle: Throttle::new(config.max_per_hour),
             reporter: Reporter::new(&config.daily_report),
             expiries: Expiries::default(),
-            meter: Meter::default(),
             config: config.clone(),
             alerts: Arc::clone(alerts),
             counts,
@@ -131,7 +130,7 @@ impl Watcher {
 }
 
 /// Everybody who is told, and of what.
-fn channels(config: &AlertsConfig) -> Result<Vec<(Only, Channel)>, AlertsError> {
+fn channels(config: &AlertsConfig) -> Result<Vec<Told>, AlertsError> {
     if config.webhooks.is_empty() && config.mail.is_none() {
         return Ok(Vec::new());
     }
@@ -146,14 +145,30 @@ fn channels(config: &AlertsConfig) -> Result<Vec<(Only, Channel)>, AlertsError> 
         let shape = shape_of(webhook, index)?;
         let channel = Webhook::new(target, shape, config.egress(), &resolver, &tls);
         let channel = Channel::Webhook(Box::new(channel.map_err(|error| AlertsError(error.into()))?));
-        channels.push((webhook.only.clone(), channel));
+        channels.push(Told {
+            key: key_of("webhook", webhook.url.expose(), &channels),
+            only: webhook.only.clone(),
+            channel,
+        });
     }
     if let Some(mail) = &config.mail {
         let channel = Mail::new(mail, authorities, config.egress(), &resolver);
         let channel = Channel::Mail(Box::new(channel.map_err(|error| AlertsError(error.into()))?));
-        channels.push((mail.only.clone(), channel));
+        channels.push(Told {
+            key: key_of("mail", &mail.host, &channels),
+            only: mail.only.clone(),
+            channel,
+        });
     }
     Ok(channels)
+}
+
+/// The same for the same receiver over restarts; its address may be a secret. Several may have the same address.
+fn key_of(kind: &str, address: &str, before: &[Told]) -> String {
+    let digest = Sha256::digest(address.as_bytes());
+    let key = format!("{kind}-{}", hex::encode(&digest[..8]));
+    let alike = before.iter().filter(|told| told.key.starts_with(&key)).count();
+    format!("{key}-{alike}")
 }
 
 /// What a webhook posts.

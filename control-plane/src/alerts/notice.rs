@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,7 +14,8 @@ use super::shapes;
 use super::throttle::{Message, Summary};
 
 /// A message on its way to those who are told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Notice {
     /// Stable over all tries, so that a receiver knows a repeat.
     pub(crate) id: String,
@@ -33,7 +34,8 @@ pub(crate) struct Notice {
 }
 
 /// By what it is decided who is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct About {
     pub(crate) rule: Rule,
     pub(crate) severity: Severity,

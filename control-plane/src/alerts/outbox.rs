@@ -13,8 +13,10 @@ use tokio_util::task::TaskTracker;
 use super::counts::{Counts, Sent};
 use super::mail::{Mail, MailError};
 use super::notice::Notice;
+use super::waiting::{Held, Shelter};
 use super::webhook::{Webhook, WebhookError};
 use crate::config::alerts::receivers::Only;
+use crate::store::{Store, StoreError};
 
 /// A way to tell somebody.
 pub(super) enum Channel {
@@ -63,10 +65,19 @@ impl Channel {
     }
 }
 
+/// Somebody who is told.
+pub(super) struct Told {
+    /// Under which messages wait for them, over restarts.
+    pub(super) key: String,
+    pub(super) only: Only,
+    pub(super) channel: Channel,
+}
+
 /// The queues of all channels.
 #[derive(Debug)]
 pub(super) struct Outbox {
     queues: Vec<Queue>,
+    shelter: Shelter,
     counts: Counts,
     stop: CancellationToken,
     workers: TaskTracker,
@@ -75,58 +86,93 @@ pub(super) struct Outbox {
 /// What waits for one channel.
 #[derive(Debug)]
 struct Queue {
+    key: String,
     kind: &'static str,
     only: Only,
-    sender: mpsc::Sender<Arc<Notice>>,
+    sender: mpsc::Sender<Held>,
 }
 
 impl Outbox {
     /// Starts a task for each channel, which gets what it is for. A notice is tried again after each of `pauses`, and then
     /// given up.
-    pub(super) fn start(channels: Vec<(Only, Channel)>, counts: &Counts, pauses: &'static [Duration]) -> Self {
+    pub(super) fn start(told: Vec<Told>, counts: &Counts, pauses: &'static [Duration]) -> Self {
         let (stop, workers) = (CancellationToken::new(), TaskTracker::new());
-        let start = |(only, channel): (Only, Channel)| {
+        let shelter = Shelter::default();
+        let start = |Told { key, only, channel }: Told| {
             let (sender, waiting) = mpsc::channel(MOST_WAITING);
             let kind = channel.kind();
             let worker = Worker {
                 channel,
                 counts: counts.clone(),
+                shelter: shelter.clone(),
                 pauses,
                 stop: stop.clone(),
             };
             workers.spawn(worker.work(waiting));
-            Queue { kind, only, sender }
+            Queue {
+                key,
+                kind,
+                only,
+                sender,
+            }
         };
         Self {
-            queues: channels.into_iter().map(start).collect(),
+            queues: told.into_iter().map(start).collect(),
+            shelter,
             counts: counts.clone(),
             stop,
             workers,
         }
     }
 
-    /// Queues a notice for every channel that is for it.
-    pub(super) fn post(&self, notice: Notice) {
-        let notice = Arc::new(notice);
-        for Queue { kind, only, sender } in &self.queues {
-            if only.takes(notice.about) && sender.try_send(Arc::clone(&notice)).is_err() {
-                self.counts.sent(kind, Sent::Lost);
-                tracing::error!(
-                    channel = kind,
-                    subject = notice.subject,
-                    "an alert is not sent: too many wait"
-                );
-            }
-        }
+    /// Keeps what waits in `store` from now on.
+    pub(super) fn keep_in(&self, store: &Arc<Store>) {
+        self.shelter.keep_in(store);
     }
 
-    /// Tries once more what waits, and ends; gives up after `limit`.
+    /// Queues a notice for every channel that is for it.
+    pub(super) async fn post(&self, notice: Notice) {
+        let takers = self.queues.iter().filter(|queue| queue.only.takes(notice.about));
+        let held = self.shelter.keep(&notice, takers.map(|queue| queue.key.as_str())).await;
+        held.into_iter().for_each(|held| self.queue(held));
+    }
+
+    /// Takes over what waits and nobody has; `is_start` where this process begins.
+    ///
+    /// # Errors
+    /// If the store does not work.
+    pub(super) async fn take_over(&self, is_start: bool) -> Result<(), StoreError> {
+        let held = self.shelter.take_over(is_start).await?;
+        held.into_iter().for_each(|held| self.queue(held));
+        Ok(())
+    }
+
+    fn queue(&self, held: Held) {
+        // Of a channel that is not configured any more, nothing is sent.
+        let Some(queue) = self.queues.iter().find(|queue| queue.key == held.waiting.channel) else {
+            self.shelter.leave(&held);
+            return;
+        };
+        let Err(refused) = queue.sender.try_send(held) else {
+            return;
+        };
+        let held = refused.into_inner();
+        self.shelter.leave(&held);
+        self.counts.sent(queue.kind, Sent::Lost);
+        tracing::error!(
+            channel = queue.kind,
+            subject = held.waiting.notice.subject,
+            "an alert is not sent: too many wait"
+        );
+    }
+
+    /// Tries once more what waits, and ends after `limit`; what could not be sent is left to the next process.
     pub(super) async fn stop(&mut self, limit: Duration) {
         self.stop.cancel();
         self.queues.clear();
         self.workers.close();
         if tokio::time::timeout(limit, self.workers.wait()).await.is_err() {
-            tracing::warn!("alerts that waited to be sent are lost");
+            tracing::warn!("alerts that wait to be sent are left to the next start");
         }
     }
 }
@@ -134,38 +180,51 @@ impl Outbox {
 struct Worker {
     channel: Channel,
     counts: Counts,
+    shelter: Shelter,
     pauses: &'static [Duration],
     stop: CancellationToken,
 }
 
 impl Worker {
-    async fn work(self, mut waiting: mpsc::Receiver<Arc<Notice>>) {
-        while let Some(notice) = waiting.recv().await {
-            self.deliver(&notice).await;
+    async fn work(self, mut waiting: mpsc::Receiver<Held>) {
+        while let Some(mut held) = waiting.recv().await {
+            // It may have waited behind others for long.
+            if self.shelter.hold(&mut held, Duration::ZERO).await {
+                self.deliver(held).await;
+            }
         }
     }
 
-    async fn deliver(&self, notice: &Notice) {
+    async fn deliver(&self, mut held: Held) {
+        let notice = held.waiting.notice.clone();
         let mut pauses = self.pauses.iter();
         loop {
             let (channel, host, subject) = (self.channel.kind(), self.channel.host(), &notice.subject);
-            let error = match self.channel.send(notice).await {
+            let error = match self.channel.send(&notice).await {
                 Ok(()) => {
                     self.counts.sent(channel, Sent::Delivered);
                     tracing::debug!(channel, host, subject, "an alert was sent");
-                    return;
+                    return self.shelter.forget(&held).await;
                 }
                 Err(error) => error,
             };
+            if error.may_pass() && self.stop.is_cancelled() && self.shelter.leave(&held) {
+                self.counts.sent(channel, Sent::Retried);
+                tracing::warn!(channel, host, subject, %error, "an alert could not be sent yet; the next start sends it");
+                return;
+            }
             let pause = pauses.next().filter(|_| error.may_pass() && !self.stop.is_cancelled());
             let Some(pause) = pause else {
                 self.counts.sent(channel, Sent::Failed);
                 tracing::error!(channel, host, subject, %error, "an alert could not be sent");
-                return;
+                return self.shelter.forget(&held).await;
             };
             self.counts.sent(channel, Sent::Retried);
             tracing::warn!(channel, host, subject, %error, "an alert could not be sent yet; it is tried again");
             let pause = pause.mul_f64(rand::rng().random_range(0.8..1.2));
+            if !self.shelter.hold(&mut held, pause).await {
+                return;
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => {}

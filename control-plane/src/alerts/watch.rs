@@ -17,7 +17,6 @@ use super::notice::Notice;
 use super::outbox::Outbox;
 use super::report::Reporter;
 use super::throttle::Throttle;
-use super::traffic::Meter;
 use crate::api::App;
 use crate::config::alerts::AlertsConfig;
 use crate::store::{Lately, StoreError};
@@ -32,7 +31,6 @@ pub(crate) struct Watcher {
     pub(super) throttle: Throttle,
     pub(super) reporter: Reporter,
     pub(super) expiries: Expiries,
-    pub(super) meter: Meter,
     pub(super) outbox: Outbox,
     pub(super) counts: Counts,
     /// When dead letters were counted last, and how many there were.
@@ -47,6 +45,7 @@ impl Watcher {
         let since = Timestamp::now();
         // Nothing is known before; what is open is read at the first look.
         self.ledger.is_behind = true;
+        self.outbox.keep_in(&app.store);
         let mut ticks = tokio::time::interval(self.config.check_every());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -64,10 +63,7 @@ impl Watcher {
         let store_fault = self.ask_store(app).await.err().map(|error| error.to_string());
         let (state, gateways) = (app.publisher.state(), app.fleet.standing());
         let now = now();
-        let window = self.config.rules.traffic.window();
-        let watched = self.meter.since(window, now);
         let facts = Facts {
-            traffic: store_fault.is_none().then_some(&watched),
             now,
             watching_since,
             snapshot: &state.snapshot,
@@ -93,12 +89,16 @@ impl Watcher {
         self.alerts.now_open(self.book.open().cloned().collect());
         self.counts.open(self.book.open().map(|alert| alert.rule));
         for message in self.throttle.pass(changes, now) {
-            self.outbox.post(Notice::of(&message, &self.config.installation, now));
+            self.outbox
+                .post(Notice::of(&message, &self.config.installation, now))
+                .await;
         }
         match self.reporter.due(&app.store, &state.snapshot, now).await {
-            Ok(Some(report)) => self
-                .outbox
-                .post(Notice::of_report(&report, &self.config.installation, now)),
+            Ok(Some(report)) => {
+                self.outbox
+                    .post(Notice::of_report(&report, &self.config.installation, now))
+                    .await;
+            }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the daily report is not made yet; it is tried again"),
         }
@@ -110,6 +110,9 @@ impl Watcher {
         app.store.head().await?;
         app.fleet.refresh().await?;
         if self.told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+            if let Err(error) = self.outbox.take_over(self.told.is_none()).await {
+                tracing::warn!(%error, "messages that wait to be sent cannot be read; it is tried again");
+            }
             app.fleet.save_connected();
             self.told = Some(Instant::now());
         }
@@ -117,11 +120,6 @@ impl Watcher {
             let open = app.store.open_alerts().await?;
             self.ledger.learn(&open);
             self.book.learn(open);
-        }
-        if self.config.rules.traffic.enabled {
-            self.meter
-                .look(&app.store, self.config.rules.traffic.window(), now())
-                .await?;
         }
         let dead_letters = &self.config.rules.dead_letters;
         let every = Duration::from_secs(dead_letters.count_every_seconds);

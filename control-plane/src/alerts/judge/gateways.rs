@@ -29,7 +29,7 @@ impl Judge<'_> {
                 ),
                 advice: "Look at the gateway's process, machine and log, and at the network between it and the control \
                          plane. While it runs, it goes on with the configuration that it has. If it was taken away for \
-                         good, nothing is left to do.",
+                         good, `gwctl remove-gateway` has it forgotten.",
                 since: Some(gateway.last_seen),
                 // The threshold is part of the condition.
                 hold: seconds(0),

@@ -83,7 +83,7 @@ async fn an_alert_arrives_by_mail_and_says_everything() {
     let (metrics, counts) = counts();
     let outbox = Outbox::start(channels(&settings(server.settings())).unwrap(), &counts, &SOON);
     let raised = notice(Happened::Raised);
-    outbox.post(raised.clone());
+    outbox.post(raised.clone()).await;
     let (commands, message) = server.heard.recv().await.unwrap();
     let message = message.unwrap();
     let said = |part: &str| commands.iter().any(|command| command.contains(part));
@@ -113,7 +113,7 @@ async fn an_alert_arrives_by_mail_and_says_everything() {
 
     let mut over = notice(Happened::Resolved);
     over.thread = Some(raised.id.clone());
-    outbox.post(over);
+    outbox.post(over).await;
     let (_, message) = server.heard.recv().await.unwrap();
     let message = message.unwrap();
     assert!(message.contains("Subject: [RESOLVED] clinic:"), "{message}");
@@ -128,8 +128,8 @@ async fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     let mut server = Server::start(&["451 busy", "550 no such user"]).await;
     let (metrics, counts) = counts();
     let outbox = Outbox::start(channels(&settings(server.settings())).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
-    outbox.post(notice(Happened::Resolved));
+    outbox.post(notice(Happened::Raised)).await;
+    outbox.post(notice(Happened::Resolved)).await;
     let mut taken = Vec::new();
     for _ in 0..3 {
         taken.push(server.heard.recv().await.unwrap().1.is_some());
@@ -155,7 +155,7 @@ async fn nothing_is_said_in_clear_where_tls_is_asked_for() {
     document["mail"]["tls"] = "starttls".into();
     let (metrics, counts) = counts();
     let outbox = Outbox::start(channels(&settings(document)).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
+    outbox.post(notice(Happened::Raised)).await;
     let (commands, message) = server.heard.recv().await.unwrap();
     assert!(message.is_none());
     assert!(
@@ -176,7 +176,7 @@ async fn a_private_mail_server_is_refused_unless_the_operator_allows_it() {
     document["allowedNetworks"] = serde_json::json!([]);
     let (metrics, counts) = counts();
     let outbox = Outbox::start(channels(&settings(document)).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
+    outbox.post(notice(Happened::Raised)).await;
     counted(
         &metrics,
         "control_plane_alert_messages_total{channel=\"mail\",result=\"failed\"} 1",

@@ -54,7 +54,7 @@ async fn an_alert_arrives_signed_and_says_everything() {
     let config = receiver.settings();
     let outbox = Outbox::start(channels(&config).unwrap(), &counts, &SOON);
     let notice = notice(Happened::Raised);
-    outbox.post(notice.clone());
+    outbox.post(notice.clone()).await;
     let (headers, body) = receiver.taken.recv().await.unwrap();
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["webhook-id"], *notice.id);
@@ -99,7 +99,7 @@ async fn a_failure_is_tried_again_under_the_same_identifier() {
     let mut receiver = Receiver::start(&[503, 429, 204]).await;
     let (metrics, counts) = counts();
     let outbox = Outbox::start(channels(&receiver.settings()).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
+    outbox.post(notice(Happened::Raised)).await;
     let mut ids = Vec::new();
     for _ in 0..3 {
         let (headers, _) = receiver.taken.recv().await.unwrap();
@@ -126,7 +126,7 @@ async fn what_cannot_be_sent_is_given_up_and_the_next_one_goes_out() {
     let outbox = Outbox::start(channels(&receiver.settings()).unwrap(), &counts, &SOON);
     let notices = [Happened::Raised, Happened::Reminded, Happened::Resolved].map(notice);
     for notice in &notices {
-        outbox.post(notice.clone());
+        outbox.post(notice.clone()).await;
     }
     let mut ids = Vec::new();
     for _ in 0..5 {
@@ -154,7 +154,7 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
     config.allowed_networks.clear();
     let (metrics, counts) = counts();
     let outbox = Outbox::start(channels(&config).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
+    outbox.post(notice(Happened::Raised)).await;
     counted(
         &metrics,
         "control_plane_alert_messages_total{channel=\"webhook\",result=\"failed\"} 1",
@@ -174,7 +174,7 @@ async fn nobody_waits_for_a_receiver_that_does_not_answer_and_the_end_does_not_e
     }));
     let (_, counts) = counts();
     let mut outbox = Outbox::start(channels(&config).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
+    outbox.post(notice(Happened::Raised)).await;
     let (headers, _) = healthy.taken.recv().await.unwrap();
     assert!(!headers.contains_key("webhook-signature"), "there is no secret");
     // The silent one is given up at once; without that this would take the 20 seconds of its timeout.
@@ -199,7 +199,7 @@ async fn slack_and_pagerduty_get_their_own_shapes_and_only_what_they_are_for() {
     }));
     let (_, counts) = counts();
     let mut outbox = Outbox::start(channels(&config).unwrap(), &counts, &SOON);
-    outbox.post(notice(Happened::Raised));
+    outbox.post(notice(Happened::Raised)).await;
     let read = |body: &Bytes| serde_json::from_slice::<serde_json::Value>(body).unwrap();
     let (headers, body) = slack.taken.recv().await.unwrap();
     assert!(!headers.contains_key("webhook-signature"));
