@@ -13,11 +13,14 @@ mod files;
 mod key_hash;
 mod operator;
 mod role;
+mod scope;
 
 pub(crate) use files::{make_private_folder, read_configured, read_or_make, write_private};
 pub(crate) use key_hash::{KeyHash, random_key};
 pub use operator::{Operator, Proof};
 pub use role::{Denied, Role};
+pub(crate) use scope::is_own;
+pub use scope::{NoScope, Scope};
 
 use key_hash::find;
 

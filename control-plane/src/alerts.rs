@@ -21,6 +21,7 @@ mod outbox;
 mod report;
 mod shapes;
 mod throttle;
+mod traffic;
 mod waiting;
 mod watch;
 mod webhook;
@@ -44,6 +45,7 @@ pub(crate) use self::notice::About;
 use self::outbox::{Channel, Outbox, PAUSES, Told};
 use self::report::Reporter;
 use self::throttle::Throttle;
+use self::traffic::Meter;
 pub(crate) use self::watch::Watcher;
 use self::webhook::{Shape, Webhook};
 use crate::config::alerts::AlertsConfig;
@@ -120,6 +122,7 @@ impl Watcher {
             throttle: Throttle::new(config.max_per_hour),
             reporter: Reporter::new(&config.daily_report),
             expiries: Expiries::default(),
+            meter: Meter::default(),
             config: config.clone(),
             alerts: Arc::clone(alerts),
             counts,

@@ -29,6 +29,7 @@ mod failure;
 mod get;
 mod history;
 mod import;
+mod keys;
 mod kind;
 mod login;
 mod logs;
@@ -37,10 +38,12 @@ mod orders;
 mod output;
 mod placeholder;
 mod rollout;
+mod sheets;
 mod status;
 mod table;
 mod tokens;
 mod trash;
+mod users;
 mod validate;
 
 use client::Client;
@@ -178,6 +181,18 @@ enum Command {
     /// Shows deleted objects, and brings them back
     #[command(subcommand)]
     Trash(trash::Trash),
+    /// Shows accounts of people, makes, changes and deletes them
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Shows API keys of programs, makes, changes and deletes them
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Shows templates, keeps them, and makes integrations of them
+    #[command(subcommand)]
+    Templates(sheets::Templates),
+    /// Shows scheduled jobs and keeps them
+    #[command(subcommand)]
+    Jobs(sheets::Jobs),
     /// Shows dead letters, tries them again, gives them up, deletes them
     #[command(subcommand)]
     Dlq(dead_letters::Dlq),
@@ -364,6 +379,10 @@ impl CommandLine {
             Command::RemoveGateway(remove) => remove.run(&self.client(output)?, output),
             Command::Lookup(lookup) => lookup.run(&self.client(output)?, output),
             Command::Trash(trash) => trash.run(&self.client(output)?, output),
+            Command::Users(users) => users.run(&self.client(output)?, output),
+            Command::Keys(keys) => keys.run(&self.client(output)?, output),
+            Command::Templates(templates) => templates.run(&self.client(output)?, output),
+            Command::Jobs(jobs) => jobs.run(&self.client(output)?, output),
             Command::Dlq(dlq) => dlq.run(&self.client(output)?, output),
             Command::Logs(logs) => logs.run(&self.client(output)?, output),
             Command::Undelivered(undelivered) => undelivered.run(&self.client(output)?, output),

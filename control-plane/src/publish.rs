@@ -379,7 +379,7 @@ impl Inner {
             let read = self.secrets.read(change.put.iter().flat_map(wanted_by).collect()).await;
             state = blocking(move || {
                 let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
-                let resolved = base.resolved.changed(&snapshot, &change, &read);
+                let resolved = base.resolved.changed(&snapshot, &change, &base.known_with(&read));
                 let compiled = filters::compile(&resolved.snapshot, base.plan.as_deref());
                 let next = base.next(snapshot, resolved, compiled.ok(), version.clone(), &change);
                 Arc::new(next.on_trial(&version, &base))
@@ -438,7 +438,7 @@ impl Draft {
         if !twice.is_empty() {
             return Err(Refusal::Problems(places.relocate(twice)));
         }
-        let resolved = base.resolved.changed(&snapshot, &change, read);
+        let resolved = base.resolved.changed(&snapshot, &change, &base.known_with(read));
         let unread = resolved.problems(&change.put);
         if !unread.is_empty() {
             return Err(Refusal::Problems(places.relocate(unread)));

@@ -126,6 +126,8 @@ pub(crate) struct Rollouts {
     publisher: Publisher,
     store: Arc<Store>,
     fleet: Arc<Fleet>,
+    /// Since when gateways are listened to here.
+    since: Timestamp,
 }
 
 /// What somebody wants to roll out.
@@ -154,6 +156,7 @@ impl Rollouts {
             publisher,
             store,
             fleet,
+            since: now(),
         }
     }
 
@@ -323,7 +326,12 @@ impl Rollouts {
             .rolling(rollout.version)
             .into_iter()
             .partition(|standing| gateways.contains(standing.gateway_id.as_str()));
-        Facts { canaries, others }
+        Facts {
+            canaries,
+            others,
+            since: self.since,
+            elsewhere: self.store.is_shared(),
+        }
     }
 
     async fn end(&self, id: &str, ending: Ending) -> Result<Rollout, Refusal> {

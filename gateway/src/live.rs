@@ -31,6 +31,7 @@ use crate::identity::{Issuers, Memories};
 use crate::limiter::{Limiter, Limiters, Scope};
 use crate::metrics::{IntegrationMetrics, Metrics};
 use crate::quota::{QuotaKey, Quotas};
+use crate::tallies::CallCounts;
 use crate::tls::index::Index;
 use crate::upstream::Resilience;
 use endpoint::Endpoints;
@@ -278,6 +279,8 @@ pub struct IntegrationRuntime {
     pub metrics: Arc<IntegrationMetrics>,
     /// What came of its requests since it is as it is.
     pub tally: Tally,
+    /// Counts of its calls for the control plane.
+    pub counts: Arc<CallCounts>,
     /// What its ways in fetch and remember.
     pub memories: Memories,
     /// Tokens to sign in with, where it does so by OAuth2.
@@ -316,6 +319,7 @@ impl IntegrationRuntime {
             limiters,
             metrics,
             tally: Tally::default(),
+            counts: counts(integration, old),
             group_key: group_key(integration),
             peer_tls: integration.tls.as_deref().map(PeerTls::of),
             memories: Memories::of(integration, old.map(|old| &old.memories), deps),
@@ -334,6 +338,13 @@ impl IntegrationRuntime {
         };
         same_organization && Arc::ptr_eq(&self.integration, integration)
     }
+}
+
+/// Those of the version before, of which the control plane was perhaps not told.
+fn counts(integration: &Integration, old: Option<&IntegrationRuntime>) -> Arc<CallCounts> {
+    let org_id = integration.source.org_id;
+    let old = old.map(|old| &old.counts).filter(|counts| counts.is_of(org_id));
+    old.map_or_else(|| Arc::new(CallCounts::new(org_id, &integration.id)), Arc::clone)
 }
 
 /// One place that requests go to.

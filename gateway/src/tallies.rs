@@ -3,6 +3,8 @@
 //! Every call is counted, also those of which no record is made. Counts are in memory until the control plane has them, so
 //! that a killed gateway loses those of its last seconds.
 
+use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,27 +15,60 @@ use prometheus::IntCounter;
 
 use crate::metrics::Metrics;
 
+/// The counts of one integration, which its runtime holds, so that nothing is looked up for a call.
+#[derive(Debug)]
+pub struct CallCounts {
+    org_id: u64,
+    integration: Arc<str>,
+    quarter: Mutex<Quarter>,
+}
+
+/// The quarter of an hour that is counted now.
+#[derive(Debug, Default)]
+struct Quarter {
+    /// When it began: seconds since 1970.
+    from: i64,
+    /// What the control plane was not told yet.
+    tally: Tally,
+    /// True once it stands in [`Tallies::counted`].
+    is_listed: bool,
+}
+
+impl CallCounts {
+    /// Nothing counted yet.
+    pub fn new(org_id: u64, integration: &Arc<str>) -> Self {
+        Self {
+            org_id,
+            integration: Arc::clone(integration),
+            quarter: Mutex::default(),
+        }
+    }
+
+    /// True if they are those of an integration of this organization.
+    pub fn is_of(&self, org_id: u64) -> bool {
+        self.org_id == org_id
+    }
+}
+
 /// The counts that the control plane does not have yet.
 #[derive(Debug)]
 pub struct Tallies {
-    /// Parted, so that calls of different integrations do not wait for each other.
-    parts: [Mutex<Part>; PARTS],
-    hasher: ahash::RandomState,
-    /// When counts were handed over last, and whether there were more.
+    /// Integrations whose calls were counted.
+    counted: Mutex<Vec<Arc<CallCounts>>>,
+    /// Counts of earlier quarters.
+    over: Mutex<HashMap<Key, Tally, ahash::RandomState>>,
+    /// When counts were handed over last, unless there were more.
     taken: Mutex<Option<Instant>>,
     /// True once all are to go out without a pause.
     ending: AtomicBool,
     dropped: IntCounter,
 }
 
-type Part = std::collections::HashMap<Key, Tally, ahash::RandomState>;
-
 /// What one count is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     integration: Arc<str>,
     org_id: u64,
-    /// When the quarter of an hour began: seconds since 1970.
     from: i64,
 }
 
@@ -52,35 +87,51 @@ impl Tallies {
     /// Nothing counted yet.
     pub fn new(metrics: &Metrics) -> Self {
         Self {
-            parts: std::array::from_fn(|_| Mutex::default()),
-            hasher: ahash::RandomState::new(),
+            counted: Mutex::default(),
+            over: Mutex::default(),
             taken: Mutex::new(None),
             ending: AtomicBool::new(false),
             dropped: metrics.tallies_dropped.clone(),
         }
     }
 
-    /// Counts a call of an integration.
-    pub fn count(&self, org_id: u64, integration: &Arc<str>, went: Went<'_>) {
+    /// Counts a call of the integration that `counts` belongs to.
+    pub fn count(&self, counts: &Arc<CallCounts>, went: Went<'_>) {
         let seconds = went.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(seconds.as_secs()).unwrap_or(0);
-        let key = Key {
-            integration: Arc::clone(integration),
-            org_id,
-            from: seconds - seconds % QUARTER,
-        };
+        let from = seconds - seconds % QUARTER;
         let ms = u64::try_from(went.took.as_millis()).unwrap_or(u64::MAX);
-        let part = self.hasher.hash_one(integration) as usize % PARTS;
-        let mut part = self.parts[part].lock();
-        if part.len() >= MOST_OF_A_PART && !part.contains_key(&key) {
-            drop(part);
-            self.dropped.inc();
+        let mut quarter = counts.quarter.lock();
+        if quarter.from != from {
+            let tally = mem::take(&mut quarter.tally);
+            self.put_by(counts, quarter.from, tally);
+            quarter.from = from;
+        }
+        match went.failure {
+            None => quarter.tally.success(ms),
+            failure => quarter.tally.failure(failure, false, ms),
+        }
+        if !mem::replace(&mut quarter.is_listed, true) {
+            drop(quarter);
+            self.counted.lock().push(Arc::clone(counts));
+        }
+    }
+
+    /// Keeps what was counted of a quarter other than the one that is counted now.
+    fn put_by(&self, counts: &CallCounts, from: i64, tally: Tally) {
+        if tally.total() == 0 {
             return;
         }
-        let tally = part.entry(key).or_default();
-        match went.failure {
-            None => tally.success(ms),
-            failure => tally.failure(failure, false, ms),
+        let key = Key {
+            integration: Arc::clone(&counts.integration),
+            org_id: counts.org_id,
+            from,
+        };
+        let mut over = self.over.lock();
+        if over.len() >= MOST_OVER && !over.contains_key(&key) {
+            self.dropped.inc_by(tally.total());
+        } else {
+            over.entry(key).or_default().add(&tally);
         }
     }
 
@@ -96,29 +147,44 @@ impl Tallies {
         if taken.is_some_and(is_early) && !self.ending.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        let mut tallies = Vec::new();
-        for part in &self.parts {
-            let room = MOST_AT_ONCE - tallies.len();
-            let mut part = part.lock();
-            let keys: Vec<Key> = part.keys().take(room).cloned().collect();
-            let out = keys.into_iter().filter_map(|key| part.remove_entry(&key));
-            tallies.extend(out.map(|(key, tally)| CallTally {
-                org_id: key.org_id,
-                integration_config_id: key.integration,
-                from: key.from,
-                tally,
-            }));
-        }
+        let mut tallies = self.take_over();
+        let counted: Vec<_> = {
+            let mut counted = self.counted.lock();
+            let room = counted.len().min(MOST_AT_ONCE - tallies.len());
+            counted.drain(..room).collect()
+        };
+        tallies.extend(counted.iter().map(|counts| {
+            let mut quarter = counts.quarter.lock();
+            quarter.is_listed = false;
+            CallTally {
+                org_id: counts.org_id,
+                integration_config_id: Arc::clone(&counts.integration),
+                from: quarter.from,
+                tally: mem::take(&mut quarter.tally),
+            }
+        }));
         // Where there are more, they come next.
         *taken = (tallies.len() < MOST_AT_ONCE).then_some(now);
         tallies
     }
+
+    fn take_over(&self) -> Vec<CallTally> {
+        let mut over = self.over.lock();
+        let keys: Vec<Key> = over.keys().take(MOST_AT_ONCE).cloned().collect();
+        let out = keys.into_iter().filter_map(|key| over.remove_entry(&key));
+        out.map(|(key, tally)| CallTally {
+            org_id: key.org_id,
+            integration_config_id: key.integration,
+            from: key.from,
+            tally,
+        })
+        .collect()
+    }
 }
 
-const PARTS: usize = 16;
 const QUARTER: i64 = 15 * 60;
-/// Some hours of a thousand integrations while there is no control plane.
-const MOST_OF_A_PART: usize = 2_000;
+/// Some hours of two thousand integrations while there is no control plane.
+const MOST_OVER: usize = 32_000;
 const MOST_AT_ONCE: usize = 200;
 const TAKE_EVERY: Duration = Duration::from_secs(5);
 
@@ -131,18 +197,23 @@ mod tests {
         (Tallies::new(&metrics), metrics)
     }
 
-    fn count(tallies: &Tallies, integration: &str, second: u64, failure: Option<&str>) {
+    fn counts(integration: &str) -> Arc<CallCounts> {
+        Arc::new(CallCounts::new(648, &integration.into()))
+    }
+
+    fn count(tallies: &Tallies, counts: &Arc<CallCounts>, second: u64, failure: Option<&str>) {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let took = Duration::from_millis(7);
-        tallies.count(648, &integration.into(), Went { failure, took, at });
+        tallies.count(counts, Went { failure, took, at });
     }
 
     #[test]
     fn calls_are_counted_by_quarters_of_an_hour_and_handed_over_once() {
         let (tallies, _metrics) = tallies();
-        count(&tallies, "labs", 899, None);
-        count(&tallies, "labs", 0, Some("UPSTREAM_TIMEOUT"));
-        count(&tallies, "labs", 900, None);
+        let labs = counts("labs");
+        count(&tallies, &labs, 899, None);
+        count(&tallies, &labs, 0, Some("UPSTREAM_TIMEOUT"));
+        count(&tallies, &labs, 900, None);
         let now = Instant::now();
         let mut taken = tallies.take(now);
         taken.sort_by_key(|tally| tally.from);
@@ -153,10 +224,10 @@ mod tests {
         assert_eq!(counts, [(0, 1, 1), (900, 1, 0)]);
         assert_eq!(taken[0].tally.errors["UPSTREAM_TIMEOUT"], 1);
         assert_eq!(taken[0].tally.latency.total_ms, 14);
-        count(&tallies, "labs", 900, None);
+        count(&tallies, &labs, 900, None);
         assert!(tallies.take(now).is_empty(), "a moment later");
         assert_eq!(tallies.take(now + TAKE_EVERY).len(), 1);
-        count(&tallies, "labs", 900, None);
+        count(&tallies, &labs, 900, None);
         tallies.end();
         assert_eq!(tallies.take(now + TAKE_EVERY).len(), 1, "nothing waits at the end");
         assert!(tallies.take(now + 3 * TAKE_EVERY).is_empty());
@@ -166,7 +237,7 @@ mod tests {
     fn many_are_handed_over_one_after_the_other() {
         let (tallies, _metrics) = tallies();
         for number in 0..MOST_AT_ONCE + 5 {
-            count(&tallies, &format!("i{number}"), 0, None);
+            count(&tallies, &counts(&format!("i{number}")), 0, None);
         }
         let now = Instant::now();
         assert_eq!(tallies.take(now).len(), MOST_AT_ONCE);
@@ -176,12 +247,21 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let (tallies, metrics) = tallies();
-        let most = MOST_OF_A_PART as u64;
-        for quarter in 0..most + 3 {
-            count(&tallies, "labs", quarter * 900, None);
+        let labs = counts("labs");
+        let most = MOST_OVER as u64;
+        // The last one is that which is counted now.
+        for quarter in 0..most + 4 {
+            count(&tallies, &labs, quarter * 900, None);
         }
         assert_eq!(metrics.tallies_dropped.get(), 3);
-        count(&tallies, "labs", 0, None);
-        assert_eq!(metrics.tallies_dropped.get(), 3, "what is there is counted on");
+        count(&tallies, &labs, 0, None);
+        count(&tallies, &labs, 900, None);
+        assert_eq!(metrics.tallies_dropped.get(), 4, "that which was counted until now");
+        let key = Key {
+            integration: "labs".into(),
+            org_id: 648,
+            from: 0,
+        };
+        assert_eq!(tallies.over.lock()[&key].total(), 2, "what is there is counted on");
     }
 }

@@ -2,7 +2,7 @@
 
 use harness::client::{Reply, client};
 use harness::control_plane::Setup;
-use harness::{ControlPlane, Mongo, wait};
+use harness::{ControlPlane, Mongo, gwctl, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -154,6 +154,251 @@ async fn a_person_works_from_the_command_line() {
             .status,
         401
     );
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
+async fn administrators_work_from_the_command_line() {
+    let control_plane = ControlPlane::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = async |arguments: &[&str]| gwctl::against(&control_plane, arguments).await;
+    let password = file("password", PASSWORD);
+
+    let ben = [
+        "users",
+        "create",
+        "--email",
+        "Ben@clinic.example",
+        "--role",
+        "user",
+        "--org",
+        "648",
+    ];
+    let made = run(&[&ben[..], &["--password-file", &password, "-o", "json"]].concat()).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(!format!("{made:?}").contains(PASSWORD));
+    assert_eq!(made.json()["orgIds"], json!([648]));
+    let token = sign_in(&control_plane, "ben@clinic.example").await;
+    let listed = run(&["users", "list", "--search", "clinic"]).await;
+    assert!(
+        listed.stdout.starts_with("ID ") && listed.stdout.contains("ben@clinic.example"),
+        "{listed:?}"
+    );
+    assert_eq!(run(&["users", "end-sessions", "ben@clinic.example"]).await.code, 0);
+    assert_eq!(
+        call(&control_plane, &token, Method::GET, "/api/v1/auth/me", None)
+            .await
+            .status,
+        401
+    );
+    let set = [
+        "users",
+        "set",
+        "ben@clinic.example",
+        "--role",
+        "read-only",
+        "--all-orgs",
+        "-o",
+        "json",
+    ];
+    let set = run(&set).await.json();
+    assert_eq!((&set["role"], set.get("orgIds")), (&json!("READ_ONLY"), None));
+    assert_eq!(
+        run(&["users", "set", "ben@clinic.example"]).await.code,
+        2,
+        "nothing is to change"
+    );
+    assert_eq!(run(&["users", "delete", "ben@clinic.example"]).await.code, 0);
+    let gone = run(&["users", "show", set["id"].as_str().unwrap()]).await;
+    assert_eq!(gone.code, 4, "{gone:?}");
+
+    let create = [
+        "keys",
+        "create",
+        "--name",
+        "letters",
+        "--org",
+        "648",
+        "--scope",
+        "dlq:read",
+        "--scope",
+        "logs:read",
+    ];
+    let made = run(&[&create[..], &["-o", "json"]].concat()).await.json();
+    let (key, id) = (made["key"].as_str().unwrap().to_owned(), made["id"].as_str().unwrap());
+    let with_key = async |method: Method, path: &str| {
+        let url = format!("{}/api/v1/{path}", control_plane.url());
+        Reply::of(client().request(method, url).header("x-api-key", &key).json(&json!({}))).await
+    };
+    assert_eq!(with_key(Method::GET, "dlq?orgId=648").await.status, 200);
+    let refused = with_key(Method::POST, "dlq/1/retry?orgId=648").await;
+    assert!(
+        refused.status == 403 && refused.text().contains("dlq:retry"),
+        "{}",
+        refused.text()
+    );
+    let listed = run(&["keys", "list"]).await;
+    assert!(
+        listed.stdout.contains("dlq:read,logs:read") && !listed.stdout.contains(&key),
+        "{listed:?}"
+    );
+    let wrong = run(&["keys", "set", id, "--scope", "dlq:everything"]).await;
+    assert!(wrong.code == 4 && wrong.stderr.contains("dlq:retry"), "{wrong:?}");
+    assert_eq!(run(&["keys", "set", id, "--scope", "dlq:write"]).await.code, 0);
+    assert_eq!(with_key(Method::POST, "dlq/1/retry?orgId=648").await.status, 404);
+    assert_eq!(run(&["keys", "delete", id]).await.code, 0);
+    let refused = with_key(Method::GET, "dlq?orgId=648").await;
+    assert_eq!(refused.status, 401);
+    assert!(
+        refused
+            .header("www-authenticate")
+            .unwrap_or_default()
+            .starts_with("Bearer realm=")
+    );
+    let shown = run(&["keys", "create", "--name", "shown"]).await;
+    let last = shown.stdout.lines().last().unwrap_or_default();
+    assert!(last.starts_with("igk_"), "{shown:?}");
+}
+
+#[tokio::test]
+async fn templates_and_jobs_are_kept_from_files() {
+    let control_plane = ControlPlane::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, value: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, value.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = async |arguments: &[&str]| gwctl::against(&control_plane, arguments).await;
+    let template = json!({"id": "lab", "orgId": 648, "name": "Lab", "kind": "INBOUND",
+        "parameters": [{"name": "code", "type": "text", "example": "lab"}, {"name": "token", "type": "secret"}],
+        "body": {"name": "Orders of {{parameters.code}}", "type": "orders-{{parameters.code}}",
+            "targetUrl": "https://partner.example/", "outgoingAuthType": "BEARER",
+            "outgoingAuthConfig": {"token": "{{parameters.token}}"}}});
+    let put = run(&["templates", "put", "-f", &file("lab.json", &template)]).await;
+    assert_eq!(put.code, 0, "{put:?}");
+    let listed = run(&["templates", "list", "--org", "648", "-o", "json"]).await.json();
+    assert_eq!(listed["templates"][0]["id"], "lab");
+    let secret = file("token.json", &json!({"token": "planted-token"}));
+    let create = [
+        "templates",
+        "create",
+        "lab",
+        "--org",
+        "648",
+        "--set",
+        "code=xray",
+        "-f",
+        &secret,
+        "--id",
+        "xray",
+    ];
+    let tried = run(&[&create[..], &["--dry-run"]].concat()).await;
+    assert!(
+        tried.code == 0 && tried.stderr.contains("nothing was made"),
+        "{tried:?}"
+    );
+    let made = run(&[&create[..], &["-o", "json"]].concat()).await;
+    assert_eq!(made.json()["integration"]["name"], "Orders of xray", "{made:?}");
+    assert!(!made.stdout.contains("planted-token"), "{made:?}");
+    let got = run(&["get", "integration", "xray", "--org", "648"]).await;
+    assert_eq!(got.code, 0, "{got:?}");
+    assert_eq!(run(&["templates", "delete", "lab", "--org", "648"]).await.code, 0);
+    assert_eq!(run(&["templates", "show", "lab"]).await.code, 4);
+
+    let mut job = json!({"orgId": 648, "name": "Bills", "type": "DAILY_EXPORT", "targetUrl": "https://partner.example/bills",
+        "schedule": {"type": "CRON", "expression": "0 9 * * *", "timezone": "Asia/Kolkata"},
+        "dataSource": {"type": "API", "url": "https://api.example/bills", "headers": {"X-API-Key": "planted-key"}}});
+    let made = run(&["jobs", "put", "-f", &file("bills.json", &job), "-o", "json"]).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(!made.stdout.contains("planted-key"), "{made:?}");
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    job["id"] = json!(id);
+    job["name"] = json!("All bills");
+    assert_eq!(run(&["jobs", "put", "-f", &file("bills.json", &job)]).await.code, 0);
+    let listed = run(&["jobs", "list", "--org", "648"]).await;
+    assert!(
+        listed.stdout.contains("All bills") && listed.stdout.lines().count() == 2,
+        "{listed:?}"
+    );
+    job["targetUrl"] = json!("nowhere");
+    let wrong = run(&["jobs", "put", "-f", &file("bills.json", &job)]).await;
+    assert!(wrong.code == 4 && wrong.stderr.contains("targetUrl"), "{wrong:?}");
+    assert_eq!(
+        run(&["jobs", "put", "-f", &file("list.json", &json!([]))]).await.code,
+        3
+    );
+    assert_eq!(run(&["jobs", "delete", &id, "--org", "648"]).await.code, 0);
+    assert_eq!(run(&["jobs", "show", &id]).await.code, 4);
+}
+
+#[tokio::test]
+async fn neither_forged_nor_stale_credentials_nor_other_spellings_come_in() {
+    let control_plane = ControlPlane::start().await;
+    let ben = json!({"email": "ben@clinic.example", "role": "USER", "orgIds": [648], "password": PASSWORD});
+    let created = control_plane.post("/api/v1/admin/users", &ben).await.json();
+    let account = format!("/api/v1/admin/users/{}", created["id"].as_str().unwrap());
+    let token = sign_in(&control_plane, "ben@clinic.example").await;
+    let me = "/api/v1/auth/me";
+    let [_, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+        panic!("no JWT")
+    };
+    // {"alg":"none","typ":"JWT"}, {"alg":"HS512","typ":"JWT"}, {"alg":"RS256","typ":"JWT"}
+    for header in [
+        "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0",
+        "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9",
+        "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9",
+    ] {
+        for signature in ["", signature] {
+            let forged = format!("{header}.{claims}.{signature}");
+            let refused = call(&control_plane, &forged, Method::GET, me, None).await;
+            assert_eq!(
+                (refused.status, refused.code().as_str()),
+                (401, "UNAUTHORIZED"),
+                "{forged}"
+            );
+        }
+    }
+    assert_eq!(call(&control_plane, &token, Method::GET, me, None).await.status, 200);
+
+    // The organization of the path, the query and the body are the same one, or it is refused.
+    let foreign = json!({"id": "x", "name": "x", "type": "x", "orgId": 7, "targetUrl": "https://partner.example"});
+    for path in [
+        "/api/v1/inbound-integrations",
+        "/api/v1/inbound-integrations?orgId=648",
+        "/api/v1/inbound-integrations?orgId=7",
+        "/api/v1/inbound-integrations?orgId=648&orgId=7",
+    ] {
+        let refused = call(&control_plane, &token, Method::POST, path, Some(&foreign)).await;
+        assert!([400, 403].contains(&refused.status), "{path}: {}", refused.text());
+    }
+    let off = json!({"isActive": false});
+    let patch = control_plane.request(Method::PATCH, &account).json(&off);
+    assert_eq!(Reply::of(patch).await.status, 200);
+    assert_eq!(call(&control_plane, &token, Method::GET, me, None).await.status, 401);
+
+    // However an address is spelled, and wherever a request says it is from, it is one account tried from one place.
+    let spellings = [
+        "ana@clinic.example",
+        " ana@clinic.example",
+        "ANA@clinic.example",
+        "Ana@Clinic.Example\t",
+    ];
+    let mut answers = Vec::new();
+    for number in 0..8 {
+        let body = json!({"email": spellings[number % spellings.len()], "password": "wrong"});
+        let from = format!("192.0.2.{number}");
+        let request = anybody(&control_plane, "login")
+            .header("x-forwarded-for", from)
+            .json(&body);
+        answers.push(Reply::of(request).await.status);
+    }
+    assert_eq!(answers, [401, 401, 401, 401, 401, 429, 429, 429]);
 }
 
 fn first_admin_token(output: &str) -> String {

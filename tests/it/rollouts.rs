@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use harness::documents::{ORG, integration, with};
 use harness::gateway::Setup;
 use harness::load::Load;
-use harness::{Answer, ControlPlane, Gateway, Partner, gwctl, load, wait};
+use harness::{Answer, ControlPlane, Gateway, Partner, control_plane, gwctl, load, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -20,7 +20,10 @@ struct Fleet {
 
 impl Fleet {
     async fn serving(integration: &Value, gateways: usize) -> Self {
-        let control_plane = ControlPlane::start().await;
+        Self::of(ControlPlane::start().await, integration, gateways).await
+    }
+
+    async fn of(control_plane: ControlPlane, integration: &Value, gateways: usize) -> Self {
         control_plane.save(integration).await;
         let starting = (0..gateways).map(|number| {
             let setup = Setup::new().control_plane(&control_plane);
@@ -263,4 +266,82 @@ async fn a_rollout_outlives_a_control_plane_that_is_killed() {
             .contains("rolled back"),
         "{versions}"
     );
+}
+
+#[tokio::test]
+async fn secrets_reach_the_gateways_of_a_rollout_and_to_take_them_back_needs_no_source() {
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = format!("{}/", folder.path().display());
+    for name in ["old", "new"] {
+        std::fs::write(folder.path().join(name), format!("planted-{name}")).unwrap();
+    }
+    let sources = json!({"files": [{"prefix": prefix, "orgIds": [ORG]}], "refreshSeconds": 1});
+    let control_plane = control_plane::Setup::new().set("secretSources", sources).start().await;
+    control_plane.allow_this_machine().await;
+    let labs = |name: &str| {
+        let token = format!("secret://file{prefix}{name}");
+        let bearer = json!({"outgoingAuthType": "BEARER", "outgoingAuthConfig": {"token": token}});
+        with(integration("labs", &partner.url("")), bearer)
+    };
+    let fleet = Fleet::of(control_plane, &labs("old"), 2).await;
+    let before = fleet.newest().await;
+    let sent = async |gateway: usize| {
+        let seen = partner.requests().len();
+        fleet.gateways[gateway].get("labs.test", "/").await;
+        let requests = partner.requests();
+        requests[seen].header("authorization").unwrap_or_default().to_owned()
+    };
+    let how = json!({"gateways": ["g0"], "rules": {"watchSeconds": 3600}});
+    let rollout = fleet.begin(&labs("new"), &how).await;
+    fleet.at_versions(before, &["g0".to_owned()]).await;
+    assert_eq!(sent(0).await, "Bearer planted-new");
+    assert_eq!(sent(1).await, "Bearer planted-old");
+
+    // Whoever brings a new secret in may have done away with the old one.
+    std::fs::remove_file(folder.path().join("old")).unwrap();
+    let abort = format!("/api/v1/rollouts/{}/abort", rollout["id"].as_str().unwrap());
+    let aborted = fleet.control_plane.post(&abort, &json!({})).await;
+    assert_eq!(aborted.status, 200, "{}", aborted.text());
+    fleet.at_versions(before + 2, &[]).await;
+    assert_eq!(sent(0).await, "Bearer planted-old");
+    assert_eq!(sent(1).await, "Bearer planted-old");
+}
+
+#[tokio::test]
+async fn of_many_who_end_a_rollout_at_once_one_does() {
+    let (old, new) = (
+        Partner::answering(Answer::text("old")).await,
+        Partner::answering(Answer::text("new")).await,
+    );
+    let fleet = Fleet::serving(&integration("labs", &old.url("")), 2).await;
+    let before = fleet.newest().await;
+    let how = json!({"gateways": ["g0"], "rules": {"watchSeconds": 3600}});
+    let rollout = fleet.begin(&integration("labs", &new.url("")), &how).await;
+    let path = |end: &str| format!("/api/v1/rollouts/{}/{end}", rollout["id"].as_str().unwrap());
+    let ends = ["promote", "abort", "promote", "abort"].map(|end| {
+        let (fleet, path) = (&fleet, path(end));
+        async move { (end, fleet.control_plane.post(&path, &json!({})).await) }
+    });
+    let other = integration("other", &old.url(""));
+    let (answers, saved) = tokio::join!(
+        futures_util::future::join_all(ends),
+        fleet.control_plane.try_save(&other)
+    );
+    let done: Vec<&str> = answers
+        .iter()
+        .filter(|(_, reply)| reply.status == 200)
+        .map(|(end, _)| *end)
+        .collect();
+    assert_eq!(done.len(), 1, "{done:?}");
+    for (_, reply) in answers.iter().filter(|(_, reply)| reply.status != 200) {
+        assert_eq!(reply.status, 409, "{}", reply.text());
+    }
+    // The other change came before the end, which refuses it, or after.
+    let saved = saved.unwrap().status;
+    assert!([201, 409].contains(&saved), "{saved}");
+    let versions = 2 + u64::from(saved == 201);
+    fleet.at_versions(before + versions, &[]).await;
+    let wanted = if done == ["promote"] { "new" } else { "old" };
+    assert_eq!(fleet.texts().await, [wanted, wanted]);
 }

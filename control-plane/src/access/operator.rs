@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use filters::model::push::ObjectKind;
 use http::Method;
 
 use super::role::{Denied, Role};
+use super::scope::{self, Scope};
 
 /// Somebody who may use the API.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Operator {
     role: Role,
     /// The organizations that it may touch; `None` for all.
     org_ids: Option<BTreeSet<u64>>,
+    /// What of its role it may do; `None` for all.
+    scopes: Option<BTreeSet<Scope>>,
 }
 
 /// How a request showed who is asking.
@@ -45,7 +49,14 @@ impl Operator {
             proof,
             role,
             org_ids,
+            scopes: None,
         }
+    }
+
+    /// The same, limited to some of what the role may do; to nothing less if `None`.
+    #[must_use]
+    pub(crate) fn limited_to(self, scopes: Option<BTreeSet<Scope>>) -> Self {
+        Self { scopes, ..self }
     }
 
     /// What they may do.
@@ -68,12 +79,29 @@ impl Operator {
         self.org_ids.is_none()
     }
 
-    /// Refuses a request that the role does not allow, whatever organization it is about. `route` is the path with names
-    /// in the place of its parameters, as `/api/v1/admin/users/{id}`.
+    /// What of its role it may do; `None` for all.
+    pub(crate) fn scopes(&self) -> Option<&BTreeSet<Scope>> {
+        self.scopes.as_ref()
+    }
+
+    /// Refuses a request that the role or the scopes do not allow, whatever organization it is about. `route` is the path
+    /// with names in the place of its parameters, as `/api/v1/admin/users/{id}`.
     ///
     /// # Errors
-    /// What the role would have to be.
+    /// What the role would have to be, or which scope is missing.
     pub fn may_ask(&self, method: &Method, route: &str) -> Result<(), Denied> {
-        self.role.permits(method, route)
+        self.role.permits(method, route)?;
+        match &self.scopes {
+            Some(scopes) => scope::permit(scopes, method, route),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to change objects of a kind, by whatever route, if the kind's own one would.
+    ///
+    /// # Errors
+    /// What the role would have to be, or which scope is missing.
+    pub(crate) fn may_change(&self, kind: ObjectKind) -> Result<(), Denied> {
+        self.may_ask(&Method::PUT, scope::route_of(kind))
     }
 }

@@ -4,6 +4,8 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scope::Scope;
+
 /// What somebody may do within their organizations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -18,7 +20,7 @@ pub enum Role {
     ReadOnly,
 }
 
-/// Why a role may not ask for something.
+/// Why somebody may not ask for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// It is for administrators.
@@ -27,11 +29,28 @@ pub enum Denied {
     /// It changes something.
     #[error("the role READ_ONLY changes nothing")]
     Write,
+    /// The key is limited to scopes, and this one is not among them.
+    #[error("this key has not the scope {0}")]
+    Scope(Scope),
+    /// The key is limited to scopes, and none allows this.
+    #[error("no scope allows this; it needs a key without scopes")]
+    Unscoped,
+}
+
+/// What is done to what a route is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verb {
+    /// Nothing is changed.
+    Read,
+    /// What failed is tried again.
+    Retry,
+    /// All else.
+    Write,
 }
 
 /// What a route is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
+pub(super) enum Need {
     /// Only the one who asks: their own session and password.
     Own,
     /// An administrator's work.
@@ -77,23 +96,50 @@ impl Role {
 impl Need {
     /// A route that is not named here needs the right to write, unless its method only reads: one that is forgotten is
     /// refused and not let through.
-    fn of(method: &Method, route: &str) -> Self {
-        let route = route.strip_prefix("/api/v1").unwrap_or(route);
-        let first = route.split('/').nth(1).unwrap_or_default();
-        let last = route.rsplit('/').next().unwrap_or_default();
-        match (first, last) {
-            ("auth", _) => Self::Own,
-            ("admin", _) => Self::Admin,
-            _ if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) => Self::Read,
-            ("apply", "apply") if method == Method::POST => Self::Try,
-            (_, last) if method == Method::POST && READING.contains(&last) => Self::Read,
+    pub(super) fn of(method: &Method, route: &str) -> Self {
+        match (ends_of(route), Verb::of(method, route)) {
+            (("auth", _), _) => Self::Own,
+            (("admin", _), _) => Self::Admin,
+            (_, Verb::Read) => Self::Read,
+            (("apply", "apply"), _) if method == Method::POST => Self::Try,
+            (_, Verb::Retry | Verb::Write) => Self::Write,
+        }
+    }
+}
+
+impl Verb {
+    /// Its name in scopes.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Retry => "retry",
+            Self::Write => "write",
+        }
+    }
+
+    /// What a request does.
+    pub(super) fn of(method: &Method, route: &str) -> Self {
+        let (first, last) = ends_of(route);
+        match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => Self::Read,
+            Method::POST if READING.contains(&last) => Self::Read,
+            Method::POST if first == "dlq" && RETRYING.contains(&last) => Self::Retry,
             _ => Self::Write,
         }
     }
 }
 
+/// The first part of a route behind `/api/v1`, and the last one.
+fn ends_of(route: &str) -> (&str, &str) {
+    let route = route.strip_prefix("/api/v1").unwrap_or(route);
+    let first = route.split('/').nth(1).unwrap_or_default();
+    (first, route.rsplit('/').next().unwrap_or_default())
+}
+
 /// What a POST route ends in that changes nothing: it has a body because what it asks is long.
 const READING: [&str; 5] = ["validate", "test", "diff", "compare", "preview"];
+/// What a POST route to dead letters ends in that tries them again.
+const RETRYING: [&str; 2] = ["retry", "bulk-retry"];
 
 #[cfg(test)]
 mod tests {

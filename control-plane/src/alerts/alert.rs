@@ -25,11 +25,15 @@ pub enum Rule {
     DeadLetterGrowth,
     /// A certificate is about to be refused.
     CertificateExpiry,
+    /// Calls or deliveries fail too often.
+    ErrorRate,
+    /// Calls or deliveries take too long.
+    Latency,
 }
 
 impl Rule {
     /// All of them, those first that matter most.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::StoreDown,
         Self::GatewayGone,
         Self::EndpointDown,
@@ -38,6 +42,8 @@ impl Rule {
         Self::DeadLetters,
         Self::DeadLetterGrowth,
         Self::CertificateExpiry,
+        Self::ErrorRate,
+        Self::Latency,
     ];
 
     /// Its name, as it is written everywhere.
@@ -51,6 +57,8 @@ impl Rule {
             Self::DeadLetters => "DEAD_LETTERS",
             Self::DeadLetterGrowth => "DEAD_LETTER_GROWTH",
             Self::CertificateExpiry => "CERTIFICATE_EXPIRY",
+            Self::ErrorRate => "ERROR_RATE",
+            Self::Latency => "LATENCY",
         }
     }
 
@@ -62,7 +70,9 @@ impl Rule {
             | Self::DeadLettersAbandoned
             | Self::DeadLetters
             | Self::DeadLetterGrowth
-            | Self::CertificateExpiry => Severity::High,
+            | Self::CertificateExpiry
+            | Self::ErrorRate
+            | Self::Latency => Severity::High,
         }
     }
 }

@@ -7,6 +7,7 @@ mod certificates;
 mod dead_letters;
 mod endpoints;
 mod gateways;
+mod traffic;
 pub(super) mod words;
 
 use filters::model::Snapshot;
@@ -14,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alert::{Alert, DeadLetterCount, Finding, Rule, Subject};
 use super::certificates::Expiry;
+use super::traffic::Watched;
 use crate::config::alerts::AlertRules;
 use crate::fleet::Standing;
 
@@ -29,6 +31,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) gateways: &'a [Standing],
     /// `None` if they could not be counted.
     pub(crate) dead_letters: Option<&'a [DeadLetterCount]>,
+    /// How calls and deliveries went lately; `None` if it is not known.
+    pub(crate) traffic: Option<&'a Watched>,
     /// When the certificates that gateways show expire.
     pub(crate) certificates: &'a [Expiry],
     /// Why the store does not work, if so.
@@ -64,6 +68,7 @@ impl<'a> Judge<'a> {
         self.find_endpoints(&mut findings);
         self.find_dead_letters(&mut findings);
         self.find_certificates(&mut findings);
+        self.find_traffic(&mut findings);
         findings.sort_by_key(|finding| finding.rule);
         findings
     }
@@ -79,6 +84,7 @@ impl<'a> Judge<'a> {
             Rule::EndpointDown | Rule::Lag => self.endpoint_verdict(alert),
             Rule::DeadLettersAbandoned | Rule::DeadLetters | Rule::DeadLetterGrowth => self.dead_letter_verdict(alert),
             Rule::CertificateExpiry => self.certificate_verdict(alert),
+            Rule::ErrorRate | Rule::Latency => self.traffic_verdict(alert),
         }
     }
 
@@ -111,6 +117,7 @@ impl<'a> Judge<'a> {
             Rule::DeadLettersAbandoned => self.rules.abandoned.enabled,
             Rule::DeadLetters | Rule::DeadLetterGrowth => self.rules.dead_letters.enabled,
             Rule::CertificateExpiry => self.rules.certificate_expiry.enabled,
+            Rule::ErrorRate | Rule::Latency => self.rules.traffic.enabled,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::notice::Notice;
 use super::outbox::Outbox;
 use super::report::Reporter;
 use super::throttle::Throttle;
+use super::traffic::Meter;
 use crate::api::App;
 use crate::config::alerts::AlertsConfig;
 use crate::store::{Lately, StoreError};
@@ -31,6 +32,7 @@ pub(crate) struct Watcher {
     pub(super) throttle: Throttle,
     pub(super) reporter: Reporter,
     pub(super) expiries: Expiries,
+    pub(super) meter: Meter,
     pub(super) outbox: Outbox,
     pub(super) counts: Counts,
     /// When dead letters were counted last, and how many there were.
@@ -63,7 +65,10 @@ impl Watcher {
         let store_fault = self.ask_store(app).await.err().map(|error| error.to_string());
         let (state, gateways) = (app.publisher.state(), app.fleet.standing());
         let now = now();
+        let window = self.config.rules.traffic.window();
+        let watched = self.meter.since(window, now);
         let facts = Facts {
+            traffic: store_fault.is_none().then_some(&watched),
             now,
             watching_since,
             snapshot: &state.snapshot,
@@ -120,6 +125,11 @@ impl Watcher {
             let open = app.store.open_alerts().await?;
             self.ledger.learn(&open);
             self.book.learn(open);
+        }
+        if self.config.rules.traffic.enabled {
+            self.meter
+                .look(&app.store, self.config.rules.traffic.window(), now())
+                .await?;
         }
         let dead_letters = &self.config.rules.dead_letters;
         let every = Duration::from_secs(dead_letters.count_every_seconds);

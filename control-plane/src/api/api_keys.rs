@@ -19,7 +19,7 @@ use super::openapi::Describe as _;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Precondition};
 use super::users::{Slice, given, tag};
-use crate::access::Role;
+use crate::access::{Role, Scope};
 use crate::seal::Sealer;
 use crate::users::{ApiKey, ShownKey, Terms, UsersError};
 
@@ -36,6 +36,9 @@ pub(super) struct New {
     /// The organizations that it may touch; all of them if left out. Left out for `ADMIN`.
     #[serde(default)]
     org_ids: Option<BTreeSet<u64>>,
+    /// What of its role it may do; all of it if left out. Each operation's description says which scope it needs.
+    #[serde(default)]
+    scopes: Option<BTreeSet<Scope>>,
     /// When it is refused from; never if left out.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -57,6 +60,10 @@ pub(super) struct Patch {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<BTreeSet<u64>>")]
     org_ids: Option<Option<BTreeSet<u64>>>,
+    /// What of its role it may do; `null` for all of it.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<BTreeSet<Scope>>")]
+    scopes: Option<Option<BTreeSet<Scope>>>,
     /// False refuses it.
     #[serde(default)]
     is_active: Option<bool>,
@@ -141,6 +148,7 @@ pub(super) async fn create(
         name: new.name,
         role: new.role,
         org_ids: new.org_ids,
+        scopes: new.scopes,
         is_active: true,
         expires_at: new.expires_at,
     };
@@ -181,6 +189,7 @@ pub(super) async fn patch(
             name: patch.name.clone().unwrap_or(was.name),
             role: patch.role.unwrap_or(was.role),
             org_ids: patch.org_ids.clone().unwrap_or(was.org_ids),
+            scopes: patch.scopes.clone().unwrap_or(was.scopes),
             is_active: patch.is_active.unwrap_or(was.is_active),
             expires_at: patch.expires_at.unwrap_or(was.expires_at),
         })

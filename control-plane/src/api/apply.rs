@@ -170,7 +170,7 @@ impl Wanted {
         let visible = self.delete.iter().filter(|id| !is_hidden(caller, state, id));
         let delete: Vec<ObjectId> = visible.cloned().collect();
         for id in &delete {
-            check_kind(caller, id)?;
+            caller.may_change(id.kind())?;
         }
         Ok(Edit {
             put: self.put.clone(),
@@ -236,22 +236,13 @@ fn not_here(path: &str) -> Problem {
 
 fn check_put(caller: &Caller, state: &Configuration, object: &Object) -> Result<(), Refusal> {
     let Some(id) = object.id() else { return Ok(()) };
-    check_kind(caller, &id)?;
+    caller.may_change(id.kind())?;
     object.org_id().map_or(Ok(()), |org_id| caller.may(org_id))?;
     // Whose it is, is not for everybody to know.
     if is_hidden(caller, state, &id) {
         return Err(Refusal::NotFound(format!("the {id}")));
     }
     Ok(())
-}
-
-/// What an organization is allowed is not for itself to say, and units are for administrators, here as by their own routes.
-fn check_kind(caller: &Caller, id: &ObjectId) -> Result<(), Refusal> {
-    match id {
-        ObjectId::Organization(_) => caller.may_administer().and_then(|()| caller.may_all()),
-        ObjectId::Unit(_) => caller.may_administer(),
-        _ => Ok(()),
-    }
 }
 
 /// For an operator who may not know of an object, it is not there.

@@ -21,7 +21,7 @@ use super::openapi::Describe as _;
 use super::operator::Caller;
 use super::rate::site_of;
 use super::request::Document;
-use crate::access::{Proof, Role};
+use crate::access::{Proof, Role, Scope};
 use crate::listener::Peer;
 use crate::users::{Account, Origin, ShownKey, SignedIn};
 
@@ -85,6 +85,9 @@ pub(super) struct Me {
     /// The organizations that they may touch; all of them if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     org_ids: Option<BTreeSet<u64>>,
+    /// What of their role they may do; all of it if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<BTreeSet<Scope>>,
     /// The account, of somebody who signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<Account>,
@@ -157,6 +160,7 @@ pub(super) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
         name: operator.name.clone(),
         role: operator.role(),
         org_ids: operator.org_ids().cloned(),
+        scopes: operator.scopes().cloned(),
         user,
         api_key,
     }))

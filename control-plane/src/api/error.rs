@@ -2,13 +2,15 @@
 
 use aide::OperationOutput;
 use aide::generate::GenContext;
-use aide::openapi::{Operation, Response as Documented};
+use aide::openapi::{
+    Header, HeaderStyle, Operation, ParameterSchemaOrContent, ReferenceOr, Response as Documented, SchemaObject,
+};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use filters::fault::ErrorBody;
 use filters::model::Problem;
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderValue, StatusCode, Uri};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use jiff::Timestamp;
 
 use crate::publish::Refusal;
@@ -23,6 +25,20 @@ pub(crate) struct ApiError {
     message: String,
     problems: Vec<Problem>,
     retry_after_seconds: Option<u32>,
+    challenge: Challenge,
+}
+
+/// What a 401 says of the token that came with the request (RFC 6750 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    /// There was none, or it is not what is wrong.
+    Plain,
+    /// It is not known, or its time is over.
+    BadToken,
+    /// It is one of several credentials.
+    BadRequest,
+    /// There was none, or a bad one, where only gateways come in.
+    Gateway,
 }
 
 impl ApiError {
@@ -85,7 +101,13 @@ impl ApiError {
             message: message.into(),
             problems: Vec::new(),
             retry_after_seconds: None,
+            challenge: Challenge::Plain,
         }
+    }
+
+    /// The same, saying more of the token that came with the request.
+    pub(crate) fn challenging(self, challenge: Challenge) -> Self {
+        Self { challenge, ..self }
     }
 
     /// Its problems, if they are what is wrong.
@@ -111,6 +133,9 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            self.challenge.write(response.headers_mut());
+        }
         response
     }
 
@@ -128,6 +153,31 @@ impl ApiError {
         Self::new(status, message)
     }
 }
+
+impl Challenge {
+    /// Says by what one comes in (RFC 9110 section 11.6.1).
+    fn write(self, headers: &mut HeaderMap) {
+        let (bearer, takes_keys) = match self {
+            Self::Plain => (r#"Bearer realm="control-plane""#, true),
+            Self::BadToken => (
+                r#"Bearer realm="control-plane", error="invalid_token", error_description="not known, or its session has ended""#,
+                true,
+            ),
+            Self::BadRequest => (
+                r#"Bearer realm="control-plane", error="invalid_request", error_description="several credentials""#,
+                true,
+            ),
+            Self::Gateway => (r#"Bearer realm="gateways""#, false),
+        };
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+        if takes_keys {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(API_KEY));
+        }
+    }
+}
+
+/// The scheme of keys, which no standard names.
+const API_KEY: &str = r#"ApiKey realm="control-plane", in="header", name="X-API-Key""#;
 
 /// Answer to a path that no route has.
 pub(super) async fn no_such_path(uri: Uri) -> ApiError {
@@ -211,10 +261,42 @@ pub(super) fn documented(
     let answers = statuses.iter().filter_map(|status| {
         let mut answer = Json::<ErrorBody>::operation_response(ctx, operation)?;
         answer.description = StatusCode::from_u16(*status).map_or_else(|_| String::new(), |s| code_of(s).to_owned());
+        let fields = FIELDS.iter().filter(|field| field.0 == *status);
+        answer
+            .headers
+            .extend(fields.map(|(_, name, what)| ((*name).to_owned(), ReferenceOr::Item(header(what)))));
         Some((Some(*status), answer))
     });
     answers.collect()
 }
+
+/// A header field of an answer, as it is described.
+fn header(what: &str) -> Header {
+    Header {
+        description: Some(what.to_owned()),
+        style: HeaderStyle::Simple,
+        required: true,
+        deprecated: None,
+        format: ParameterSchemaOrContent::Schema(SchemaObject {
+            json_schema: schemars::json_schema!({"type": "string"}),
+            external_docs: None,
+            example: None,
+        }),
+        example: None,
+        examples: Default::default(),
+        extensions: Default::default(),
+    }
+}
+
+/// Header fields that each answer of a status has.
+const FIELDS: [(u16, &str, &str); 2] = [
+    (
+        401,
+        "WWW-Authenticate",
+        "The ways in: `Bearer`, with `error` where a token was sent that is not good, and `ApiKey`.",
+    ),
+    (429, "Retry-After", "After how many seconds to try again."),
+];
 
 fn code_of(status: StatusCode) -> &'static str {
     match status {

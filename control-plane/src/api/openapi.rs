@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::error::documented;
+use crate::access::{self, Scope};
 
 /// The description before the routes are in it.
 pub(super) fn document() -> OpenApi {
@@ -44,7 +45,8 @@ pub(super) fn document() -> OpenApi {
     document
 }
 
-/// Gives each operation a name of its own and the group that it is shown in, both made of its path.
+/// Gives each operation a name of its own and the group that it is shown in, both made of its path, and says what a key must
+/// be allowed.
 pub(super) fn name_operations(document: &mut OpenApi) {
     let Some(paths) = &mut document.paths else { return };
     for (path, item) in &mut paths.paths {
@@ -68,9 +70,24 @@ pub(super) fn name_operations(document: &mut OpenApi) {
             if let Some(operation) = operation {
                 operation.operation_id = Some(name_of(method, path));
                 operation.tags = vec![tag.to_owned()];
+                let told = [operation.description.take(), scope_of(method, path)];
+                let told: Vec<String> = told.into_iter().flatten().collect();
+                operation.description = (!told.is_empty()).then(|| told.join("\n\n"));
             }
         }
     }
+}
+
+/// What is said of the scope that an operation needs; nothing of those that everybody may ask for.
+fn scope_of(method: &str, path: &str) -> Option<String> {
+    let method = method.to_ascii_uppercase().parse().ok()?;
+    if access::is_own(&method, path) {
+        return None;
+    }
+    Some(match Scope::needed(&method, path) {
+        Some(scope) => format!("Scope of API keys: `{scope}`."),
+        None => "No scope allows this: it needs an API key without scopes, or a session.".to_owned(),
+    })
 }
 
 /// `getLogsById` for `GET /api/v1/logs/{id}`.

@@ -8,15 +8,16 @@ use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented};
 use axum::extract::{FromRequestParts, MatchedPath};
 use filters::auth::query_value;
+use filters::model::push::ObjectKind;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
 
 use super::App;
-use super::error::{ApiError, documented};
+use super::error::{ApiError, Challenge, documented};
 use super::observe::Noted;
-use crate::access::{Denied, Operator, Proof, Role};
+use crate::access::{Denied, Operator, Proof};
 use crate::audit::Actor;
 use crate::publish::{Author, Refusal};
 
@@ -71,12 +72,21 @@ impl Caller {
         matches!(&self.operator.proof, Proof::Session { user_id, .. } if user_id == id)
     }
 
-    /// Refuses whoever is no administrator, inside of a change.
-    pub(super) fn may_administer(&self) -> Result<(), Refusal> {
-        match self.operator.role() {
-            Role::Admin => Ok(()),
-            Role::User | Role::ApiKey | Role::ReadOnly => Err(Refusal::Forbidden(Denied::Admin.to_string())),
+    /// Refuses to change objects of a kind by a route that is about several, if the kind's own one would, inside of a change.
+    pub(super) fn may_change(&self, kind: ObjectKind) -> Result<(), Refusal> {
+        let may = self.operator.may_change(kind);
+        may.map_err(|denied| Refusal::Forbidden(denied.to_string()))?;
+        // What an organization is allowed is not for itself to say.
+        match kind {
+            ObjectKind::Organization => self.may_all(),
+            _ => Ok(()),
         }
+    }
+
+    /// True if objects of a kind are for others to change, whatever the caller's scopes.
+    pub(super) fn is_beyond(&self, kind: ObjectKind) -> bool {
+        let denied = self.operator.may_change(kind) == Err(Denied::Admin);
+        denied || (kind == ObjectKind::Organization && !self.operator.sees_all())
     }
 
     /// Refuses whoever only reads, where the route alone does not tell that something is changed.
@@ -168,15 +178,17 @@ impl FromRequestParts<Arc<App>> for Caller {
 async fn who(headers: &HeaderMap, app: &App, noted: &Noted) -> Result<Arc<Operator>, ApiError> {
     let key = headers.get("x-api-key").map(|key| key.to_str().unwrap_or_default());
     match (key, bearer(headers)) {
-        (Some(_), Some(_)) => Err(ApiError::unauthorized(
-            "give either X-API-Key or Authorization, not both",
-        )),
+        (Some(_), Some(_)) => {
+            let refused = ApiError::unauthorized("give either X-API-Key or Authorization, not both");
+            Err(refused.challenging(Challenge::BadRequest))
+        }
         (Some(key), None) => match app.access.operator(key) {
             Some(operator) => Ok(operator),
             None => Ok(app.users.of_key(key, Timestamp::now()).await?),
         },
         (None, Some(token)) => {
-            let bearer = app.users.of_token(token, Timestamp::now()).await?;
+            let bearer = app.users.of_token(token, Timestamp::now()).await;
+            let bearer = bearer.map_err(|error| ApiError::from(error).challenging(Challenge::BadToken))?;
             if let Some(token) = bearer.renewed {
                 noted.renewed(token);
             }

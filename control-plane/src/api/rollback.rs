@@ -123,10 +123,8 @@ async fn all_steps(
     scope: Option<u64>,
 ) -> Result<Vec<Step>, ApiError> {
     let mut steps = steps_between(&app.store, head, number, scope).await?;
-    if caller.may_all().is_err() {
-        // What an organization is allowed is not for itself to put back.
-        steps.retain(|step| !matches!(step.id, ObjectId::Organization(_)));
-    }
+    // What an organization is allowed is not for itself to put back, nor are units for all to change.
+    steps.retain(|step| !caller.is_beyond(step.id.kind()));
     Ok(steps)
 }
 
@@ -152,10 +150,8 @@ fn edit_of(
             ..Edit::default()
         };
         for (id, object, owner) in &wanted {
-            match (id, owner) {
-                (ObjectId::Organization(_), _) | (_, None) => caller.may_all()?,
-                (_, Some(owner)) => caller.may(*owner)?,
-            }
+            caller.may_change(id.kind())?;
+            owner.map_or_else(|| caller.may_all(), |owner| caller.may(owner))?;
             match object {
                 Some(object) => edit
                     .put
@@ -172,7 +168,8 @@ pub(super) fn rollback_docs(operation: TransformOperation<'_>) -> TransformOpera
         .summary("Put one object, or all of them, back to what they were at a version")
         .description(
             "Makes a new version with the content of the earlier one; what was made since is deleted, what was deleted \
-             comes back. With `orgId` only what belongs to that organization is touched. The whole configuration is \
+             comes back. With `orgId` only what belongs to that organization is touched, and organizations and units only for \
+             those who may change them. The whole configuration is \
              checked as for any other change: if what comes back does not fit what else there is now, nothing is done and \
              every problem is told.",
         )

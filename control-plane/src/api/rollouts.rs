@@ -154,6 +154,7 @@ pub(super) async fn promote(
     Place(Named { id }): Place<Named>,
 ) -> Result<Json<Rollout>, ApiError> {
     caller.require_all()?;
+    may_end(&app, &caller)?;
     Ok(Json(app.rollouts.promote(&id, caller.author(String::new())).await?))
 }
 
@@ -164,7 +165,19 @@ pub(super) async fn abort(
     Place(Named { id }): Place<Named>,
 ) -> Result<Json<Rollout>, ApiError> {
     caller.require_all()?;
+    may_end(&app, &caller)?;
     Ok(Json(app.rollouts.abort(&id, caller.author(String::new())).await?))
+}
+
+/// Refuses whoever could not change what the rollout that is under way changes. Only that one can be ended.
+fn may_end(app: &App, caller: &Caller) -> Result<(), ApiError> {
+    let state = app.publisher.state();
+    let back = state.taken_back().unwrap_or_default();
+    let put = back.put.iter().filter_map(|(_, object)| object.id());
+    for id in put.chain(back.delete) {
+        caller.may_change(id.kind())?;
+    }
+    Ok(())
 }
 
 impl How {

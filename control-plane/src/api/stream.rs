@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use self::errands::{Done, Errands};
 use super::App;
-use super::error::ApiError;
+use super::error::{ApiError, Challenge};
 use crate::fleet::{Due, Member, Session, other_model};
 use crate::listener::Peer;
 use crate::publish::State as Configuration;
@@ -35,11 +35,12 @@ pub(super) async fn open(
 ) -> Result<Response, ApiError> {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let token = token.ok_or_else(|| ApiError::unauthorized("give the gateway's token as Authorization: Bearer"))?;
+    let refused = |why: &str| ApiError::unauthorized(why).challenging(Challenge::Gateway);
+    let token = token.ok_or_else(|| refused("give the gateway's token as Authorization: Bearer"))?;
     let owner = app
         .access
         .gateway(token)
-        .ok_or_else(|| ApiError::unauthorized("the token is not known"))?;
+        .ok_or_else(|| refused("the token is not known"))?;
     let is_own = peer.address.ip().to_canonical().is_loopback();
     if !is_own && !peer.is_secure && !app.stream.allow_plaintext {
         return Err(ApiError::forbidden(

@@ -175,6 +175,7 @@ pub(super) async fn fill(
     let org_id = within.org_id;
     caller.allow(org_id)?;
     let template = find(&app, &caller, &id, Some(org_id)).await?.value;
+    caller.may_change(template.kind.object())?;
     let mut fields = template
         .fill(org_id, &request.parameters)
         .map_err(ApiError::validation)?;

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::NoContent;
 use filters::model::Problem;
-use filters::model::push::{Object, ObjectId, ObjectKind};
+use filters::model::push::{Object, ObjectKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -161,7 +161,8 @@ pub(super) async fn restore(
     let by = caller.author(format!("restored {object_id}"));
     let (revision, org_id) = (sheet.revision, sheet.value.org_id);
     let put = move |state: &Configuration| {
-        may_restore(&caller, &object_id, org_id)?;
+        caller.may_change(object_id.kind())?;
+        caller.may(org_id)?;
         if state.snapshot.object(&object_id).is_some() {
             let message = format!("{object_id} is there again; what was deleted cannot take its place");
             return Err(Refusal::Conflict(message));
@@ -188,9 +189,7 @@ pub(super) async fn delete(
     Params(within): Params<Within>,
 ) -> Result<NoContent, ApiError> {
     let sheet = entry(&app, &caller, &id, within.org_id).await?;
-    if sheet.value.kind == ObjectKind::Organization {
-        caller.require_all()?;
-    }
+    caller.may_change(sheet.value.kind)?;
     let title = format!("{} {}", sheet.value.kind.name(), sheet.value.object_id);
     let audit = caller.actor().did("trash.delete", title, Some(sheet.value.org_id));
     if app.store.write(take_out(&id, sheet.revision), vec![audit]).await? {
@@ -214,14 +213,6 @@ async fn entry(app: &App, caller: &Caller, id: &str, org_id: Option<u64>) -> Res
     let sheet: Option<Sheet<Trashed>> = app.store.sheet(id).await?;
     let sheet = sheet.filter(|sheet| caller.sees(sheet.value.org_id, scope));
     sheet.ok_or_else(|| absent(id))
-}
-
-/// What an organization is allowed is not for itself to say.
-fn may_restore(caller: &Caller, id: &ObjectId, org_id: u64) -> Result<(), Refusal> {
-    match id {
-        ObjectId::Organization(_) => caller.may_all(),
-        _ => caller.may(org_id),
-    }
 }
 
 fn switch_off(object: &mut Object) {

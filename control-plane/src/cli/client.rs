@@ -187,6 +187,11 @@ impl Client {
             .map(drop)
     }
 
+    /// A call without a body that has something done, whatever the body of the answer.
+    pub(super) fn tell(&self, method: Method, segments: &[&str]) -> Result<(), Failure> {
+        self.send(Effect::Changes, self.request(method, segments)).map(drop)
+    }
+
     fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {

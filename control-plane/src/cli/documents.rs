@@ -250,6 +250,11 @@ fn read(file: &str, settings: &Settings) -> Result<(Snapshot, bool), Vec<Problem
     }
 }
 
+/// What a file holds, JSON or YAML; `-` is standard input.
+pub(super) fn value_in(file: &str) -> Result<Value, Problem> {
+    decode::from_text(&text_of(file)?)
+}
+
 fn text_of(file: &str) -> Result<String, Problem> {
     let mut text = String::new();
     let read = if file == STANDARD_INPUT {

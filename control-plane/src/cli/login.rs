@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use filters::model::Secret;
@@ -68,8 +68,7 @@ impl Login {
     fn password(&self) -> Result<Secret, Failure> {
         let unread = |error: io::Error| Failure::Usage(format!("the password cannot be read: {error}"));
         let text = match &self.password_file {
-            Some(file) => fs::read_to_string(file)
-                .map_err(|error| Failure::Usage(format!("--password-file {}: {error}", file.display())))?,
+            Some(file) => return password_in(file),
             None if io::stdin().is_terminal() => rpassword::prompt_password("Password: ").map_err(unread)?,
             None => {
                 let mut line = String::new();
@@ -77,10 +76,25 @@ impl Login {
                 line
             }
         };
-        match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(Failure::Usage("the password is empty".to_owned())),
-            password => Ok(Secret::new(password)),
-        }
+        password_of(&text)
+    }
+}
+
+/// The password that a file holds; `-` is standard input.
+pub(super) fn password_in(file: &Path) -> Result<Secret, Failure> {
+    let text = if file.as_os_str() == "-" {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map(|_| line)
+    } else {
+        fs::read_to_string(file)
+    };
+    password_of(&text.map_err(|error| Failure::Usage(format!("--password-file {}: {error}", file.display())))?)
+}
+
+fn password_of(text: &str) -> Result<Secret, Failure> {
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::Usage("the password is empty".to_owned())),
+        password => Ok(Secret::new(password)),
     }
 }
 

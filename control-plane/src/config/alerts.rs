@@ -6,6 +6,7 @@ use std::time::Duration;
 use filters::address::EgressPolicy;
 use filters::model::Problem;
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 pub mod receivers;
@@ -81,6 +82,8 @@ pub struct AlertRules {
     pub store_down: StoreDownRule,
     /// A certificate is about to be refused.
     pub certificate_expiry: CertificateExpiryRule,
+    /// Calls or deliveries fail too often, or take too long.
+    pub traffic: TrafficRule,
 }
 
 /// The breaker of an endpoint is open, or the endpoint is disabled or deactivated.
@@ -237,6 +240,41 @@ impl Default for CertificateExpiryRule {
     }
 }
 
+/// Calls or attempts at deliveries of an integration fail too often, or take too long. A threshold of 0 is none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TrafficRule {
+    /// False looks away.
+    pub enabled: bool,
+    /// Those of so many last minutes are looked at.
+    pub window_minutes: u64,
+    /// Fewer of them say nothing.
+    pub minimum_calls: u64,
+    /// So many of 100 fail.
+    pub error_percent: u64,
+    /// One of 100 takes so many milliseconds or more.
+    pub p99_ms: u64,
+}
+
+impl Default for TrafficRule {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            window_minutes: 5,
+            minimum_calls: 50,
+            error_percent: 20,
+            p99_ms: 0,
+        }
+    }
+}
+
+impl TrafficRule {
+    /// The time that is looked at.
+    pub(crate) fn window(&self) -> SignedDuration {
+        SignedDuration::from_mins(i64::try_from(self.window_minutes).unwrap_or(i64::MAX))
+    }
+}
+
 impl AlertsConfig {
     /// Where webhooks and mail may connect to.
     pub(crate) fn egress(&self) -> EgressPolicy {
@@ -275,6 +313,10 @@ impl AlertsConfig {
             ("rules.gatewayGone.forSeconds", gone.for_seconds, 1, DAY),
             ("rules.gatewayGone.retiredAfterDays", gone.retired_after_days, 1, 365),
             ("rules.storeDown.forSeconds", rules.store_down.for_seconds, 0, DAY),
+            ("rules.traffic.windowMinutes", rules.traffic.window_minutes, 1, 60),
+            ("rules.traffic.minimumCalls", rules.traffic.minimum_calls, 1, 1_000_000),
+            ("rules.traffic.errorPercent", rules.traffic.error_percent, 0, 100),
+            ("rules.traffic.p99Ms", rules.traffic.p99_ms, 0, HOUR * 1_000),
             (
                 "rules.certificateExpiry.withinDays",
                 rules.certificate_expiry.within_days,

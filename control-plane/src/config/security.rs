@@ -94,12 +94,13 @@ const SENT: [&str; 7] = [
     "x-request-id",
 ];
 /// Header fields of its answers that a page has a use for.
-const READ: [&str; 7] = [
+const READ: [&str; 8] = [
     "content-disposition",
     "etag",
     "link",
     "location",
     "retry-after",
+    "www-authenticate",
     "x-request-id",
     "x-session-token",
 ];

@@ -36,6 +36,7 @@ impl Tracked {
         Standing {
             gateway_id: self.record.gateway_id.clone(),
             connected: self.connection.is_some(),
+            last_seen: self.record.last_seen,
             applied_version: applied,
             refused: refused
                 .filter(|refused| refused.version == version && applied != Some(version))

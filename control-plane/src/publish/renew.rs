@@ -91,7 +91,12 @@ impl Inner {
         let state = Arc::clone(&self.state.borrow());
         let unknown = blocking(move || {
             let wanted = edit.put.iter().flat_map(|(_, object)| wanted_by(object));
-            state.resolved.unknown(wanted)
+            let unknown = state.resolved.unknown(wanted);
+            // What a rollout takes back is known, though its source may be gone or not answer.
+            match state.trial() {
+                Some(trial) => trial.base.resolved.unknown(unknown),
+                None => unknown,
+            }
         });
         Ok(self.secrets.read(unknown.await?).await)
     }

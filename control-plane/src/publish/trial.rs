@@ -1,5 +1,6 @@
 //! A version that only some gateways are to have yet, and how it begins and ends.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use super::prepare::{self, Prepared};
 use super::{Edit, Refusal, State, blocking};
 use crate::audit::AuditEntry;
-use crate::secrets::{Resolved, Secrets, wanted_by};
+use crate::secrets::{Resolved, Secrets, Values, wanted_by};
 use crate::store::{Canary, Contents, Store, StoreError, Version};
 
 /// A version that only some gateways are to have yet. The version after it is for all of them again.
@@ -78,6 +79,14 @@ impl State {
             Some(trial(canary, Arc::clone(base)))
         });
         self
+    }
+
+    /// What was read, with the secrets that only gateways outside of the trial have: to take it back needs no source.
+    pub(super) fn known_with<'a>(&self, read: &'a Values) -> Cow<'a, Values> {
+        match &self.trial {
+            Some(trial) => Cow::Owned(trial.base.resolved.known_with(read)),
+            None => Cow::Borrowed(read),
+        }
     }
 
     /// The change that puts everything back to what gateways outside of the trial have; `None` if there is no trial.

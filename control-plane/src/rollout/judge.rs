@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use filters::model::Problem;
 use filters::model::push::{Counts, VersionCounts};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,6 +18,9 @@ pub(crate) struct Standing {
     pub(crate) gateway_id: String,
     /// True while it is connected to this control plane.
     pub(crate) connected: bool,
+    /// When it was heard of last (RFC 3339).
+    #[schemars(with = "String")]
+    pub(crate) last_seen: Timestamp,
     /// The version that it runs.
     pub(crate) applied_version: Option<u64>,
     /// Why it refused the version of the rollout, if it did.
@@ -35,6 +38,10 @@ pub(super) struct Facts {
     pub(super) canaries: Vec<Standing>,
     /// All others.
     pub(super) others: Vec<Standing>,
+    /// Since when this control plane listens to gateways.
+    pub(super) since: Timestamp,
+    /// True if they may be connected to other control planes, which tell of them now and then.
+    pub(super) elsewhere: bool,
 }
 
 /// What is to be done.
@@ -62,6 +69,9 @@ pub(super) fn judge(rollout: &Rollout, facts: &Facts, now: Timestamp) -> Verdict
     if let Some(name) = behind {
         return Verdict::RollBack(format!("the gateway {name} did not take it in time"));
     }
+    if let Some(verdict) = away(facts, now) {
+        return verdict;
+    }
     if !rollout.rules.promote {
         return Verdict::Wait;
     }
@@ -70,6 +80,20 @@ pub(super) fn judge(rollout: &Rollout, facts: &Facts, now: Timestamp) -> Verdict
     Verdict::Promote(format!(
         "nothing was wrong for {seconds} s, in which {requests} request(s) were served"
     ))
+}
+
+/// A gateway that took the version and is not there any more may have ended by it. One that comes back soon did not.
+fn away(facts: &Facts, now: Timestamp) -> Option<Verdict> {
+    let longest = if facts.elsewhere { TOLD_ELSEWHERE } else { LONGEST_AWAY };
+    let mut absent = facts.canaries.iter().filter(|canary| !canary.connected);
+    absent.find_map(|canary| {
+        let seconds = now.duration_since(canary.last_seen.max(facts.since));
+        if seconds >= longest {
+            let reason = format!("the gateway {} took it and is not there any more", canary.gateway_id);
+            return Some(Verdict::RollBack(reason));
+        }
+        (!facts.elsewhere).then_some(Verdict::Wait)
+    })
 }
 
 fn refused(facts: &Facts) -> Option<String> {
@@ -172,6 +196,11 @@ impl<'a> Groups<'a> {
         self.integrations.get(id).copied().unwrap_or_default()
     }
 }
+
+/// How long a gateway may be away when the time is over.
+const LONGEST_AWAY: SignedDuration = SignedDuration::from_secs(30);
+/// The same where other control planes tell of it: they do so twice a minute.
+const TOLD_ELSEWHERE: SignedDuration = SignedDuration::from_secs(90);
 
 #[cfg(test)]
 mod tests;

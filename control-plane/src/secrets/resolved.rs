@@ -126,6 +126,11 @@ impl Resolved {
         unknown.collect()
     }
 
+    /// What is known here, and what was read since.
+    pub(crate) fn known_with(&self, read: &Values) -> Values {
+        self.values.updated(read)
+    }
+
     /// What is wrong with the references in these objects.
     pub(crate) fn problems(&self, objects: &[Object]) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::check_organizations;
-use crate::access::{KeyHash, Operator, Proof, Role, random_key};
+use crate::access::{KeyHash, Operator, Proof, Role, Scope, random_key};
 use crate::store::{Shelf, Shelved};
 
 /// A key of a program.
@@ -38,6 +38,9 @@ pub(crate) struct Terms {
     /// All of them if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) org_ids: Option<BTreeSet<u64>>,
+    /// All that the role allows if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scopes: Option<BTreeSet<Scope>>,
     pub(crate) is_active: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<Timestamp>,
@@ -62,6 +65,9 @@ pub(crate) struct Shown {
     /// The organizations that it may touch; all of them if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) org_ids: Option<BTreeSet<u64>>,
+    /// What of its role it may do; all of it if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scopes: Option<BTreeSet<Scope>>,
     /// False for a key that is refused.
     pub(crate) is_active: bool,
     /// When it is refused from; never if left out.
@@ -105,6 +111,7 @@ impl ApiKey {
             name,
             role,
             org_ids,
+            scopes,
             is_active,
             expires_at,
         } = self.terms.clone();
@@ -115,6 +122,7 @@ impl ApiKey {
             begins: self.begins.clone(),
             role,
             org_ids,
+            scopes,
             is_active,
             expires_at,
             last_used_at: self.last_used_at,
@@ -130,12 +138,13 @@ impl ApiKey {
             name,
             role,
             org_ids,
+            scopes,
             is_active,
             expires_at,
         } = self.terms.clone();
         let proof = Proof::ApiKey { id: self.id.clone() };
         let is_over = expires_at.is_some_and(|end| end <= now);
-        (is_active && !is_over).then(|| Operator::new(name, role, org_ids, proof))
+        (is_active && !is_over).then(|| Operator::new(name, role, org_ids, proof).limited_to(scopes))
     }
 }
 
@@ -154,6 +163,18 @@ impl Terms {
             ));
         }
         check_organizations(self.role, self.org_ids.as_ref(), problems);
+        if self.scopes.as_ref().is_some_and(BTreeSet::is_empty) {
+            problems.push(Problem::new(
+                "scopes",
+                "name nothing; leave them out for all that the role allows",
+            ));
+        }
+        for scope in self.scopes.iter().flatten() {
+            if let Err(denied) = scope.fits(self.role) {
+                let message = format!("{scope} allows nothing to this key: {denied}");
+                problems.push(Problem::new("scopes", message));
+            }
+        }
     }
 }
 
@@ -208,6 +229,7 @@ mod tests {
             name: "nightly export".to_owned(),
             role,
             org_ids: org_ids.map(|ids| ids.iter().copied().collect()),
+            scopes: None,
             is_active: true,
             expires_at: None,
         }
@@ -240,5 +262,16 @@ mod tests {
         assert_eq!(problems_of(terms(Role::Admin, Some(&[648]))), ["orgIds"]);
         assert_eq!(problems_of(terms(Role::ApiKey, Some(&[]))), ["orgIds"]);
         assert_eq!(problems_of(terms(Role::User, Some(&[648]))), ["role"]);
+        let scoped = |role, scopes: &[&str]| Terms {
+            scopes: Some(scopes.iter().map(|scope| scope.parse().unwrap()).collect()),
+            ..terms(role, None)
+        };
+        assert_eq!(problems_of(scoped(Role::ApiKey, &["logs:read", "dlq:retry"])), [""; 0]);
+        assert_eq!(problems_of(scoped(Role::ApiKey, &[])), ["scopes"]);
+        assert_eq!(problems_of(scoped(Role::ApiKey, &["org-units:read"])), ["scopes"]);
+        assert_eq!(problems_of(scoped(Role::Admin, &["org-units:read"])), [""; 0]);
+        // A reader's key may still try what it cannot apply.
+        assert_eq!(problems_of(scoped(Role::ReadOnly, &["apply:write"])), [""; 0]);
+        assert_eq!(problems_of(scoped(Role::ReadOnly, &["dlq:retry"])), ["scopes"]);
     }
 }

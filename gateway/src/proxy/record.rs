@@ -162,15 +162,12 @@ fn keep(proxy: &Proxy, session: &Session, call: &Call, status: Option<u16>, dura
         return;
     };
     let failed = call.fault.is_some() || status.is_some_and(|status| status >= 400);
-    let integration = &runtime.integration;
     let went = Went {
         failure: failure_of(call, status),
         took: duration,
         at: call.began(),
     };
-    records
-        .tallies()
-        .count(integration.source.org_id, &integration.id, went);
+    records.tallies().count(&runtime.counts, went);
     if runtime.integration.records.takes(call.ticket, failed) {
         let gateway_id = Arc::clone(records.gateway_id());
         let record = record(gateway_id, &runtime.integration, session, call, status, duration);

@@ -1,6 +1,7 @@
 //! What each new connection meets: the cap, TLS where it is spoken, then the guard of its protocol, then pingora.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -116,11 +117,13 @@ impl Hall {
 
     async fn serve_http1(&self, stream: Stream, connection: Arc<Connection>, shutdown: &ShutdownWatch) {
         let mut guard = Box::new(Guard::new(stream, connection, self.limits, Arc::clone(&self.sink)));
-        let mut idle_ends = self.end_idle.subscribe();
+        // Waited for by all requests of the connection together: to begin and end to wait costs each of them.
+        let mut ends = self.end_idle.subscribe();
+        let mut idle_ends = pin!(ends.wait_for(|ended| *ended));
         let mut settings = None;
         // pingora's own loop makes all that a request needs, some 20 KB, before it waits for one.
         while self
-            .request_begins(&mut guard, &mut idle_ends, settings.is_some())
+            .request_begins(&mut guard, idle_ends.as_mut(), settings.is_some())
             .await
         {
             let mut session = ServerSession::new_http1(guard);
@@ -140,12 +143,12 @@ impl Hall {
         }
     }
 
-    async fn request_begins(&self, guard: &mut Guard, idle_ends: &mut watch::Receiver<bool>, again: bool) -> bool {
+    async fn request_begins(&self, guard: &mut Guard, idle_ends: impl Future, again: bool) -> bool {
         let idle = if again { self.keep_alive } else { FIRST_REQUEST };
         tokio::select! {
             biased; // A request that is there is served.
             begins = guard.request_begins(idle) => begins,
-            _ = idle_ends.wait_for(|ended| *ended) => false,
+            _ = idle_ends => false,
         }
     }
 

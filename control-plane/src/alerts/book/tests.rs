@@ -34,6 +34,7 @@ impl Desk {
     fn step(&mut self, second: i64, store_fault: Option<&str>, gateways: &[Standing]) -> Vec<(Happened, Alert)> {
         let facts = Facts {
             certificates: &[],
+            traffic: None,
             now: at(second),
             watching_since: at(-1_000_000),
             snapshot: &self.snapshot,

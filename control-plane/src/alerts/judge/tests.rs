@@ -2,6 +2,7 @@ use filters::model::push::EndpointStatus;
 use serde_json::json;
 
 use super::super::alert::{AlertStatus, Severity};
+use super::super::traffic::Traffic;
 use super::*;
 
 /// Ten o'clock.
@@ -14,6 +15,7 @@ struct World {
     dead_letters: Option<Vec<DeadLetterCount>>,
     store_fault: Option<String>,
     certificates: Vec<Expiry>,
+    traffic: Option<Watched>,
     rules: AlertRules,
 }
 
@@ -34,6 +36,7 @@ impl World {
             dead_letters: Some(Vec::new()),
             store_fault: None,
             certificates: Vec::new(),
+            traffic: Some(Watched::default()),
             rules: AlertRules::default(),
         }
     }
@@ -47,6 +50,7 @@ impl World {
             dead_letters: self.dead_letters.as_deref(),
             store_fault: self.store_fault.as_deref(),
             certificates: &self.certificates,
+            traffic: self.traffic.as_ref(),
         };
         Judge::new(facts, self.rules)
     }
@@ -361,4 +365,49 @@ fn a_certificate_is_found_before_it_expires_and_is_over_when_it_is_renewed() {
     world.certificates.clear();
     let gone = Verdict::Over("The certificate is not in use any more.".to_owned());
     assert_eq!(world.judge().verdict(&alert), gone);
+}
+
+#[test]
+fn calls_that_fail_too_often_or_take_too_long_are_found_once_there_are_enough() {
+    use crate::rollups::Flow;
+
+    let mut world = World::new();
+    let traffic = |flow, calls, failed, p99_ms| Traffic {
+        org_id: 648,
+        flow,
+        integration: "bills".to_owned(),
+        calls,
+        failed,
+        p99_ms: Some(p99_ms),
+    };
+    world.rules.traffic.p99_ms = 5_000;
+    let watched = |traffic, whole| Some(Watched { traffic, whole });
+    let much = vec![
+        traffic(Flow::Outbound, 100, 25, 80),
+        traffic(Flow::Inbound, 200, 3, 6_000),
+    ];
+    world.traffic = watched(much, false);
+    assert_eq!(world.keys(), ["ERROR_RATE:bills", "LATENCY:inbound:bills"]);
+    let findings = world.judge().findings();
+    assert_eq!(
+        findings[0].title,
+        "25 % of the delivery attempts of \"Bills\" (bills) of organization 648 (Clinic) fail"
+    );
+    assert_eq!(
+        findings[1].detail,
+        "200 calls in the last 5 min; the threshold is 5000 ms."
+    );
+    let alert = findings[0].clone().raise(findings[0].key(), at(NOW), at(NOW));
+
+    world.traffic = watched(vec![traffic(Flow::Outbound, 49, 49, 80)], false);
+    assert!(world.keys().is_empty(), "too few to say");
+    assert_eq!(
+        world.judge().verdict(&alert),
+        Verdict::Undecided,
+        "not all of the time was watched"
+    );
+    world.traffic = watched(vec![traffic(Flow::Outbound, 49, 49, 80)], true);
+    assert!(matches!(world.judge().verdict(&alert), Verdict::Over(_)));
+    world.traffic = None;
+    assert_eq!(world.judge().verdict(&alert), Verdict::Undecided);
 }

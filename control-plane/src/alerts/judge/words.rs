@@ -18,6 +18,18 @@ pub(in super::super) fn subscription(snapshot: &Snapshot, org_id: u64, id: &str)
     }
 }
 
+/// An inbound integration as people know it: `"Labs" (labs) of organization 648`.
+pub(in super::super) fn inbound(snapshot: &Snapshot, org_id: u64, id: &str) -> String {
+    match snapshot.integrations.get(id) {
+        Some(entry) => format!(
+            "\"{}\" ({id}) of {}",
+            plain(&entry.value.name),
+            organization(snapshot, org_id)
+        ),
+        None => format!("{id} of {}", organization(snapshot, org_id)),
+    }
+}
+
 /// An organization as people know it: `organization 648 (Clinic)`.
 pub(in super::super) fn organization(snapshot: &Snapshot, org_id: u64) -> String {
     match snapshot.organizations.get(&org_id) {

@@ -2,6 +2,10 @@
 
 use super::*;
 
+mod challenges;
+mod rights;
+mod scopes;
+
 const PASSWORD: &str = "correct horse battery";
 const USERS: &str = "/api/v1/admin/users";
 const KEYS: &str = "/api/v1/admin/api-keys";
@@ -529,6 +533,21 @@ impl Bench {
 
     async fn as_bearer(&self, token: &str, method: Method, path: &str, body: Option<&Value>) -> Reply {
         let request = self.client.request(method, self.url(path)).bearer_auth(token);
+        Reply::of(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    /// Makes a key for a program and returns it in clear.
+    async fn program(&self, terms: &Value) -> String {
+        let made = self.send(Method::POST, KEYS, terms).await.is(201);
+        made.body["key"].as_str().unwrap().to_owned()
+    }
+
+    async fn with_key(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Reply {
+        let request = self.client.request(method, self.url(path)).header("X-API-Key", key);
         Reply::of(match body {
             Some(body) => request.json(body),
             None => request,

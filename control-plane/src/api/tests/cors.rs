@@ -38,15 +38,61 @@ async fn every_answer_to_a_listed_page_can_be_read_by_it_errors_too() {
     let listed = Reply::of(get("/api/v1/export")).await.is(200);
     for reply in [missing, refused, listed] {
         assert_eq!(reply.headers["access-control-allow-origin"], CONSOLE, "{}", reply.text);
-        assert!(
-            reply.headers["access-control-expose-headers"]
-                .to_str()
-                .unwrap()
-                .contains("etag")
-        );
         assert_eq!(reply.headers["vary"], "origin");
+        let exposed = reply.headers["access-control-expose-headers"].to_str().unwrap();
+        for name in READ {
+            let mut names = exposed.split(',').map(str::trim);
+            assert!(names.any(|known| known == name), "{name} is not in {exposed}");
+        }
     }
 }
+
+#[tokio::test]
+async fn every_field_of_ours_is_one_that_a_listed_page_may_read() {
+    let bench = bench(Some(CONSOLE)).await;
+    let place = "/api/v1/inbound-integrations/lab";
+    bench.put("lab", &integration("lab")).await.is(201);
+    let answers = [
+        bench.request(Method::GET, place),
+        bench.request(Method::GET, "/api/v1/inbound-integrations?limit=1"),
+        bench
+            .request(Method::POST, "/api/v1/inbound-integrations")
+            .json(&integration("other")),
+        bench
+            .request(Method::PUT, place)
+            .header("if-match", "\"x\"")
+            .json(&integration("lab")),
+        bench.client.get(bench.url(place)),
+    ];
+    for request in answers {
+        let reply = Reply::of(request.header("origin", CONSOLE)).await;
+        for name in reply.headers.keys().map(reqwest::header::HeaderName::as_str) {
+            let is_known = READ.contains(&name) || SAFE.contains(&name) || name.starts_with("access-control-");
+            assert!(is_known, "{name}: a page can have a use for it, or not; say so here");
+        }
+    }
+}
+
+/// Fields that pages may read because we say so.
+const READ: [&str; 8] = [
+    "content-disposition",
+    "etag",
+    "link",
+    "location",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+    "x-session-token",
+];
+/// Fields that pages may read anyway, or have no use for.
+const SAFE: [&str; 6] = [
+    "cache-control",
+    "content-length",
+    "content-type",
+    "date",
+    "vary",
+    "connection",
+];
 
 #[tokio::test]
 async fn other_pages_are_told_nothing() {

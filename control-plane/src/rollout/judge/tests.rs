@@ -43,6 +43,7 @@ fn standing(id: &str, version: u64) -> Standing {
     Standing {
         gateway_id: id.to_owned(),
         connected: true,
+        last_seen: Timestamp::from_second(BEGAN).unwrap(),
         applied_version: Some(version),
         refused: None,
         counts: Some(counted(version, 0, 0)),
@@ -54,6 +55,8 @@ fn facts() -> Facts {
     Facts {
         canaries: vec![standing("c1", 7), standing("c2", 7)],
         others: vec![standing("o1", 6)],
+        since: Timestamp::from_second(BEGAN).unwrap(),
+        elsewhere: false,
     }
 }
 
@@ -99,6 +102,27 @@ fn a_gateway_that_does_not_take_it_in_time_is_no_success() {
     let mut unknown = facts();
     unknown.canaries.pop();
     assert!(matches!(judged(&rollout(), &unknown, 60), Verdict::RollBack(_)));
+}
+
+#[test]
+fn a_gateway_that_took_it_and_went_away_is_no_success() {
+    let mut gone = facts();
+    gone.canaries[0].connected = false;
+    gone.canaries[0].last_seen = Timestamp::from_second(BEGAN + 50).unwrap();
+    assert_eq!(judged(&rollout(), &gone, 60), Verdict::Wait, "it may come back");
+    let Verdict::RollBack(reason) = judged(&rollout(), &gone, 80) else {
+        panic!("it goes on")
+    };
+    assert!(reason.contains("c1"), "{reason}");
+    // A control plane that started a moment ago has not heard of anybody yet.
+    gone.since = Timestamp::from_second(BEGAN + 75).unwrap();
+    assert_eq!(judged(&rollout(), &gone, 80), Verdict::Wait);
+
+    let mut elsewhere = facts();
+    elsewhere.elsewhere = true;
+    elsewhere.canaries[0].connected = false;
+    assert!(matches!(judged(&rollout(), &elsewhere, 60), Verdict::Promote(_)));
+    assert!(matches!(judged(&rollout(), &elsewhere, 90), Verdict::RollBack(_)));
 }
 
 #[test]
