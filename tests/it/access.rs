@@ -244,7 +244,7 @@ async fn administrators_work_from_the_command_line() {
     );
     let listed = run(&["keys", "list"]).await;
     assert!(
-        listed.stdout.contains("dlq:read,logs:read") && !listed.stdout.contains(&key),
+        listed.stdout.contains("logs:read,dlq:read") && !listed.stdout.contains(&key),
         "{listed:?}"
     );
     let wrong = run(&["keys", "set", id, "--scope", "dlq:everything"]).await;
