@@ -1,5 +1,5 @@
 //! Mapping tables held against the schemas of the bodies that they get: those of `validation` for requests and answers,
-//! those of event types for subscriptions.
+//! those of event types for subscriptions; and against those of the bodies that they are to make.
 //!
 //! This is asked when something is saved, and not by [`compile`](crate::compile()): what is stored goes on as it is.
 
@@ -11,13 +11,23 @@ use std::collections::BTreeSet;
 use crate::model::format::{BodyFormat, Format};
 use crate::model::push::ObjectId;
 use crate::model::route::HttpMethod;
+use crate::model::target_schema::TargetSchema;
 use crate::model::validation::{Content, Operation, ResponseRule, Unlisted, Validation};
 use crate::model::{OutboundIntegration, Problem, Snapshot};
 use crate::plan::{Change, Integration, Mode, Plan, Transform};
 use crate::subscription::{Subscription, Topic};
 pub(crate) use kinds::Kinds;
 use shape::Source;
-pub(crate) use shape::{Found, Shape};
+pub(crate) use shape::{Found, Shape, Spot};
+
+/// Bodies that a table gets.
+#[derive(Debug)]
+pub(crate) struct Bodies<'s> {
+    /// What they look like.
+    pub(crate) shape: Shape<'s>,
+    /// True if they do not tell a list of one item from the item.
+    pub(crate) lenient: bool,
+}
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,20 +76,44 @@ fn event_type_of(id: &ObjectId) -> Option<&str> {
 
 fn of_integration(integration: &Integration, findings: &mut Findings) {
     let source = &integration.source;
-    let (Some(validation), Mode::Exchange { request, response }) = (&source.validation, &integration.mode) else {
+    let Mode::Exchange { request, response } = &integration.mode else {
         return;
     };
+    let validation = source.validation.as_ref();
     let path = format!("integrations[{:?}]", &*integration.id);
     if let Some(table) = request.as_ref().and_then(table_of) {
-        let lenient = is_lenient(source.request_format.as_ref());
+        let bodies = Bodies {
+            shape: validation.map(requests).unwrap_or_default(),
+            lenient: is_lenient(source.request_format.as_ref()),
+        };
         let at = format!("{path}.requestFieldMappings");
-        table.fit(&requests(validation), lenient, &at, findings);
+        table.fit(&bodies, &at, findings);
+        if let Some(target) = &source.request_target_schema {
+            table.fit_target(&taken(target), &bodies, &at, findings);
+        }
     }
     if let Some(table) = response.as_ref().and_then(table_of) {
-        let lenient = is_lenient(source.response_format.as_ref());
+        let answers = |validation| answers(validation, source.transform_errors);
+        let bodies = Bodies {
+            shape: validation.map(answers).unwrap_or_default(),
+            lenient: is_lenient(source.response_format.as_ref()),
+        };
         let at = format!("{path}.responseFieldMappings");
-        table.fit(&answers(validation, source.transform_errors), lenient, &at, findings);
+        table.fit(&bodies, &at, findings);
+        if let Some(target) = &source.response_target_schema {
+            table.fit_target(&taken(target), &bodies, &at, findings);
+        }
     }
+}
+
+/// What whoever gets a mapped body takes.
+fn taken(target: &TargetSchema) -> Shape<'_> {
+    let mut shape = Shape::default();
+    shape.add(Source {
+        schema: &target.schema,
+        definitions: None,
+    });
+    shape
 }
 
 /// Holds the tables of a subscription against the types of its events. True if one of `types` is among them.
@@ -101,6 +135,10 @@ fn of_subscription(
         shape.with("steps");
     }
     let path = format!("integrations[{:?}]", &*subscription.id);
+    let bodies = Bodies {
+        shape,
+        lenient: is_lenient_delivery(source),
+    };
     let mut is_shared_done = false;
     for (index, step) in subscription.steps.iter().enumerate() {
         let is_own = source
@@ -110,14 +148,19 @@ fn of_subscription(
         let Some(table) = step.transform.as_deref().and_then(table_of) else {
             continue;
         };
-        let at = if is_own {
-            format!("{path}.actions[{index}].fieldMappings")
-        } else if std::mem::replace(&mut is_shared_done, true) {
+        if is_own {
+            let at = format!("{path}.actions[{index}].fieldMappings");
+            table.fit(&bodies, &at, findings);
             continue;
-        } else {
-            format!("{path}.fieldMappings")
-        };
-        table.fit(&shape, is_lenient_delivery(source), &at, findings);
+        }
+        if std::mem::replace(&mut is_shared_done, true) {
+            continue;
+        }
+        let at = format!("{path}.fieldMappings");
+        table.fit(&bodies, &at, findings);
+        if let Some(target) = &source.target_schema {
+            table.fit_target(&taken(target), &bodies, &at, findings);
+        }
     }
     is_concerned
 }

@@ -41,6 +41,7 @@ pub mod snapshot;
 pub mod status_mapping;
 pub mod subject;
 pub mod tally;
+pub mod target_schema;
 pub mod unit;
 pub mod validation;
 

@@ -60,6 +60,26 @@ async fn a_dead_letter_is_retried_with_another_payload_and_gone() {
     assert_eq!(trace["deliveryLogs"].as_array().unwrap().len(), 4);
 }
 
+/// The receiver is never called with what it does not take, and the operator reads which field is wrong.
+#[tokio::test]
+async fn a_delivery_that_its_receiver_does_not_take_names_the_field() {
+    let stage = Stage::start(json!({
+        "transformationMode": "SIMPLE",
+        "fieldMappings": [{"sourceField": "bill.amount", "targetField": "total.amount"}],
+        "targetSchema": {"validate": true, "schema": {"required": ["total"], "properties": {"total": {
+            "type": "object", "required": ["amount"], "properties": {"amount": {"type": "number", "maximum": 100}}}}}},
+    }))
+    .await;
+    stage.accept("B-1").await;
+    let letter = stage.letters(1).await.remove(0);
+    assert_eq!(letter["errorCategory"], "TRANSFORMATION", "{letter}");
+    assert!(
+        letter["lastError"].as_str().unwrap().contains("total.amount"),
+        "{letter}"
+    );
+    assert!(stage.receiver.requests().is_empty());
+}
+
 #[tokio::test]
 async fn a_command_waits_for_a_gateway_that_is_down_and_survives_the_control_plane() {
     let mut stage = Stage::start(json!({})).await;

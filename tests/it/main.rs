@@ -61,6 +61,7 @@ mod stores;
 mod streaming;
 mod subscriptions;
 mod taint;
+mod target_schema;
 mod tls;
 mod traces;
 mod transform;

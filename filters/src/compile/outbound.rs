@@ -267,6 +267,7 @@ fn transformation<'s>(source: &'s OutboundIntegration, tables: &'s Tables) -> Tr
         language: source.script_language,
         format: source.body_format.as_ref(),
         sample: source.sample.as_ref(),
+        target: source.target_schema.as_ref(),
         side: Side::Event,
         tables,
         most_bytes: DEFAULT_MAX_OUTPUT as u64,

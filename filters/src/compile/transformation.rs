@@ -7,7 +7,10 @@ use crate::lookup::Tables;
 use crate::model::Problem;
 use crate::model::format::{BodyFormat, Format};
 use crate::model::mapping::{FieldMapping, ScriptLanguage, TransformationMode};
+use crate::model::problem::join;
+use crate::model::target_schema::TargetSchema;
 use crate::plan::{Change, Transform};
+use crate::schema::Schema;
 use crate::script::Script;
 use crate::transform::{Mapping, Rules, Side};
 
@@ -26,6 +29,8 @@ pub struct Transformation<'s> {
     pub format: Option<&'s BodyFormat>,
     /// A body that the mapping table is held against.
     pub sample: Option<&'s Value>,
+    /// What whoever gets the result takes.
+    pub target: Option<&'s TargetSchema>,
     /// Which message it is for.
     pub side: Side,
     /// The organization's lookup tables.
@@ -47,6 +52,8 @@ pub struct Names {
     pub script: &'static str,
     /// Of [`Transformation::format`].
     pub format: &'static str,
+    /// Of [`Transformation::target`].
+    pub target: &'static str,
 }
 
 /// Those of a client's request.
@@ -55,6 +62,7 @@ pub const OF_REQUEST: Names = Names {
     mappings: "requestFieldMappings",
     script: "requestTransformScript",
     format: "requestFormat",
+    target: "requestTargetSchema",
 };
 
 /// Those of a partner's answer.
@@ -63,6 +71,7 @@ pub const OF_RESPONSE: Names = Names {
     mappings: "responseFieldMappings",
     script: "responseTransformScript",
     format: "responseFormat",
+    target: "responseTargetSchema",
 };
 
 /// As they are called where there is one body only.
@@ -71,6 +80,7 @@ pub const PLAIN: Names = Names {
     mappings: "fieldMappings",
     script: "transformScript",
     format: "bodyFormat",
+    target: "targetSchema",
 };
 
 impl Transformation<'_> {
@@ -80,11 +90,28 @@ impl Transformation<'_> {
             Some(format) => Some(Box::new(Conversion::compile(format, self.names.format, problems)?)),
             None => None,
         };
+        let target = self.target.and_then(|target| self.schema(target, problems));
         let change = self.change(problems).unwrap_or(Change::Nothing);
         match (&change, &conversion) {
             (Change::Nothing, None) => None,
-            _ => Some(Transform { change, conversion }),
+            _ => Some(Transform {
+                change,
+                conversion,
+                target,
+            }),
         }
+    }
+
+    /// What each result is checked by, if it is.
+    fn schema(&self, target: &TargetSchema, problems: &mut Vec<Problem>) -> Option<Box<Schema>> {
+        let Names { mode, target: name, .. } = self.names;
+        if self.mode.is_none() {
+            let message = format!("is for a body that is mapped: give `{mode}` too, or leave this out");
+            problems.push(Problem::new(name, message));
+            return None;
+        }
+        let schema = Schema::compile(&target.schema, &join(name, "schema"), problems)?;
+        target.validate.then(|| Box::new(schema))
     }
 
     fn change(&self, problems: &mut Vec<Problem>) -> Option<Change> {

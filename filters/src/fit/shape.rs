@@ -3,8 +3,11 @@
 //! Of a schema only what takes values away is read, and not all of that (`not` and `if` are passed over): what is said to
 //! be impossible is impossible, and what is not said to be may still be.
 
+mod spot;
+
 use serde_json::{Map, Value};
 
+pub(crate) use self::spot::Spot;
 use super::kinds::Kinds;
 use crate::transform::path::{FieldPath, Step};
 

@@ -25,6 +25,7 @@ use super::resilience::{AdaptiveConcurrency, Balancing, CallRetry, Discovery, Fa
 use super::route::{HttpMethod, PathMatch, PathRewrite, Target, TargetHosts};
 use super::secret;
 use super::status_mapping::StatusMapping;
+use super::target_schema::TargetSchema;
 use super::validation::Validation;
 
 /// Which way an integration works.
@@ -158,6 +159,12 @@ pub struct InboundIntegration {
     /// An answer's body as JSON, likewise.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub response_sample: Option<Value>,
+    /// What the partner takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_target_schema: Option<TargetSchema>,
+    /// What clients take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_target_schema: Option<TargetSchema>,
     /// True transforms answers with an error status too. One whose body cannot be read stays as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transform_errors: bool,

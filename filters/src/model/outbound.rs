@@ -18,6 +18,7 @@ use super::outgoing::OutgoingAuthType;
 use super::redaction::Redaction;
 use super::route::TargetHosts;
 use super::secret;
+use super::target_schema::TargetSchema;
 pub use filter::Filter;
 pub use handling::{Breaker, DeadLetterRetry, DeliveryLimits, Ordering, RecordBodies, Retry, StatusRule};
 pub use schedule::{ScheduleConfig, SchedulingMode};
@@ -123,6 +124,9 @@ pub struct OutboundIntegration {
     /// A payload: the mapping tables are checked against it when they are saved.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub sample: Option<Value>,
+    /// What the receiver takes; of actions, those without a transformation of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_schema: Option<TargetSchema>,
     /// Calls before each attempt that fetch fresh data into the payload, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrichments: Vec<Enrichment>,

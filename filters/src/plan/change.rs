@@ -6,6 +6,7 @@ use http::HeaderValue;
 
 use crate::format::{Conversion, FormatFault};
 use crate::lookup::{Table, Tables};
+use crate::schema::Schema;
 use crate::script::{Script, ScriptContext};
 use crate::transform::{Mapped, Mapping, MappingFault};
 
@@ -16,6 +17,8 @@ pub struct Transform {
     pub change: Change,
     /// How it is read and written; `None` where both are JSON.
     pub conversion: Option<Box<Conversion>>,
+    /// What each result is checked by.
+    pub target: Option<Box<Schema>>,
 }
 
 /// What changes in a body.
@@ -64,10 +67,14 @@ impl Transform {
         context: &ScriptContext,
     ) -> Result<Mapped, MappingFault> {
         let Some(conversion) = &self.conversion else {
-            return match &self.change {
-                Change::Mapping(mapping) => mapping.apply_within(body, context),
-                Change::Nothing | Change::Script(_) => Ok(Mapped::default()),
+            let mapped = match &self.change {
+                Change::Mapping(mapping) => mapping.apply_within(body, context)?,
+                Change::Nothing | Change::Script(_) => Mapped::default(),
             };
+            if let Some(json) = &mapped.body {
+                self.check(json)?;
+            }
+            return Ok(mapped);
         };
         let source = if body.is_empty() {
             None
@@ -102,17 +109,30 @@ impl Transform {
         }
     }
 
-    /// `json` in the format that is asked for.
+    /// `json`, which is a result, in the format that is asked for.
     ///
     /// # Errors
-    /// If that format cannot express it.
+    /// If that format cannot express it, or it is not what its target takes.
     pub fn written(&self, json: Vec<u8>) -> Result<Vec<u8>, MappingFault> {
+        self.check(&json)?;
         match &self.conversion {
             Some(conversion) if !json.is_empty() && !conversion.writes_json() => {
                 Ok(conversion.write(&serde_json::from_slice(&json)?)?)
             }
             _ => Ok(json),
         }
+    }
+
+    /// Checks a result, where that is asked for.
+    fn check(&self, json: &[u8]) -> Result<(), MappingFault> {
+        let Some(schema) = self.target.as_ref().filter(|_| !json.is_empty()) else {
+            return Ok(());
+        };
+        let problems = schema.check(&serde_json::from_slice(json)?, json.len(), "");
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(MappingFault::Target(problems))
     }
 
     /// True if a compilation with `tables` would not come out different.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::format::FormatFault;
+use crate::model::Problem;
 use crate::variable::VariableFault;
 
 /// Why a body could not be mapped.
@@ -45,6 +46,9 @@ pub enum MappingFault {
     /// The body cannot be read in its format, or the result not be written in the one asked for.
     #[error(transparent)]
     Format(#[from] FormatFault),
+    /// The result is not what its target takes. The messages show nothing of the values.
+    #[error("the result is not what its target takes: {}", told(.0))]
+    Target(Vec<Problem>),
     /// The result is too large.
     #[error("the result is larger than {limit} bytes")]
     TooLarge {
@@ -155,6 +159,7 @@ impl MappingFault {
         match self {
             Self::Missing { origin, .. } | Self::NotAList { origin, .. } => Some(origin),
             Self::Value { target, .. } => Some(target),
+            Self::Target(problems) => problems.first().map(|problem| problem.path.as_str()),
             Self::NotJson(_)
             | Self::Variable(_)
             | Self::Format(_)
@@ -167,6 +172,7 @@ impl MappingFault {
     pub fn target(&self) -> Option<&str> {
         match self {
             Self::Missing { target, .. } | Self::NotAList { target, .. } | Self::Value { target, .. } => Some(target),
+            Self::Target(problems) => problems.first().map(|problem| problem.path.as_str()),
             Self::NotJson(_)
             | Self::Variable(_)
             | Self::Format(_)
@@ -199,6 +205,15 @@ impl fmt::Display for Kind {
             Self::List => "a list",
             Self::Object => "an object",
         })
+    }
+}
+
+/// The first of `problems`, and how many there are besides.
+fn told(problems: &[Problem]) -> String {
+    match problems {
+        [] => "it does not fit".to_owned(),
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }
 

@@ -1,25 +1,26 @@
-//! A table held against the schemas of what it will get.
+//! A table held against the schemas of what it will get, and of what it is to make.
+
+mod target;
 
 use super::Mapping;
 use super::compose::Part;
 use super::line::{Handling, Line, Origin};
 use super::operation::Operation;
+use super::path::FieldPath;
 use super::source::FieldRef;
-use crate::fit::{Findings, Found, Kinds, Shape};
+use crate::fit::{Bodies, Findings, Found, Kinds};
 use crate::model::Problem;
 use crate::model::problem::join;
 
 impl Mapping {
-    /// Adds what is wrong with the table, which stands at `path` of its document, if bodies have `shape`. `lenient` is as of
-    /// [`Mapping::map`].
-    pub(crate) fn fit(&self, shape: &Shape<'_>, lenient: bool, path: &str, findings: &mut Findings) {
-        if shape.is_anything() {
+    /// Adds what is wrong with the table, which stands at `path` of its document, if it gets `bodies`.
+    pub(crate) fn fit(&self, bodies: &Bodies<'_>, path: &str, findings: &mut Findings) {
+        if bodies.shape.is_anything() {
             return;
         }
         for (index, line) in self.lines.iter().enumerate() {
             let mut fitting = Fitting {
-                shape,
-                lenient,
+                bodies,
                 path: join(path, &format!("[{index}]")),
                 findings,
             };
@@ -29,8 +30,7 @@ impl Mapping {
 }
 
 struct Fitting<'f> {
-    shape: &'f Shape<'f>,
-    lenient: bool,
+    bodies: &'f Bodies<'f>,
     /// Of the line.
     path: String,
     findings: &'f mut Findings,
@@ -68,7 +68,7 @@ impl Fitting<'_> {
         if field.root != 0 {
             return None;
         }
-        match self.shape.find(&field.path, self.lenient) {
+        match self.bodies.find(&field.path) {
             Found::Kinds(kinds) => Some(kinds),
             Found::Unnamed(told) => {
                 self.warn(setting, told);
@@ -121,6 +121,12 @@ impl Fitting<'_> {
     fn warn(&mut self, setting: &str, message: String) {
         let place = join(&self.path, setting);
         self.findings.warnings.push(Problem::new(place, message));
+    }
+}
+
+impl Bodies<'_> {
+    fn find(&self, path: &FieldPath) -> Found {
+        self.shape.find(path, self.lenient)
     }
 }
 

@@ -155,6 +155,7 @@ impl Example {
         let transform = Transform {
             change,
             conversion: self.conversion.take(),
+            target: None,
         };
         let output = match &transform.change {
             Change::Script(script) => Runner::new()

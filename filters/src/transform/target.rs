@@ -5,6 +5,7 @@ mod finish;
 use super::line::{Line, Origin};
 use super::path::{FieldPath, Step};
 use super::source::FieldRef;
+use crate::fit::Spot;
 use crate::model::Problem;
 use crate::model::problem::join;
 pub(super) use finish::settle_alone;
@@ -57,6 +58,37 @@ pub(super) struct SourceList {
     pub(super) slot: usize,
     /// The lines that read from it.
     pub(super) lines: Vec<usize>,
+}
+
+impl Node {
+    /// Adds to `told` the fields that are required here and that no line writes. `at` is where this is.
+    pub(super) fn missing(&self, spot: &Spot<'_>, at: &str, told: &mut Vec<String>) {
+        let mut below = |spot: Option<Spot<'_>>, node: &Self, at: String| {
+            if let Some(spot) = spot {
+                node.missing(&spot, &at, told);
+            }
+        };
+        match self {
+            Self::Leaf(_) => {}
+            Self::Object(fields) => {
+                for field in fields {
+                    below(spot.field(&field.name), &field.node, join(at, &field.name));
+                }
+                let written: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
+                told.extend(spot.missing(&written).into_iter().map(|name| join(at, name)));
+            }
+            Self::Places(places) => {
+                for place in places {
+                    below(
+                        spot.item(Some(place.index)),
+                        &place.node,
+                        format!("{at}[{}]", place.index),
+                    );
+                }
+            }
+            Self::Each(each) => below(spot.item(None), &each.item, format!("{at}[]")),
+        }
+    }
 }
 
 /// Builds the tree from the lines that compiled, adding a problem for each target that is in the way of another. `None`

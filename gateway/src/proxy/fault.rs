@@ -309,6 +309,7 @@ impl Fault {
     /// What is wrong with which field, where that is known.
     fn problems(&self) -> Vec<Problem> {
         match self {
+            Self::RequestMapping(MappingFault::Target(problems)) => problems.clone(),
             Self::RequestMapping(fault) => vec![problem_of(fault)],
             Self::Invalid(problems) | Self::AnswerInvalid(problems) => problems.clone(),
             Self::Event(fault) => fault.problems.clone(),

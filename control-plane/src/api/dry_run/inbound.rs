@@ -65,6 +65,7 @@ impl Transforming for InboundIntegration {
             language: self.script_language,
             format: None,
             sample: None,
+            target: None,
             side: filters::transform::Side::Request,
             tables: Rules::default().tables,
             most_bytes: self.body_limits.request_bytes,
@@ -76,6 +77,7 @@ impl Transforming for InboundIntegration {
                 mappings: &self.request_field_mappings,
                 script: self.request_transform_script.as_deref(),
                 format: self.request_format.as_ref(),
+                target: self.request_target_schema.as_ref(),
                 ..own
             },
             Side::Response => Transformation {
@@ -83,6 +85,7 @@ impl Transforming for InboundIntegration {
                 mappings: &self.response_field_mappings,
                 script: self.response_transform_script.as_deref(),
                 format: self.response_format.as_ref(),
+                target: self.response_target_schema.as_ref(),
                 side: filters::transform::Side::Response,
                 most_bytes: self.body_limits.response_bytes,
                 names: OF_RESPONSE,

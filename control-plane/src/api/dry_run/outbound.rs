@@ -98,6 +98,8 @@ impl Transforming for OutboundIntegration {
                 language: self.script_language,
                 format: self.body_format.as_ref(),
                 sample: None,
+                // It is for what the subscription itself sends.
+                target: self.target_schema.as_ref().filter(|_| place == path),
                 side: Side::Event,
                 tables: Rules::default().tables,
                 most_bytes: DEFAULT_MAX_OUTPUT as u64,

@@ -193,6 +193,8 @@ impl Caller<'_> {
                 .sample
                 .as_ref()
                 .filter(|sample| sample.get("steps").is_some()),
+            // What the receiver of the one delivery takes says nothing of this one.
+            target: None,
             side: Side::Event,
             tables: self.tables,
             most_bytes: DEFAULT_MAX_OUTPUT as u64,
