@@ -1,6 +1,6 @@
 //! The other end of a gateway's push stream, said word by word: for what a real control plane would never send.
 
-use filters::model::push::{FromControlPlane, FromGateway};
+use filters::model::push::{FromControlPlane, FromGateway, MODEL_VERSION_FIELD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
@@ -41,12 +41,23 @@ impl PushPeer {
     /// # Panics
     /// If none comes, or not with a WebSocket.
     pub async fn accept(&self) -> PushStream {
+        self.accept_speaking(None).await
+    }
+
+    /// The same, as a control plane that speaks this version of the model.
+    ///
+    /// # Panics
+    /// If none comes, or not with a WebSocket.
+    pub async fn accept_speaking(&self, model_version: Option<u32>) -> PushStream {
         let (stream, _) = wait::within("a gateway to connect", self.listener.accept())
             .await
             .unwrap();
         let mut authorization = String::new();
         #[expect(clippy::result_large_err, reason = "the library asks for this type")]
-        let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        let look = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+            if let Some(version) = model_version {
+                response.headers_mut().insert(MODEL_VERSION_FIELD, version.into());
+            }
             let shown = request.headers().get("authorization");
             authorization = shown
                 .and_then(|value| value.to_str().ok())

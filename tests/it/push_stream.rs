@@ -1,7 +1,7 @@
 //! The gateway's side of the push stream, against a control plane that says odd things.
 
 use filters::model::push::{FromControlPlane, FromGateway, Object};
-use filters::model::{InboundIntegration, Organization, Security};
+use filters::model::{InboundIntegration, MODEL_VERSION, Organization, Security};
 use harness::documents::{integration, organization, with};
 use harness::gateway::Setup;
 use harness::push_peer::PushStream;
@@ -125,6 +125,62 @@ async fn what_is_not_understood_changes_nothing_and_is_reported() {
         404,
         "a snapshot holds everything there is"
     );
+}
+
+#[tokio::test]
+async fn a_control_plane_of_another_model_is_named_and_what_is_live_stays() {
+    let partner = Partner::answering(Answer::text("good")).await;
+    let peer = PushPeer::listen().await;
+    let gateway = Setup::new().set("config", source(&peer)).start_listening().await;
+    let mut stream = peer.accept_speaking(Some(MODEL_VERSION)).await;
+    assert!(matches!(stream.hear().await, FromGateway::Hello { .. }));
+    stream
+        .say(&snapshot(3, vec![object(integration("labs", &partner.url("")))]))
+        .await;
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 3, .. }));
+    assert!(gateway.admin_get("/config").await.json()["toldNothing"].is_null());
+    drop(stream);
+
+    // The control plane comes back as one of a later release.
+    let _stream = peer.accept_speaking(Some(99)).await;
+    let config = wait::until("the gateway to say so", async || {
+        let config = gateway.admin_get("/config").await.json();
+        (!config["toldNothing"].is_null()).then_some(config)
+    })
+    .await;
+    assert!(
+        config["toldNothing"].as_str().unwrap().contains("model version 99"),
+        "{config}"
+    );
+    assert_eq!((&config["connected"], &config["version"]), (&json!(true), &json!(3)));
+    assert_eq!(gateway.get("labs.test", "/").await.text(), "good");
+}
+
+/// A later release of the same model may have a setting that this one does not know: it is named, and nothing is guessed.
+#[tokio::test]
+async fn a_setting_of_a_later_release_is_refused_by_its_name() {
+    let partner = Partner::answering(Answer::text("good")).await;
+    let (gateway, mut stream) = connected().await;
+    stream
+        .say(&snapshot(3, vec![object(integration("labs", &partner.url("")))]))
+        .await;
+    assert!(matches!(stream.hear().await, FromGateway::Ack { version: 3, .. }));
+    let mut next =
+        serde_json::to_value(change(3, 4, vec![object(integration("labs", &partner.url("/next")))])).unwrap();
+    next["put"][0]["value"]["settingOfTomorrow"] = json!(true);
+    stream.say_text(&next.to_string()).await;
+    let FromGateway::Nack { version, problems } = stream.hear().await else {
+        panic!("a setting that is not known was taken");
+    };
+    assert_eq!(version, 4);
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.to_string().contains("settingOfTomorrow")),
+        "{problems:?}"
+    );
+    assert_eq!(gateway.get("labs.test", "/").await.text(), "good");
+    assert_eq!(partner.only_request().uri, "/");
 }
 
 async fn connected() -> (Gateway, PushStream) {

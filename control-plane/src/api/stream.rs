@@ -11,10 +11,10 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use filters::model::Problem;
 use filters::model::push::{self, FromControlPlane, FromGateway, Have, REPLACED};
+use filters::model::{MODEL_VERSION, Problem};
 use futures_util::StreamExt as _;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::sync::watch;
 
 use self::errands::{Done, Errands};
@@ -54,13 +54,16 @@ pub(super) async fn open(
     let upgrade = upgrade
         .max_message_size(push::MOST_MESSAGE_BYTES)
         .max_frame_size(push::MOST_MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| {
+    let mut answer = upgrade.on_upgrade(move |socket| {
         // Tracked, so that the process waits for the farewell; the upgraded connection is nobody else's to wait for.
         streams.track_future(async move {
             let (reason, socket) = converse(&app, socket, &owner, peer.address).await;
             farewell(socket, &reason).await;
         })
-    }))
+    });
+    let spoken = HeaderValue::from(MODEL_VERSION);
+    answer.headers_mut().insert(push::MODEL_VERSION_FIELD, spoken);
+    Ok(answer)
 }
 
 /// Why a stream ends, in the words and the code of the close frame.

@@ -13,6 +13,10 @@ use super::problem::Problem;
 use super::record::ExecutionRecord;
 use super::tally::CallTally;
 
+/// Header field in which a control plane says the [`MODEL_VERSION`](super::MODEL_VERSION) that it speaks, when a gateway
+/// connects. It says nothing else to a gateway that speaks another.
+pub const MODEL_VERSION_FIELD: &str = "x-model-version";
+
 /// Reason in the close frame of a connection whose `gatewayId` has connected anew.
 pub const REPLACED: &str = "the same gatewayId connected anew";
 

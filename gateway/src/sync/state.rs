@@ -39,6 +39,8 @@ pub struct Report {
     pub connected: bool,
     /// Why it is not.
     pub connection_error: Option<String>,
+    /// Why it tells this gateway nothing although it is.
+    pub told_nothing: Option<String>,
     /// The newest version that was refused, unless one was accepted since.
     pub last_error: Option<Refusal>,
 }
@@ -94,15 +96,17 @@ impl State {
         });
     }
 
-    pub(super) fn connected(&self) {
+    pub(super) fn connected(&self, told_nothing: Option<String>) {
         let mut report = self.report.write();
         report.connected = true;
         report.connection_error = None;
+        report.told_nothing = told_nothing;
     }
 
     pub(super) fn disconnected(&self, reason: Option<String>) {
         let mut report = self.report.write();
         report.connected = false;
+        report.told_nothing = None;
         report.connection_error = reason;
     }
 }

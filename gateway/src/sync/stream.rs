@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use self::commands::Commands;
-use self::connect::{ConnectError, Socket};
+use self::connect::{ConnectError, Connected, Socket};
 use self::outcomes::Outcomes;
 use self::shipping::Shipping;
 use super::apply::{Applier, Outcome, Update};
@@ -165,12 +165,19 @@ impl Stream {
 
     /// One connection, from the first byte to the last.
     async fn connection(&self, stop: &CancellationToken) -> Result<(), StreamError> {
-        let socket = tokio::select! {
-            socket = connect::connect(&self.endpoint, &self.control_plane, &self.tls) => socket?,
+        let Connected { socket, model_version } = tokio::select! {
+            connected = connect::connect(&self.endpoint, &self.control_plane, &self.tls) => connected?,
             () = stop.cancelled() => return Ok(()),
         };
         info!(address = self.endpoint.stream_url, "connected to the control plane");
-        self.state.connected();
+        let told_nothing = model_version.and_then(other_model);
+        if let Some(reason) = &told_nothing {
+            warn!(
+                reason,
+                "the control plane tells this gateway nothing; what is live stays"
+            );
+        }
+        self.state.connected(told_nothing);
         let (messages, queue) = mpsc::channel(QUEUE);
         let (outcomes, results) = mpsc::channel(QUEUE);
         let applying = tokio::spawn(apply_each(Arc::clone(&self.applier), queue, outcomes));
@@ -393,6 +400,13 @@ impl Conversation<'_> {
             Err(_) => Err(StreamError::Stuck(SEND_TIMEOUT)),
         }
     }
+}
+
+/// Why a control plane that speaks this version of the model tells nothing to this gateway.
+fn other_model(version: u32) -> Option<String> {
+    (version != MODEL_VERSION).then(|| {
+        format!("it speaks model version {version}, and this gateway {MODEL_VERSION}; upgrade the older of them")
+    })
 }
 
 /// The text in a frame; `None` for those that only keep the connection alive.

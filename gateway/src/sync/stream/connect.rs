@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use filters::model::push::MOST_MESSAGE_BYTES;
+use filters::model::push::{MODEL_VERSION_FIELD, MOST_MESSAGE_BYTES};
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, StatusCode};
 use tokio::net::TcpStream;
@@ -48,6 +48,13 @@ pub(super) enum ConnectError {
     Timeout,
 }
 
+/// A connection, and what the control plane said of itself.
+pub(super) struct Connected {
+    pub(super) socket: Socket,
+    /// The version of the model that it speaks, if it said.
+    pub(super) model_version: Option<u32>,
+}
+
 /// Connects to the push stream at `endpoint`.
 ///
 /// # Errors
@@ -56,7 +63,7 @@ pub(super) async fn connect(
     endpoint: &Endpoint,
     control_plane: &ControlPlane,
     tls: &Arc<rustls::ClientConfig>,
-) -> Result<Socket, ConnectError> {
+) -> Result<Connected, ConnectError> {
     let request = request(endpoint, control_plane).await?;
     let connecting = async {
         let tcp = dial(endpoint).await?;
@@ -64,10 +71,14 @@ pub(super) async fn connect(
             .max_message_size(Some(MOST_MESSAGE_BYTES))
             .max_frame_size(Some(MOST_MESSAGE_BYTES));
         let connector = Connector::Rustls(Arc::clone(tls));
-        let (socket, _) = client_async_tls_with_config(request, tcp, Some(limits), Some(connector))
+        let (socket, answer) = client_async_tls_with_config(request, tcp, Some(limits), Some(connector))
             .await
             .map_err(refused)?;
-        Ok(socket)
+        let model_version = answer.headers().get(MODEL_VERSION_FIELD);
+        Ok(Connected {
+            socket,
+            model_version: model_version.and_then(|version| version.to_str().ok()?.parse().ok()),
+        })
     };
     timeout(CONNECT_TIMEOUT, connecting)
         .await
