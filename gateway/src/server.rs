@@ -221,7 +221,9 @@ fn terminator(
     tasks.spawn(Arc::clone(&certificates).follow(stop.clone()));
     let clients = &config.tls.client_certificates;
     let limit = config.edge.head_timeout();
-    Terminator::new(clients, certificates, Arc::clone(shared), limit).map(Arc::new)
+    let terminator = Arc::new(Terminator::new(clients, certificates, Arc::clone(shared), limit)?);
+    tasks.spawn(Arc::clone(&terminator).follow(stop.clone()));
+    Ok(terminator)
 }
 
 fn bind_admin(config: &ProcessConfig) -> Result<(TcpListener, SocketAddr), ServerError> {

@@ -13,11 +13,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4;
 use pingora::protocols::{Ssl as _, Stream};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 
 use crate::config::ClientCertificates;
 use crate::edge::Connection;
@@ -54,6 +57,9 @@ pub enum HandshakeFailure {
     /// It does not speak TLS, asks for what is not offered, or showed a certificate that nobody vouches for.
     #[error("{0}")]
     Refused(Box<pingora::Error>),
+    /// Its certificate is good no more: it is over, or its authority is gone.
+    #[error("nobody vouches for the client's certificate any more")]
+    Untrusted,
     /// The connection is not what a listener gives.
     #[error("the connection is no socket")]
     NoSocket,
@@ -61,11 +67,18 @@ pub enum HandshakeFailure {
 
 /// Makes connections of clients secure.
 pub struct Terminator {
+    made: ArcSwap<Made>,
+    settings: ClientCertificates,
+    resolver: Arc<Resolver>,
+    /// The longest that a handshake may take.
+    limit: Duration,
+}
+
+/// What is made of the settings, and made anew when the authorities change.
+struct Made {
     acceptor: Acceptor,
     /// Judges what clients show; `None` if they are not asked.
     clients: Option<Arc<Clients>>,
-    /// The longest that a handshake may take.
-    limit: Duration,
 }
 
 impl Terminator {
@@ -79,22 +92,41 @@ impl Terminator {
         shared: Arc<Shared>,
         limit: Duration,
     ) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
-        let clients = Clients::new(settings, Arc::clone(&provider))?.map(Arc::new);
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let builder = match &clients {
-            Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),
-            None => builder.with_no_client_auth(),
-        };
-        let mut config = builder.with_cert_resolver(Arc::new(Resolver { files, shared }));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Sessions are resumed by tickets: nothing of them is kept here, and each gateway has keys of its own.
-        config.ticketer = ring::Ticketer::new()?;
+        let resolver = Arc::new(Resolver { files, shared });
         Ok(Self {
-            acceptor: Acceptor::from_server_config(Arc::new(config)),
-            clients,
+            made: ArcSwap::from_pointee(Made::of(settings, &resolver)?),
+            settings: settings.clone(),
+            resolver,
             limit,
         })
+    }
+
+    /// Reads the file of authorities again whenever it changes, until `stop`. What is wrong then is logged, and those that
+    /// were read before stay.
+    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let is_asked = self.made.load().clients.is_some();
+        let Some(path) = self.settings.ca_file.as_ref().filter(|_| is_asked) else {
+            return;
+        };
+        let mut seen = files::stamp(path);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = stop.cancelled() => return,
+            }
+            let now = files::stamp(path);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match Made::of(&self.settings, &self.resolver) {
+                Ok(made) => {
+                    self.made.store(Arc::new(made));
+                    info!("the authorities of clients changed; new connections are judged by the new ones");
+                }
+                Err(problem) => error!(%problem, "the changed authorities cannot be used; the old ones stay"),
+            }
+        }
     }
 
     /// Does the handshake.
@@ -103,19 +135,49 @@ impl Terminator {
     /// If there is none, or none in time.
     pub async fn accept(&self, stream: Stream) -> Result<(Stream, Connection), HandshakeFailure> {
         let socket: Box<l4::stream::Stream> = stream.into_any().downcast().map_err(|_| HandshakeFailure::NoSocket)?;
-        let handshake = self.acceptor.tls_handshake(*socket);
+        let made = self.made.load_full();
+        let handshake = made.acceptor.tls_handshake(*socket);
         let stream = match tokio::time::timeout(self.limit, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(HandshakeFailure::Refused(error)),
             Err(_) => return Err(HandshakeFailure::Timeout(self.limit)),
         };
         let shown = stream.get_ssl().and_then(|tls| tls.peer_cert_chain_der());
-        let peer = self.clients.as_ref().zip(shown);
+        let peer = made.clients.as_ref().zip(shown);
+        let certificate = peer.and_then(|(clients, chain)| clients.peer(chain));
+        // A session that is resumed was judged when it began.
+        if made
+            .clients
+            .as_ref()
+            .is_some_and(|clients| clients.turns_away(certificate.as_ref()))
+        {
+            return Err(HandshakeFailure::Untrusted);
+        }
         let connection = Connection {
             is_secure: true,
-            certificate: peer.and_then(|(clients, chain)| clients.peer(chain)).map(Arc::new),
+            certificate: certificate.map(Arc::new),
         };
         Ok((Box::new(stream), connection))
+    }
+}
+
+impl Made {
+    fn of(settings: &ClientCertificates, resolver: &Arc<Resolver>) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let clients = Clients::new(settings, Arc::clone(&provider))?.map(Arc::new);
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let builder = match &clients {
+            Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(resolver) as _);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Sessions are resumed by tickets: nothing of them is kept here, and each gateway has keys of its own.
+        config.ticketer = ring::Ticketer::new()?;
+        Ok(Self {
+            acceptor: Acceptor::from_server_config(Arc::new(config)),
+            clients,
+        })
     }
 }
 
@@ -135,3 +197,6 @@ impl std::fmt::Debug for Terminator {
             .finish_non_exhaustive()
     }
 }
+
+/// Between two looks at the file of authorities.
+const LOOK: Duration = Duration::from_secs(2);

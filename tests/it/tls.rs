@@ -1,6 +1,7 @@
 //! TLS towards clients: which certificate they see, who may connect, and what is told to whom.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use harness::answer::Gate;
@@ -10,10 +11,13 @@ use harness::documents::{ORG, document, integration, with};
 use harness::gateway::Setup;
 use harness::{Answer, ControlPlane, Example, Gateway, H2Client, Partner, wait};
 use reqwest::Method;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -203,6 +207,45 @@ async fn clients_without_a_good_certificate_get_no_connection_where_one_is_requi
     assert_eq!(call(None).await, None);
     assert_eq!(call(Some(&others.vouch_for(&["client.test"]))).await, None);
     assert_eq!(partner.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn authorities_of_clients_are_read_again_when_they_change() {
+    let (authority, others) = (Authority::new(), Authority::new());
+    let partner = Partner::answering(Answer::text("ok")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clients.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+    let setup = Setup::new()
+        .file(&document([integration("labs", &partner.url(""))]))
+        .set("tls.clientCertificates", json!({"mode": "require", "caFile": file}));
+    let gateway = secure(&authority, &["labs.test"], setup).await;
+    let (old, new) = (
+        authority.vouch_for(&["client.test"]),
+        others.vouch_for(&["client.test"]),
+    );
+    // One configuration for all calls, so that sessions are resumed where the gateway lets them.
+    let call = async |config: &Arc<ClientConfig>| {
+        let tcp = TcpStream::connect(gateway.https()).await.unwrap();
+        let name = ServerName::try_from("labs.test").unwrap();
+        let mut stream = TlsConnector::from(Arc::clone(config)).connect(name, tcp).await.ok()?;
+        let request = b"GET / HTTP/1.1\r\nHost: labs.test\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.ok()?;
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer).await);
+        answer.starts_with(b"HTTP/1.1 200 ").then_some(())
+    };
+    let [old, new] = [&old, &new].map(|own| Arc::new(authority.client_config(&["http/1.1"], Some(own))));
+    assert_eq!((call(&old).await, call(&new).await), (Some(()), None));
+    std::fs::write(&file, "rubbish").unwrap();
+    wait::until("the log to say what is wrong", async || {
+        gateway.process.output().contains("the old ones stay").then_some(())
+    })
+    .await;
+    assert_eq!(call(&old).await, Some(()));
+    std::fs::write(&file, others.pem()).unwrap();
+    wait::until("the new authority to count", async || call(&new).await).await;
+    assert_eq!(call(&old).await, None, "the old authority counts still");
 }
 
 #[tokio::test]

@@ -74,6 +74,11 @@ impl Clients {
         }))
     }
 
+    /// True for a client that gets no connection: an authority has to vouch for it, and none does.
+    pub(super) fn turns_away(&self, shown: Option<&PeerCertificate>) -> bool {
+        self.is_required && self.authorities.is_some() && !shown.is_some_and(|shown| shown.is_trusted)
+    }
+
     /// What is known of whoever showed this chain; `None` if it cannot be read.
     pub(super) fn peer(&self, chain: &[CertificateDer<'_>]) -> Option<PeerCertificate> {
         let (own, others) = chain.split_first()?;

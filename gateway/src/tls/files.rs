@@ -49,7 +49,7 @@ pub struct Files {
 }
 
 /// When a file was written, its length and its identity; `None` if it is not there.
-type Stamp = Option<(SystemTime, u64, u64)>;
+pub(super) type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl Files {
     /// Reads all of them.
@@ -140,11 +140,12 @@ fn paths(named: &[CertificateFiles]) -> impl Iterator<Item = &Path> {
 }
 
 fn stamps(named: &[CertificateFiles]) -> Vec<Stamp> {
-    let stamp = |path| {
-        let file = std::fs::metadata(path).ok()?;
-        Some((file.modified().ok()?, file.len(), file.ino()))
-    };
     paths(named).map(stamp).collect()
+}
+
+pub(super) fn stamp(path: &Path) -> Stamp {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len(), file.ino()))
 }
 
 fn read_all(named: &[CertificateFiles]) -> Result<Index, TlsError> {
