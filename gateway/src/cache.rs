@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::metrics::CacheMetrics;
+
 /// What tells an answer from all others.
 pub type Key = [u8; 32];
 
@@ -65,6 +67,7 @@ struct State {
     fetched: AHashMap<Key, watch::Receiver<()>>,
     bytes: usize,
     most_bytes: usize,
+    metrics: CacheMetrics,
 }
 
 #[derive(Clone, Debug)]
@@ -76,13 +79,14 @@ enum Slot {
 
 impl Cache {
     /// Nothing kept yet, and room for `most_bytes`.
-    pub fn new(most_bytes: usize) -> Self {
+    pub fn new(most_bytes: usize, metrics: CacheMetrics) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
                 slots: LruCache::unbounded(),
                 fetched: AHashMap::new(),
                 bytes: 0,
                 most_bytes,
+                metrics,
             })),
         }
     }
@@ -147,14 +151,20 @@ impl State {
         while self.bytes > self.most_bytes {
             let Some((_, old)) = self.slots.pop_lru() else { break };
             self.bytes -= size_of_slot(&old);
+            if matches!(old, Slot::Answer(_)) {
+                self.metrics.evicted.inc();
+            }
         }
+        self.metrics.bytes.set(i64::try_from(self.bytes).unwrap_or(i64::MAX));
     }
 }
 
 impl Filling {
     /// Keeps an answer.
     pub fn keep(self, entry: Entry) {
-        self.state.lock().put(self.key, Slot::Answer(Arc::new(entry)));
+        let mut state = self.state.lock();
+        state.metrics.stored.inc();
+        state.put(self.key, Slot::Answer(Arc::new(entry)));
     }
 
     /// Notes that the answer is none to keep.
@@ -192,6 +202,11 @@ const PASS: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
+
+    fn room_for(bytes: usize) -> Cache {
+        Cache::new(bytes, Metrics::new(0).unwrap().cache)
+    }
 
     fn entry(bytes: usize, fresh: u64, usable: u64) -> Entry {
         let now = Instant::now();
@@ -219,7 +234,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_fetches_and_the_others_wait() {
-        let cache = Arc::new(Cache::new(10_000));
+        let cache = Arc::new(room_for(10_000));
         let first = filling(&cache, 1).await;
         let others: Vec<_> = (0..50)
             .map(|_| {
@@ -236,7 +251,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn if_the_first_fails_the_next_one_fetches() {
-        let cache = Arc::new(Cache::new(10_000));
+        let cache = Arc::new(room_for(10_000));
         let first = filling(&cache, 1).await;
         let waits = tokio::spawn({
             let cache = Arc::clone(&cache);
@@ -249,7 +264,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_beyond_its_time_or_for_what_is_not_kept() {
-        let cache = Cache::new(10_000);
+        let cache = room_for(10_000);
         let first = filling(&cache, 1).await;
         assert!(matches!(look(&cache, 1).await, Looked::Pass));
         first.pass();
@@ -260,7 +275,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_over_is_fetched_again_and_stands_in_for_a_while() {
-        let cache = Cache::new(10_000);
+        let cache = room_for(10_000);
         filling(&cache, 1).await.keep(entry(10, 60, 90));
         assert!(matches!(look(&cache, 1).await, Looked::Found(_)));
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -271,7 +286,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_wants_a_new_answer_gets_one() {
-        let cache = Cache::new(10_000);
+        let cache = room_for(10_000);
         filling(&cache, 1).await.keep(entry(10, 60, 60));
         let looked = cache.look([1; 32], true, Instant::now()).await;
         assert!(matches!(looked, Looked::Fill(_)));
@@ -279,7 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_not_asked_for_the_longest_goes_first() {
-        let cache = Cache::new(3 * (1_000 + OVERHEAD));
+        let cache = room_for(3 * (1_000 + OVERHEAD));
         for key in 1..=3 {
             filling(&cache, key).await.keep(entry(1_000, 60, 60));
         }
@@ -290,5 +305,11 @@ mod tests {
         assert!(cache.bytes() <= 3 * (1_000 + OVERHEAD));
         filling(&cache, 5).await.keep(entry(100_000, 60, 60));
         assert_eq!(cache.bytes(), 0);
+        let state = cache.state.lock();
+        let counts = &state.metrics;
+        assert_eq!(
+            (counts.stored.get(), counts.evicted.get(), counts.bytes.get()),
+            (5, 5, 0)
+        );
     }
 }

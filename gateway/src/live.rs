@@ -311,6 +311,9 @@ impl IntegrationRuntime {
         let detailed = integration.source.metrics == MetricsDetail::Detailed;
         let targets = targets(integration, old, deps);
         let metrics = deps.metrics.integration(&integration.id, detailed);
+        if integration.web.as_ref().is_some_and(|web| web.cache.is_some()) {
+            metrics.keeps_answers();
+        }
         let known = old.and_then(|old| old.resilience.as_ref());
         let resilience = Resilience::of(integration, &targets, known, metrics.circuit_open());
         Self {

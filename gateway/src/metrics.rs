@@ -1,6 +1,7 @@
 //! What Prometheus scrapes: few series however many integrations there are, and handles that are bound before a
 //! request needs them.
 
+mod cache;
 mod events;
 mod integration;
 mod labels;
@@ -11,11 +12,13 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
+pub use self::cache::CacheMetrics;
 pub use self::events::{Depth, EventMetrics};
 pub use self::integration::IntegrationMetrics;
 use self::integration::Integrations;
 pub use self::labels::{
-    Attempted, Failure, IdentityCall, LetterOutcome, Outcome, Pause, Refusal, Retried, StatusClass, Taken, TokenOutcome,
+    Attempted, CacheResult, Failure, IdentityCall, LetterOutcome, Outcome, Pause, Refusal, Retried, StatusClass, Taken,
+    TokenOutcome, UpstreamPart,
 };
 use crate::live::tally::Tally;
 use crate::queue::QueueMetrics;
@@ -60,6 +63,8 @@ pub struct Metrics {
     pub tallies_dropped: IntCounter,
     /// Spans that were lost.
     pub spans_dropped: IntCounter,
+    /// The answer cache.
+    pub cache: CacheMetrics,
     /// The event flow.
     pub events: Arc<EventMetrics>,
     /// The queue.
@@ -154,6 +159,7 @@ impl Metrics {
             records_dropped: counter("gateway_records_dropped_total", "Records of calls lost.")?,
             tallies_dropped: counter("gateway_call_counts_dropped_total", "Calls missing in the analytics.")?,
             spans_dropped: counter("gateway_spans_dropped_total", "Spans of calls lost.")?,
+            cache: CacheMetrics::new(&registry)?,
             events: Arc::new(EventMetrics::new(&registry, own_series)?),
             queue: QueueMetrics::new(&registry)?,
             tally: Tally::default(),

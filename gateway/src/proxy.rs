@@ -356,6 +356,7 @@ impl Proxy {
             || (route.integration.web.is_some() && web::exchanges(session, call));
         call.route = Some(route);
         if !exchange {
+            web::passes_by(call, session.req_header());
             aim::first(call, session.req_header())?;
         }
         self.welcome_body(session, call).await?;

@@ -170,7 +170,7 @@ pub async fn run(config: ProcessConfig) -> Result<(), ServerError> {
         keep_alive_seconds: config.edge.keep_alive_seconds,
         trusted_proxies: config.edge.trusted_proxies.clone(),
         shedding: shed(&config, &stop, &tasks),
-        cache: Cache::new(config.cache.max_bytes),
+        cache: Cache::new(config.cache.max_bytes, metrics.cache.clone()),
         ticket: AtomicU64::new(0),
         records: config_flow.records,
         letters: Letters::new(

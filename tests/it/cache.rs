@@ -227,3 +227,40 @@ async fn an_answer_that_is_made_of_its_client_is_kept_for_that_one_only() {
         assert_eq!(call(host, WARD, "en").await != first, by_language, "{host}");
     }
 }
+
+#[tokio::test]
+async fn what_becomes_of_requests_is_counted() {
+    let (_partner, gateway) = numbered(|number, answer| match number {
+        0..3 => answer,
+        _ => Answer::status(500),
+    })
+    .await;
+    let requests: [&[(&str, &str)]; 5] = [
+        &[],
+        &[],
+        &[("cache-control", "no-store")],
+        &[("range", "bytes=0-1")],
+        // The partner fails: what is kept stands in.
+        &[("cache-control", "no-cache")],
+    ];
+    for fields in requests {
+        assert_eq!(get(&gateway, "/a", WARD, fields).await.status, 200, "{fields:?}");
+    }
+    let counts = harness::wait::until("all requests to be counted", async || {
+        let metrics = gateway.admin_get("/metrics").await.text();
+        let count = |name: &str, result: &str| {
+            let lines = metrics
+                .lines()
+                .filter(|line| line.starts_with(name) && line.contains(result));
+            lines
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum::<f64>()
+        };
+        let results = ["\"hit\"", "\"miss\"", "\"stale\"", "\"bypass\""];
+        let results = results.map(|result| count("integration_cache_requests_total{", result));
+        let timed = count("integration_upstream_ms_count{", "part=\"total\"");
+        (timed >= 4.0).then(|| (results, count("gateway_cache_stored_total", "")))
+    })
+    .await;
+    assert_eq!(counts, ([1.0, 2.0, 1.0, 2.0], 1.0));
+}

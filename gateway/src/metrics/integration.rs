@@ -1,7 +1,7 @@
 //! Metrics of single integrations, within a budget of series.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,7 +9,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use super::labels::{Failure, StatusClass};
+use super::labels::{CacheResult, Failure, StatusClass, UpstreamPart};
 use super::registered;
 
 /// The handles of one integration, or those that all integrations without series of their own share.
@@ -19,9 +19,16 @@ pub struct IntegrationMetrics {
     errors: [IntCounter; Failure::ALL.len()],
     latency: Histogram,
     circuit_open: IntGauge,
+    /// Those of `other` where there is nothing in it.
+    cache: OnceLock<CacheCounters>,
+    /// Likewise; these are many series.
+    upstream: OnceLock<UpstreamTimes>,
     /// None for the shared ones.
     own: Option<Own>,
 }
+
+type CacheCounters = [IntCounter; CacheResult::ALL.len()];
+type UpstreamTimes = [Histogram; UpstreamPart::ALL.len()];
 
 impl IntegrationMetrics {
     /// Counts a request that was answered with `status` after `latency`, whoever wrote the answer.
@@ -35,6 +42,37 @@ impl IntegrationMetrics {
     /// Counts a request to the partner that failed.
     pub fn failed(&self, why: Failure) {
         self.errors[why as usize].inc();
+    }
+
+    /// Counts a request at an integration that keeps answers.
+    pub fn cached(&self, result: CacheResult) {
+        let shared = || self.own.as_ref()?.integrations.other.cache.get();
+        if let Some(counters) = self.cache.get().or_else(shared) {
+            counters[result as usize].inc();
+        }
+    }
+
+    /// Notes a part of the time that the partner took.
+    pub fn upstream(&self, part: UpstreamPart, time: Duration) {
+        let shared = || self.own.as_ref()?.integrations.other.upstream.get();
+        if let Some(times) = self.upstream.get().or_else(shared) {
+            times[part as usize].observe(time.as_secs_f64() * 1_000.0);
+        }
+    }
+
+    /// Gives an integration that keeps answers series for that, if it has series of its own.
+    pub fn keeps_answers(&self) {
+        if let Some(own) = &self.own {
+            self.cache.get_or_init(|| own.integrations.families.cache_of(&own.id));
+        }
+    }
+
+    /// The same for the times of its partner.
+    fn times_its_partner(&self) {
+        if let Some(own) = &self.own {
+            self.upstream
+                .get_or_init(|| own.integrations.families.upstream_of(&own.id));
+        }
     }
 
     /// Counts the targets that are left alone as they failed too often.
@@ -89,8 +127,11 @@ struct Entry {
 impl Integrations {
     pub(super) fn new(registry: &Registry, budget: usize) -> Result<Arc<Self>, prometheus::Error> {
         let families = Families::new(registry)?;
+        let other = families.handles(OTHER, None);
+        other.cache.get_or_init(|| families.cache_of(OTHER));
+        other.upstream.get_or_init(|| families.upstream_of(OTHER));
         Ok(Arc::new(Self {
-            other: Arc::new(families.handles(OTHER, None)),
+            other: Arc::new(other),
             families,
             budget,
             bound: Mutex::default(),
@@ -98,6 +139,14 @@ impl Integrations {
     }
 
     pub(super) fn bind(self: &Arc<Self>, id: &str, detailed: bool) -> Arc<IntegrationMetrics> {
+        let handles = self.handles(id, detailed);
+        if detailed {
+            handles.times_its_partner();
+        }
+        handles
+    }
+
+    fn handles(self: &Arc<Self>, id: &str, detailed: bool) -> Arc<IntegrationMetrics> {
         let mut bound = self.bound.lock();
         let Bound { by_id, budgeted } = &mut *bound;
         let known = by_id.get_mut(id);
@@ -146,6 +195,8 @@ struct Families {
     errors: IntCounterVec,
     latency: HistogramVec,
     circuit_open: IntGaugeVec,
+    cache: IntCounterVec,
+    upstream: HistogramVec,
 }
 
 impl Families {
@@ -169,12 +220,37 @@ impl Families {
             .buckets(LATENCY_MS.to_vec()),
             &["integration"],
         )?;
+        let cache = IntCounterVec::new(
+            Opts::new(
+                "integration_cache_requests_total",
+                "Requests at integrations that keep answers, by what became of them.",
+            ),
+            &["integration", "result"],
+        )?;
+        let upstream = HistogramVec::new(
+            HistogramOpts::new(
+                "integration_upstream_ms",
+                "Time that the partner took, from the first attempt on, in milliseconds.",
+            )
+            .buckets(UPSTREAM_MS.to_vec()),
+            &["integration", "part"],
+        )?;
         Ok(Self {
             requests: registered(registry, requests)?,
             errors: registered(registry, errors)?,
             latency: registered(registry, latency)?,
             circuit_open: registered(registry, circuit_open("inbound")?)?,
+            cache: registered(registry, cache)?,
+            upstream: registered(registry, upstream)?,
         })
+    }
+
+    fn cache_of(&self, id: &str) -> CacheCounters {
+        CacheResult::ALL.map(|result| self.cache.with_label_values(&[id, result.label()]))
+    }
+
+    fn upstream_of(&self, id: &str) -> UpstreamTimes {
+        UpstreamPart::ALL.map(|part| self.upstream.with_label_values(&[id, part.label()]))
     }
 
     fn handles(&self, id: &str, own: Option<Own>) -> IntegrationMetrics {
@@ -183,6 +259,8 @@ impl Families {
             errors: Failure::ALL.map(|kind| self.errors.with_label_values(&[id, kind.label()])),
             latency: self.latency.with_label_values(&[id]),
             circuit_open: self.circuit_open.with_label_values(&[id]),
+            cache: OnceLock::new(),
+            upstream: OnceLock::new(),
             own,
         }
     }
@@ -197,6 +275,12 @@ impl Families {
         }
         let _ = self.latency.remove_label_values(&[id]);
         let _ = self.circuit_open.remove_label_values(&[id]);
+        for result in CacheResult::ALL {
+            let _ = self.cache.remove_label_values(&[id, result.label()]);
+        }
+        for part in UpstreamPart::ALL {
+            let _ = self.upstream.remove_label_values(&[id, part.label()]);
+        }
     }
 }
 
@@ -211,4 +295,5 @@ pub(super) fn circuit_open(direction: &str) -> Result<IntGaugeVec, prometheus::E
 
 /// Label of all integrations without series of their own.
 const OTHER: &str = "other";
+const UPSTREAM_MS: &[f64] = &[1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];
 const LATENCY_MS: &[f64] = &[5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0];

@@ -42,6 +42,32 @@ labels! {
 }
 
 labels! {
+    /// What became of a request at an integration that keeps answers.
+    CacheResult {
+        /// It got an answer that was kept.
+        Hit = "hit",
+        /// There was none: the partner was asked.
+        Miss = "miss",
+        /// It got one whose time was over, as the partner failed; it was a miss before.
+        Stale = "stale",
+        /// It was none that answers are kept for, or the last answer to it was none to keep.
+        Bypass = "bypass",
+    }
+}
+
+labels! {
+    /// A part of the time that a partner takes, each from the first attempt on.
+    UpstreamPart {
+        /// To the connection of the last attempt; next to nothing where there was one.
+        Connect = "connect",
+        /// To the end of the answer's head.
+        FirstByte = "first_byte",
+        /// To the end of the call.
+        Total = "total",
+    }
+}
+
+labels! {
     /// Why the gateway refused a request itself.
     Refusal {
         /// The head is not HTTP, or contradicts itself (400).

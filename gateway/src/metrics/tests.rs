@@ -138,6 +138,58 @@ fn each_outcome_and_reason_is_counted_under_its_own_name() {
 }
 
 #[test]
+fn times_of_partners_have_series_of_their_own_where_details_are_wanted() {
+    let metrics = Metrics::new(5).unwrap();
+    let before = series(&metrics);
+    let (basic, detailed) = (
+        metrics.integration("basic", false),
+        metrics.integration("special", true),
+    );
+    for handles in [&basic, &detailed] {
+        handles.upstream(UpstreamPart::Connect, Duration::from_millis(3));
+        handles.upstream(UpstreamPart::FirstByte, Duration::from_millis(30));
+        handles.upstream(UpstreamPart::Total, Duration::from_millis(300));
+    }
+    for integration in ["other", "special"] {
+        let of = |part: &str| {
+            let name = format!(r#"integration_upstream_ms_sum{{integration="{integration}",part="{part}"}}"#);
+            value(&metrics, &name)
+        };
+        assert_eq!(
+            ["connect", "first_byte", "total"].map(of),
+            [Some(3.0), Some(30.0), Some(300.0)]
+        );
+    }
+    assert_eq!(
+        value(
+            &metrics,
+            r#"integration_upstream_ms_sum{integration="basic",part="total"}"#
+        ),
+        None
+    );
+    drop((basic, detailed));
+    assert_eq!(series(&metrics), before);
+}
+
+#[test]
+fn results_of_the_cache_have_series_where_there_is_one() {
+    let metrics = Metrics::new(5).unwrap();
+    let before = series(&metrics);
+    let (kept, shared) = (metrics.integration("kept", false), metrics.integration("shared", false));
+    kept.keeps_answers();
+    kept.cached(CacheResult::Hit);
+    shared.cached(CacheResult::Miss);
+    let of = |integration: &str, result: &str| {
+        let name = format!(r#"integration_cache_requests_total{{integration="{integration}",result="{result}"}}"#);
+        value(&metrics, &name)
+    };
+    assert_eq!((of("kept", "hit"), of("kept", "miss")), (Some(1.0), Some(0.0)));
+    assert_eq!((of("other", "miss"), of("shared", "miss")), (Some(1.0), None));
+    drop((kept, shared));
+    assert_eq!(series(&metrics), before);
+}
+
+#[test]
 fn a_held_place_is_given_back() {
     let metrics = Metrics::new(0).unwrap();
     let held = Held::new(&metrics.in_flight);

@@ -4,7 +4,7 @@ mod span;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use filters::model::record::RecordStatus;
 use filters::model::secret::MASK;
@@ -22,7 +22,7 @@ use super::fault::{Counted, Fault};
 use super::kept::Piece;
 use super::{stand_in, stream};
 use crate::access_log::{AccessRecord, RouteMode, UpstreamRecord};
-use crate::metrics::Outcome;
+use crate::metrics::{IntegrationMetrics, Outcome, UpstreamPart};
 use crate::records::moment;
 use crate::tallies::Went;
 
@@ -68,8 +68,24 @@ fn count(proxy: &Proxy, call: &Call, status: Option<u16>, duration: Duration) {
     if let Some(after) = call.upstream.answered {
         proxy.metrics.upstream_answered(after);
     }
+    if let (Some(integration), Some(called)) = (integration, call.upstream.called) {
+        time(integration, call, called);
+    }
     if let (Some(integration), Some(status)) = (integration, status) {
         integration.answered(status, duration);
+    }
+}
+
+/// Notes how long the partner took, as far as the call came.
+fn time(integration: &IntegrationMetrics, call: &Call, called: Instant) {
+    let Some(answered) = call.upstream.answered else { return };
+    if let Some(connected) = call.upstream.connected {
+        integration.upstream(UpstreamPart::Connect, connected);
+    }
+    integration.upstream(UpstreamPart::FirstByte, answered);
+    // How long both sides like to go on says nothing of the partner.
+    if !call.endless {
+        integration.upstream(UpstreamPart::Total, called.elapsed());
     }
 }
 

@@ -14,6 +14,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use super::call::{Call, Route};
 use super::fault::{Fault, PARTNER_STATUS};
 use super::{compress, respond, stream};
+use crate::metrics::CacheResult;
 
 /// The method that a browser asks for before it sends a request of another origin.
 pub(super) fn preflight_method(request: &RequestHeader) -> Option<Method> {
@@ -108,6 +109,16 @@ pub(super) fn exchanges(session: &Session, call: &Call) -> bool {
         && !request.headers.contains_key(header::CONTENT_LENGTH)
         && !request.headers.contains_key(header::TRANSFER_ENCODING)
         && !stream::may_be_endless(session, call)
+}
+
+/// Counts a GET that an integration keeps no answers for, though it does for others.
+pub(super) fn passes_by(call: &Call, request: &RequestHeader) {
+    if let Some(route) = &call.route
+        && request.method == Method::GET
+        && of(call).is_some_and(|web| web.cache.is_some())
+    {
+        route.runtime.metrics.cached(CacheResult::Bypass);
+    }
 }
 
 /// Tells caches of a streamed answer that it comes compressed to those who take that.

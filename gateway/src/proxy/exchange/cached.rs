@@ -16,6 +16,7 @@ use super::super::fault::Fault;
 use super::super::{Proxy, respond, stream, web};
 use super::answer;
 use crate::cache::{Entry, Filling, Looked};
+use crate::metrics::CacheResult;
 
 /// Answers with what is kept. True if there was something; false lets the request go to the partner, with the duty to hand
 /// its answer over if it has one.
@@ -25,6 +26,7 @@ pub(super) async fn answered(proxy: &Proxy, session: &mut Session, call: &mut Ca
     };
     let request = session.req_header();
     if !rules.is_for(&request.method, &request.headers) {
+        web::passes_by(call, request);
         return Ok(false);
     }
     let host = request
@@ -43,7 +45,13 @@ pub(super) async fn answered(proxy: &Proxy, session: &mut Session, call: &mut Ca
     let address = format!("{} {address}", String::from_utf8_lossy(host));
     let key = rules.key(scope, &address, &request.headers);
     let refresh = Rules::is_refresh(&request.headers);
-    match proxy.cache.look(key, refresh, Instant::now() + call.time_left()).await {
+    let looked = proxy.cache.look(key, refresh, Instant::now() + call.time_left()).await;
+    route.runtime.metrics.cached(match &looked {
+        Looked::Found(_) => CacheResult::Hit,
+        Looked::Fill(_) => CacheResult::Miss,
+        Looked::Pass => CacheResult::Bypass,
+    });
+    match looked {
         Looked::Found(entry) => {
             replay(proxy, session, call, &entry, HIT).await?;
             Ok(true)
@@ -73,6 +81,9 @@ pub(super) async fn stands_in(
         return Ok(false);
     };
     call.filling = None;
+    if let Some(route) = &call.route {
+        route.runtime.metrics.cached(CacheResult::Stale);
+    }
     replay(proxy, session, call, &entry, STALE).await?;
     Ok(true)
 }
