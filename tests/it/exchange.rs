@@ -177,3 +177,53 @@ fn mapped(partner: &Partner) -> Value {
         "requestFieldMappings": [{"sourceField": "patient", "targetField": "patientId"}]});
     with(integration("book", &partner.url("")), mapping)
 }
+
+/// What describes the bytes of a body goes when the body becomes another one, and a part of an answer cannot be mapped.
+#[tokio::test]
+async fn fields_that_describe_other_bytes_are_not_passed_on() {
+    let described = |answer: Answer| {
+        BYTES
+            .iter()
+            .fold(answer, |answer, (name, value)| answer.header(name, value))
+            .header("x-kept", "1")
+    };
+    let partner = Partner::answering(described(Answer::json(&json!({"ok": true})))).await;
+    let both = with(
+        mapped(&partner),
+        json!({"responseTransformationMode": "SIMPLE",
+            "responseFieldMappings": [{"sourceField": "ok", "targetField": "fine"}]}),
+    );
+    let gateway = Gateway::serving_one(both).await;
+    let request = gateway
+        .request(Method::POST, "book.test", "/v1/book")
+        .header("range", "bytes=0-3")
+        .header("if-range", "\"7\"")
+        .header("x-kept", "1")
+        .json(&json!({"patient": "P-7"}));
+    let request = BYTES
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    let reply = Reply::of(request).await;
+    assert_eq!((reply.status, reply.json()), (200, json!({"fine": true})));
+    let received = partner.only_request();
+    for name in BYTES.iter().map(|(name, _)| *name).chain(["range", "if-range"]) {
+        assert_eq!(received.header(name), None, "{name} reached the partner");
+        assert_eq!(reply.header(name), None, "{name} reached the client");
+    }
+    assert_eq!(
+        (received.header("x-kept"), reply.header("x-kept")),
+        (Some("1"), Some("1"))
+    );
+}
+
+const BYTES: &[(&str, &str)] = &[
+    ("content-md5", "Q2hlY2sgSW50ZWdyaXR5IQ=="),
+    ("digest", "sha-256=X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE="),
+    (
+        "content-digest",
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:",
+    ),
+    ("content-range", "bytes 0-3/4"),
+    ("signature", "sig=:YQ==:"),
+    ("signature-input", "sig=(\"content-digest\")"),
+];

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use egress::Answer;
 use filters::plan::Mode;
-use filters::transform::Edits;
 use http::response;
 use http::{HeaderMap, HeaderValue, Method, Response, Version, header};
 use pingora::proxy::Session;
@@ -16,7 +15,7 @@ use super::super::fault::Fault;
 use super::super::{Proxy, forward, kept, respond, secure, stream, web};
 use super::cached::Saving;
 use super::repeat;
-use super::side::{self, Side, is_encoded};
+use super::side::{self, Changed, Side, is_encoded};
 
 /// Passes the answer on: transformed as a whole, or piece by piece as it comes.
 #[expect(
@@ -85,10 +84,9 @@ pub(super) async fn deliver(
     if let Some(side) = side {
         match side.changed(&proxy.scripts, body.clone()).await {
             Ok(changed) => {
+                head = rewritten(head, &changed);
+                saving = saving.map(|saving| saving.with_head(|head| rewritten(head, &changed)));
                 body = changed.body;
-                let (kind, edits) = (changed.content_type, &changed.edits);
-                head = rewritten(head, kind.clone(), edits);
-                saving = saving.map(|saving| saving.with_head(|head| rewritten(head, kind.clone(), edits)));
             }
             // Errors come in whatever form their maker has for them.
             Err(fault) if !is_success && side::is_unreadable(&fault) => {}
@@ -203,9 +201,15 @@ async fn pieces(
 }
 
 /// The head of an answer whose body was transformed.
-fn rewritten(head: ResponseHeader, content_type: HeaderValue, edits: &Edits) -> ResponseHeader {
+fn rewritten(head: ResponseHeader, changed: &Changed) -> ResponseHeader {
+    let Changed {
+        content_type, edits, ..
+    } = changed;
     let mut parts = response::Parts::from(head);
-    parts.headers.insert(header::CONTENT_TYPE, content_type);
+    parts.headers.insert(header::CONTENT_TYPE, content_type.clone());
+    if changed.is_new {
+        side::forget_bytes(&mut parts.headers);
+    }
     // What described the partner's bytes does not describe ours.
     for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
         parts.headers.remove(&name);

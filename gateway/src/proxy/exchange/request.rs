@@ -58,6 +58,9 @@ pub(in crate::proxy) async fn prepare(
             }
             let side = Side::request(scripts, transform, route, &client.headers, client.uri.query());
             let changed = side.changed(scripts, body).await?;
+            if changed.is_new {
+                side::forget_bytes(&mut headers);
+            }
             if !changed.edits.is_empty() {
                 side::edit(&mut headers, &changed.edits);
                 changes = Some(Box::new(changed.edits));
@@ -72,8 +75,11 @@ pub(in crate::proxy) async fn prepare(
         _ => body,
     };
     if response.is_some() || input::looks_at_answers(route) || call.filling.is_some() {
-        // The answer has to be read here.
+        // The answer has to be read here, and whole.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for name in [header::RANGE, header::IF_RANGE] {
+            headers.remove(&name);
+        }
     }
     if call.filling.is_some() {
         // A whole answer is to be kept, whatever this client has already.

@@ -5,7 +5,7 @@ use egress::Answer;
 use filters::plan::{Change, Integration, Transform};
 use filters::script::{CallerContext, ScriptContext};
 use filters::transform::{Edits, Mapped, MappingFault};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::super::call::Route;
 use super::super::fault::Fault;
@@ -22,6 +22,8 @@ pub(super) struct Side<'t> {
 /// What became of a body, and what changes around it.
 pub(super) struct Changed {
     pub(super) body: Bytes,
+    /// False where it is the body that came.
+    pub(super) is_new: bool,
     pub(super) content_type: HeaderValue,
     pub(super) edits: Edits,
 }
@@ -91,6 +93,7 @@ impl<'t> Side<'t> {
             let written = self.transform.written(output).map_err(|fault| self.fault(fault))?;
             return Ok(Changed {
                 body: written.into(),
+                is_new: true,
                 content_type,
                 edits: Edits::default(),
             });
@@ -106,12 +109,14 @@ impl<'t> Side<'t> {
         Ok(match new {
             Some(new) => Changed {
                 body: new.into(),
+                is_new: true,
                 content_type,
                 edits,
             },
             // What no line writes stays what it is.
             None => Changed {
                 body,
+                is_new: false,
                 content_type: self.content_type.clone().unwrap_or(content_type),
                 edits,
             },
@@ -126,6 +131,24 @@ impl<'t> Side<'t> {
         }
     }
 }
+
+/// Takes out what described the bytes of a body that is another one now.
+pub(super) fn forget_bytes(fields: &mut HeaderMap) {
+    for name in &OF_BYTES {
+        fields.remove(name);
+    }
+}
+
+/// Checksums, signatures that cover them, and what part of a whole the bytes are.
+static OF_BYTES: [HeaderName; 7] = [
+    header::CONTENT_RANGE,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("signature"),
+    HeaderName::from_static("signature-input"),
+];
 
 /// Changes header fields as a table says.
 pub(super) fn edit(fields: &mut HeaderMap, edits: &Edits) {
