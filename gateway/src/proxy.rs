@@ -5,6 +5,7 @@ mod again;
 mod aim;
 mod body;
 mod call;
+mod claims;
 mod compress;
 mod events;
 mod exchange;
@@ -108,7 +109,8 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, call: &mut Self::CTX) -> pingora::Result<()> {
         call.in_flight = Some(Held::new(&self.metrics.in_flight));
-        stream::forget_case(session.req_header_mut());
+        let trusted = self.trusts(peer_of(session));
+        stream::clear_head(session.req_header_mut(), trusted);
         call.is_upgrade = session.is_upgrade_req();
         if self.stopping.load(Ordering::Relaxed) || call.is_upgrade {
             session.set_keepalive(None);

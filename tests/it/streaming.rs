@@ -3,8 +3,9 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use harness::answer::Gate;
 use harness::client::Reply;
-use harness::documents::{integration, with};
-use harness::{Answer, Gateway, Partner, wait};
+use harness::documents::{document, integration, with};
+use harness::gateway::Setup;
+use harness::{Answer, Gateway, H2Client, Partner, wait};
 use reqwest::Method;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -186,6 +187,85 @@ async fn web_sockets_pass() {
     }
     socket.close(None).await.unwrap();
     wait::within("the partner to see the end", partner).await.unwrap();
+}
+
+/// Whoever listened has gone: the partner need not go on telling.
+#[tokio::test]
+async fn a_client_that_leaves_a_stream_of_events_ends_it() {
+    let gate = Gate::new();
+    let answer = Answer::status(200).header("content-type", "text/event-stream");
+    let partner = Partner::answering(answer.first_then("data: one\n\n", &gate, "data: two\n\n")).await;
+    let gateway = Setup::new()
+        .file(&document([integration("feed", &partner.url(""))]))
+        .set("listen.h2c", json!("127.0.0.1:0"))
+        .start()
+        .await;
+    let left = async |how: &str| {
+        wait::until(&format!("the partner to be left over {how}"), async || {
+            (partner.open_connections() == 0).then_some(())
+        })
+        .await;
+    };
+    let mut response = gateway.request(Method::GET, "feed.test", "/").send().await.unwrap();
+    wait::within("the first event", response.chunk()).await.unwrap();
+    drop(response);
+    left("HTTP/1.1").await;
+    let mut client = H2Client::connect(&gateway.h2c()).await;
+    let request = H2Client::request(Method::GET, "feed.test", "/").body(()).unwrap();
+    let (answer, mut stream) = client.begin(request, true).await;
+    let mut events = wait::within("the head", answer).await.unwrap().into_body();
+    wait::within("the first event", events.data()).await.unwrap().unwrap();
+    stream.send_reset(h2::Reason::CANCEL);
+    left("HTTP/2").await;
+}
+
+#[tokio::test]
+async fn a_partner_that_ends_a_web_socket_ends_it_for_the_client() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    let partner = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        socket.send(Message::text("last words")).await.unwrap();
+        // No farewell: the connection is just gone.
+    });
+    let gateway = Gateway::serving_one(integration("chat", &target)).await;
+    let request = "ws://chat.test/room".into_client_request().unwrap();
+    let stream = TcpStream::connect(gateway.http()).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    let said = wait::within("the last words", socket.next()).await.unwrap().unwrap();
+    assert_eq!(said.into_text().unwrap(), "last words");
+    let end = wait::within("the end", socket.next()).await;
+    assert!(end.is_none_or(|end| end.is_err()), "more came from nobody");
+    partner.await.unwrap();
+    wait::until("nothing to be in flight", async || {
+        let metrics = gateway.admin_get("/metrics").await.text();
+        metrics.contains("gateway_in_flight 0\n").then_some(())
+    })
+    .await;
+}
+
+/// Bodies cannot be mapped in another protocol, so a route that maps them does not change over.
+#[tokio::test]
+async fn a_route_that_maps_bodies_changes_to_no_other_protocol() {
+    let partner = Partner::answering(Answer::json(&json!({"a": 1}))).await;
+    let mapping = json!({"responseTransformationMode": "SIMPLE",
+        "responseFieldMappings": [{"sourceField": "a", "targetField": "b"}]});
+    let gateway = Gateway::serving_one(with(integration("chat", &partner.url("")), mapping)).await;
+    let mut client = gateway.raw().await;
+    let lines = [
+        "GET /room HTTP/1.1",
+        "Host: chat.test",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    client.request(&lines, "").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"b": 1})));
+    assert_eq!(partner.only_request().header("upgrade"), None);
+    assert!(client.closed().await);
 }
 
 #[tokio::test]

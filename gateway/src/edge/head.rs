@@ -137,10 +137,7 @@ fn check(bytes: &[u8], limits: &HeadLimits) -> Result<Head, Refusal> {
     if host::of_authority(authority).is_none() {
         return Err(Refusal::Malformed("the Host header is no host"));
     }
-    let websocket = !version_1_0
-        && fields
-            .upgrade
-            .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+    let websocket = !version_1_0 && fields.upgrade == Some(true);
     let mut rewritten = origin_form(bytes, method, target, authority)?;
     if fields.upgrade.is_some() && !websocket {
         // A server may ignore an upgrade that it does not know (RFC 9110 section 7.8); the parser would not.
@@ -230,7 +227,8 @@ struct Fields<'h> {
     host: Option<&'h [u8]>,
     length: Option<&'h [u8]>,
     coding: Option<&'h [u8]>,
-    upgrade: Option<&'h [u8]>,
+    /// True if the change to WebSocket is asked for, and no other with it.
+    upgrade: Option<bool>,
 }
 
 impl<'h> Fields<'h> {
@@ -247,7 +245,10 @@ impl<'h> Fields<'h> {
                 {
                     return Err(Refusal::Expectation);
                 }
-                7 if header.name.eq_ignore_ascii_case("upgrade") => fields.upgrade = Some(header.value),
+                7 if header.name.eq_ignore_ascii_case("upgrade") => {
+                    let is_only = fields.upgrade.is_none();
+                    fields.upgrade = Some(is_only && header.value.eq_ignore_ascii_case(b"websocket"));
+                }
                 _ => {}
             }
         }

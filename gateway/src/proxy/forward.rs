@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::call::{Identity, Route};
-use super::web;
+use super::{claims, web};
 use crate::trace::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 
 /// Names where the client is, as seen from here.
@@ -51,6 +51,7 @@ pub(super) fn to_partner(
     for (name, value) in &integration.outgoing.headers {
         fields.insert(name, value.clone());
     }
+    claims::drop_doubles(fields);
 }
 
 /// What the partner is told of the client.

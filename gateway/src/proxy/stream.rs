@@ -16,7 +16,7 @@ use super::call::{Call, Identity, Route};
 use super::fault::{Fault, StreamFailure};
 use super::forward::{self, Seen};
 use super::{Proxy, again};
-use super::{respond, secure, signed, web};
+use super::{claims, respond, secure, signed, web};
 use crate::limiter::{RATELIMIT, RATELIMIT_POLICY};
 
 /// Where pingora is to connect: an address that was resolved and checked, and nothing else.
@@ -129,9 +129,12 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Takes the case of its names off the client's head. pingora keeps it in a second map, copies that for the partner and
-/// parses a name again at each edit; without it, names go out in the usual case.
-pub(super) fn forget_case(head: &mut RequestHeader) {
-    *head = RequestHeader::from(request_parts(head));
+/// parses a name again at each edit; without it, names go out in the usual case. What the client claims of its way here
+/// goes with it.
+pub(super) fn clear_head(head: &mut RequestHeader, trusted: bool) {
+    let mut parts = request_parts(head);
+    claims::forget(&mut parts.headers, trusted);
+    *head = RequestHeader::from(parts);
 }
 
 fn request_parts(head: &mut RequestHeader) -> request::Parts {
@@ -181,6 +184,12 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
             "an unasked change of protocol".to_owned(),
         )));
     }
+    if switches && !is_websocket(&head.headers) {
+        // Whatever it is: the client was let in to speak WebSocket, and nothing looks into what comes after this.
+        return Err(Fault::Stream(StreamFailure::Answer(
+            "a change to another protocol than WebSocket".to_owned(),
+        )));
+    }
     web::check_replaced(session.req_header(), head.status, call)?;
     call.endless = switches || call.is_grpc || is_event_stream(head);
     let status = call.route.as_ref().and_then(|route| {
@@ -209,6 +218,14 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     *head = ResponseHeader::from(parts);
     let kept = head.set_reason_phrase(phrase.as_deref());
     kept.map_err(|error| Fault::Internal(error.to_string()))
+}
+
+fn is_websocket(fields: &HeaderMap) -> bool {
+    let mut named = fields.get_all(header::UPGRADE).iter();
+    let is_named = named
+        .next()
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    is_named && named.next().is_none()
 }
 
 /// The words beside the status, where they are not the usual ones.

@@ -154,6 +154,7 @@ fn only_websocket_on_http_1_1_changes_the_protocol() {
         "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nx: y\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nUPGRADE: h2c\r\nx: y\r\n\r\n",
         "GET http://a/ HTTP/1.1\r\nHost: a\r\nupgrade: x\r\nUpgrade: websocket, h2c\r\nx: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nUpgrade: websocket\r\nx: y\r\n\r\n",
     ] {
         let head = complete(head);
         let rewritten = String::from_utf8(head.rewritten.unwrap()).unwrap();
