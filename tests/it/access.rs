@@ -266,7 +266,7 @@ async fn administrators_work_from_the_command_line() {
 }
 
 #[tokio::test]
-async fn templates_and_jobs_are_kept_from_files() {
+async fn templates_are_kept_from_files_and_filled() {
     let control_plane = ControlPlane::start().await;
     let folder = tempfile::TempDir::new().unwrap();
     let file = |name: &str, value: &Value| {
@@ -310,7 +310,18 @@ async fn templates_and_jobs_are_kept_from_files() {
     assert_eq!(got.code, 0, "{got:?}");
     assert_eq!(run(&["templates", "delete", "lab", "--org", "648"]).await.code, 0);
     assert_eq!(run(&["templates", "show", "lab"]).await.code, 4);
+}
 
+#[tokio::test]
+async fn jobs_are_kept_from_files() {
+    let control_plane = ControlPlane::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, value: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, value.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = async |arguments: &[&str]| gwctl::against(&control_plane, arguments).await;
     let mut job = json!({"orgId": 648, "name": "Bills", "type": "DAILY_EXPORT", "targetUrl": "https://partner.example/bills",
         "schedule": {"type": "CRON", "expression": "0 9 * * *", "timezone": "Asia/Kolkata"},
         "dataSource": {"type": "API", "url": "https://api.example/bills", "headers": {"X-API-Key": "planted-key"}}});
