@@ -99,7 +99,7 @@ impl Need {
     pub(super) fn of(method: &Method, route: &str) -> Self {
         match (ends_of(route), Verb::of(method, route)) {
             (("auth", _), _) => Self::Own,
-            (("admin", _), _) => Self::Admin,
+            (("admin", _), _) | (("gateways", _), Verb::Write) => Self::Admin,
             (_, Verb::Read) => Self::Read,
             (("apply", "apply"), _) if method == Method::POST => Self::Try,
             (_, Verb::Retry | Verb::Write) => Self::Write,

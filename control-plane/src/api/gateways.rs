@@ -44,7 +44,6 @@ pub(super) async fn remove(
     Place(Named { id }): Place<Named>,
 ) -> Result<NoContent, ApiError> {
     caller.require_all()?;
-    caller.may_administer()?;
     let entry = caller.actor().did("gateway.remove", format!("gateway {id}"), None);
     match app.fleet.remove(&id, entry).await? {
         Removal::Removed => Ok(NoContent),
