@@ -21,7 +21,7 @@ pub struct IntegrationMetrics {
     circuit_open: IntGauge,
     /// Those of `other` where there is nothing in it.
     cache: OnceLock<CacheCounters>,
-    /// Likewise; these are many series.
+    /// Nothing where no details are wanted: these are many series, and all partners together have one of their own.
     upstream: OnceLock<UpstreamTimes>,
     /// None for the shared ones.
     own: Option<Own>,
@@ -54,8 +54,7 @@ impl IntegrationMetrics {
 
     /// Notes a part of the time that the partner took.
     pub fn upstream(&self, part: UpstreamPart, time: Duration) {
-        let shared = || self.own.as_ref()?.integrations.other.upstream.get();
-        if let Some(times) = self.upstream.get().or_else(shared) {
+        if let Some(times) = self.upstream.get() {
             times[part as usize].observe(time.as_secs_f64() * 1_000.0);
         }
     }
@@ -129,7 +128,6 @@ impl Integrations {
         let families = Families::new(registry)?;
         let other = families.handles(OTHER, None);
         other.cache.get_or_init(|| families.cache_of(OTHER));
-        other.upstream.get_or_init(|| families.upstream_of(OTHER));
         Ok(Arc::new(Self {
             other: Arc::new(other),
             families,
