@@ -250,7 +250,7 @@ nouns! {
     /// Alerts.
     Alerts = "alerts" [Read],
     /// Gateways.
-    Gateways = "gateways" [Read],
+    Gateways = "gateways" [Read, Write],
     /// How the control plane is.
     Health = "health" [Read],
     /// The organization, as its people see it.

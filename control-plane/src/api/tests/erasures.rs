@@ -45,7 +45,6 @@ async fn a_short_number_needs_places_to_look_at() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn an_erasure_waits_for_a_gateway_until_it_is_removed_and_goes_on_when_it_comes_back() {
     let bench = Bench::start().await;
     let mut gateway = connected(&bench).await;

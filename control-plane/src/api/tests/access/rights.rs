@@ -5,7 +5,8 @@ use super::*;
 /// What is written by routes that are about objects of several kinds: each of them is tried below.
 const OF_MANY_KINDS: [&str; 6] = ["apply", "drafts", "rollouts", "templates", "trash", "versions"];
 /// What is written by routes that are about no configured object.
-const OF_NONE: [&str; 8] = [
+const OF_NONE: [&str; 9] = [
+    "gateways",
     "auth",
     "dlq",
     "field-schemas",
