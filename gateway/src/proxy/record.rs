@@ -4,7 +4,7 @@ mod span;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use filters::model::record::RecordStatus;
 use filters::model::secret::MASK;
@@ -69,15 +69,19 @@ fn count(proxy: &Proxy, call: &Call, status: Option<u16>, duration: Duration) {
         proxy.metrics.upstream_answered(after);
     }
     if let (Some(integration), Some(called)) = (integration, call.upstream.called) {
-        time(integration, call, called);
+        time(
+            integration,
+            call,
+            (call.started + duration).saturating_duration_since(called),
+        );
     }
     if let (Some(integration), Some(status)) = (integration, status) {
         integration.answered(status, duration);
     }
 }
 
-/// Notes how long the partner took, as far as the call came.
-fn time(integration: &IntegrationMetrics, call: &Call, called: Instant) {
+/// Notes how long the partner took, as far as the call came; `total` is the time from the attempt to the end.
+fn time(integration: &IntegrationMetrics, call: &Call, total: Duration) {
     let Some(answered) = call.upstream.answered else { return };
     if let Some(connected) = call.upstream.connected {
         integration.upstream(UpstreamPart::Connect, connected);
@@ -85,7 +89,7 @@ fn time(integration: &IntegrationMetrics, call: &Call, called: Instant) {
     integration.upstream(UpstreamPart::FirstByte, answered);
     // How long both sides like to go on says nothing of the partner.
     if !call.endless {
-        integration.upstream(UpstreamPart::Total, called.elapsed());
+        integration.upstream(UpstreamPart::Total, total);
     }
 }
 

@@ -253,7 +253,10 @@ async fn the_description_has_the_filters_and_the_page_of_a_list() {
         .iter()
         .filter_map(|parameter| parameter["name"].as_str())
         .collect();
-    assert_eq!(names, ["orgId", "page", "limit", "search", "eventType", "actionId"]);
+    assert_eq!(
+        names,
+        ["orgId", "page", "cursor", "limit", "search", "eventType", "actionId"]
+    );
     let page = &reply.body["components"]["schemas"]["PageOfEventType"];
     assert!(page["properties"]["eventTypes"]["items"].is_object(), "{page}");
     assert!(page["properties"]["hasMore"].is_object(), "{page}");
