@@ -62,7 +62,6 @@ impl Sweep<'_> {
         }
     }
 
-    /// A command to try a dead letter again may carry another payload, and one to try an endpoint out carries one.
     async fn commands(&self) -> Result<u64, StoreError> {
         let (mut after, mut count) = (String::new(), 0);
         loop {
@@ -70,23 +69,36 @@ impl Sweep<'_> {
             let Some(last) = page.last() else { return Ok(count) };
             after.clone_from(&last.id);
             for mut kept in page {
-                let (payload, event_type) = match &mut kept.command {
-                    Command::RetryDeadLetters {
-                        payload: Some(payload), ..
-                    } => (payload, None),
-                    Command::Test {
-                        payload, event_type, ..
-                    } => (payload, Some(event_type.as_str())),
-                    _ => continue,
-                };
-                if kept.org_id == self.org_id && self.search.is_in(event_type, payload) {
-                    *payload = Value::String(ERASED.to_owned());
+                if kept.org_id == self.org_id && self.empty(&mut kept.command) {
                     count += 1;
                     self.store.change_command(kept).await?;
                 }
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// A command to try a dead letter again may carry another payload, one to try an endpoint out carries one, and one to
+    /// deliver events again names them. True if there was something of the person.
+    fn empty(&self, command: &mut Command) -> bool {
+        let (payload, event_type) = match command {
+            Command::RetryDeadLetters {
+                payload: Some(payload), ..
+            } => (payload, None),
+            Command::Test {
+                payload, event_type, ..
+            } => (payload, Some(event_type.as_str())),
+            Command::Replay { event_ids, .. } => {
+                let named = event_ids.iter_mut().filter(|id| self.search.is_in_text(id));
+                return named.map(|id| ERASED.clone_into(id)).count() > 0;
+            }
+            _ => return false,
+        };
+        let is_named = self.search.is_in(event_type, payload);
+        if is_named {
+            *payload = Value::String(ERASED.to_owned());
+        }
+        is_named
     }
 
     /// A dead letter without its payload could not be tried again: it goes as a whole.

@@ -45,7 +45,17 @@ async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is()
     let counted = Deltas::of_calls(&[], &Clocks::default());
     store.keep_calls(batch, calls, counted).await.unwrap();
 
-    let edited = vec![retry("c1", "planted-4711"), retry("c2", "planted-other")];
+    let again = CommandRecord {
+        command: Command::Replay {
+            org_id: 648,
+            integration_config_id: None,
+            event_ids: vec!["planted-4711".to_owned(), "planted-other".to_owned()],
+            from: None,
+            to: None,
+        },
+        ..retry("c3", "")
+    };
+    let edited = vec![retry("c1", "planted-4711"), retry("c2", "planted-other"), again];
     store.add_commands(&edited, None).await.unwrap();
 
     let erasure = erasure();
@@ -55,7 +65,7 @@ async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is()
         execution_logs: 1,
         dead_letters: 1,
         scheduled: 0,
-        commands: 1,
+        commands: 2,
     };
     assert_eq!(removed, wanted);
     assert_eq!(
@@ -93,7 +103,7 @@ async fn what_names_a_person_is_gone_from_records_and_file_and_nothing_else_is()
 
     store.rewrite(vec![erased_log(other)]).await.unwrap();
     let commands = store.due_commands("g1", 10).await.unwrap();
-    assert_eq!(commands.len(), 2, "they are still to be carried out");
+    assert_eq!(commands.len(), 3, "they are still to be carried out");
     assert!(store.empty_log().await.unwrap());
     store.close().await;
     let file = std::fs::read(folder.path().join("control-plane.db")).unwrap();
