@@ -39,7 +39,7 @@ fn inbound_integration(mut integration: InboundIntegration) -> InboundIntegratio
     integration.inbound_auth_config = inbound(&integration);
     let config = integration.outgoing_auth_config.as_ref();
     integration.outgoing_auth_config = outgoing(integration.outgoing_auth_type, config);
-    integration
+    integration.masked()
 }
 
 fn outbound_integration(mut integration: OutboundIntegration) -> OutboundIntegration {

@@ -37,6 +37,7 @@ mod http2;
 mod idempotency;
 mod ingest;
 mod isolation;
+mod leaks;
 mod lifecycle;
 mod limits;
 mod mongo;
