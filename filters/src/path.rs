@@ -36,6 +36,9 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, PathRefusal> {
     if !path.starts_with('/') {
         return Err(PathRefusal::NotAbsolute);
     }
+    if is_plain(path) {
+        return Ok(Cow::Borrowed(path));
+    }
     let form = if path.contains('%') {
         Cow::Owned(unescape(path)?)
     } else {
@@ -53,6 +56,31 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, PathRefusal> {
     }
     Ok(form)
 }
+
+/// True for what needs no closer look: unreserved characters only, and no segment that is empty or begins with a dot. One
+/// pass over the bytes, as it is made for each request.
+fn is_plain(path: &str) -> bool {
+    let mut before = b'.';
+    for byte in path.bytes() {
+        let begins_segment = before == b'/';
+        if !PLAIN[usize::from(byte)] || (begins_segment && matches!(byte, b'/' | b'.')) {
+            return false;
+        }
+        before = byte;
+    }
+    true
+}
+
+/// The slash and the unreserved characters: a look at the table is cheaper than ranges are.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = byte as u8 == b'/' || unreserved(byte as u8);
+        byte += 1;
+    }
+    table
+};
 
 /// A segment without path parameters (RFC 3986 section 3.3).
 fn before_parameters(segment: &str) -> &str {
@@ -90,7 +118,7 @@ fn hex_digit(byte: u8) -> Result<u8, PathRefusal> {
     }
 }
 
-fn unreserved(byte: u8) -> bool {
+const fn unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
