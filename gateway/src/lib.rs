@@ -1,6 +1,7 @@
 //! The data plane: proxies partner APIs by a configuration that is swapped in while it runs.
 
 pub mod access_log;
+mod address_text;
 pub mod admin;
 pub mod cache;
 pub mod clock;

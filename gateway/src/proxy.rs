@@ -214,7 +214,7 @@ impl ProxyHttp for Proxy {
         // A second try sends the body again.
         call.request_bytes = 0;
         let seen = self.seen(session, call);
-        let made = stream::request(head, route, identity, &seen, call.is_grpc).and_then(|()| signed::sign(head, call));
+        let made = stream::request(head, route, identity, seen, call.is_grpc).and_then(|()| signed::sign(head, call));
         if let Err(fault) = made {
             return Err(self.stop(session, call, fault));
         }
@@ -373,9 +373,11 @@ impl Proxy {
     /// Tells a client that waits for it to send its body. What is known of the request was checked; the partner is not
     /// asked.
     async fn welcome_body(&self, session: &mut Session, call: &Call) -> Result<(), Fault> {
-        let waits = session.req_header().version == Version::HTTP_11
-            && session.req_header().headers.contains_key(header::EXPECT);
-        if waits && !session.is_body_done() {
+        if session.is_body_done() {
+            return Ok(());
+        }
+        let head = session.req_header();
+        if head.version == Version::HTTP_11 && head.headers.contains_key(header::EXPECT) {
             session
                 .write_continue_response()
                 .await
@@ -408,7 +410,7 @@ impl Proxy {
         if call.guard.as_ref().is_some_and(|guard| guard.connection().is_secure) {
             return true;
         }
-        forward::says_https(&session.req_header().headers) && self.trusts(peer_of(session))
+        self.trusts(peer_of(session)) && forward::says_https(&session.req_header().headers)
     }
 
     fn trusts(&self, peer: Option<IpAddr>) -> bool {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use arrayvec::ArrayString;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use rand::Rng;
+use rand::{Rng, RngCore as _};
 use uuid::fmt::Hyphenated;
 
 /// Carries a [`RequestId`].
@@ -20,8 +21,7 @@ pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Identifier of a request, the client's or ours.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestId {
-    length: u8,
-    text: [u8; Self::MAX_LENGTH],
+    text: ArrayString<{ RequestId::MAX_LENGTH }>,
 }
 
 impl RequestId {
@@ -42,41 +42,35 @@ impl RequestId {
     pub fn made(now: SystemTime) -> Self {
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
-        let mut text = [0; Self::MAX_LENGTH];
-        uuid.hyphenated().encode_lower(&mut text);
+        let mut random = [0; 10];
+        rand::rng().fill_bytes(&mut random);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        let mut text = [0; Hyphenated::LENGTH];
+        let text = uuid.hyphenated().encode_lower(&mut text);
         Self {
-            length: Hyphenated::LENGTH as u8,
-            text,
+            text: ArrayString::from(text).expect("a UUID is shorter than the longest identifier"),
         }
     }
 
     /// The identifier as text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.bytes()).expect("only ASCII gets in")
+        &self.text
     }
 
     /// Value of the `X-Request-Id` field.
     pub fn value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(self.bytes()).expect("only visible ASCII gets in")
+        HeaderValue::from_str(&self.text).expect("only visible ASCII gets in")
     }
 
     fn taken(value: &HeaderValue) -> Option<Self> {
-        let bytes = value.as_bytes();
-        let mut text = [0; Self::MAX_LENGTH];
-        let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:/+=@".contains(byte);
-        if bytes.is_empty() || !bytes.iter().all(safe) {
+        let text = value.to_str().ok()?;
+        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/+=@".contains(&byte);
+        if text.is_empty() || !text.bytes().all(safe) {
             return None;
         }
-        text.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(Self {
-            length: u8::try_from(bytes.len()).ok()?,
-            text,
+            text: ArrayString::from(text).ok()?,
         })
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.text[..usize::from(self.length)]
     }
 }
 

@@ -56,6 +56,36 @@ async fn hop_by_hop_headers_end_at_the_gateway() {
     assert_eq!(received.header("x-end"), Some("two"));
 }
 
+/// Whatever `Connection` says of them, or if it is not there at all.
+#[tokio::test]
+async fn fields_of_a_connection_end_at_the_gateway_each_by_itself() {
+    let partner = Partner::answering(Answer::json(&json!({"a": 1}))).await;
+    let mapping = json!({"responseTransformationMode": "SIMPLE",
+        "responseFieldMappings": [{"sourceField": "a", "targetField": "b"}]});
+    let gateway = Gateway::serving(&document([
+        integration("stream", &partner.url("")),
+        with(integration("exchange", &partner.url("")), mapping),
+    ]))
+    .await;
+    for name in [
+        "http2-settings",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+    ] {
+        for host in ["stream.test", "exchange.test"] {
+            let request = gateway.request(Method::GET, host, "/x").header("x-end", name);
+            let reply = Reply::of(request.header(name, "trailers")).await;
+            assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+            let received = partner.requests().pop().unwrap();
+            assert_eq!(received.header("x-end"), Some(name));
+            assert_eq!(received.header(name), None, "{name} went to the partner of {host}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_partners_error_status_and_body_are_the_clients() {
     let partner = Partner::answering(Answer::json(&json!({"why": "closed"})).with_status(503)).await;

@@ -1,9 +1,10 @@
 //! A writer of flat JSON for hot paths: it appends to a buffer and allocates nothing of its own.
 
-use std::fmt::Display;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use crate::address_text::AddressText;
 
 /// An object that is being written. Names must be plain ASCII that needs no escape.
 pub(super) struct Object<'a> {
@@ -57,7 +58,8 @@ impl<'a> Object<'a> {
                 out.push(b':');
                 decimal(out, u64::from(v4.port()));
             }
-            SocketAddr::V6(v6) => push_display(out, v6),
+            // Writing to a buffer in memory cannot fail.
+            SocketAddr::V6(v6) => drop(write!(out, "{v6}")),
         });
     }
 
@@ -110,24 +112,8 @@ fn decimal(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Most addresses are IPv4; they go without the formatting machinery.
 fn push_ip(out: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            decimal(out, u64::from(a));
-            for octet in [b, c, d] {
-                out.push(b'.');
-                decimal(out, u64::from(octet));
-            }
-        }
-        IpAddr::V6(v6) => push_display(out, v6),
-    }
-}
-
-fn push_display(out: &mut Vec<u8>, value: impl Display) {
-    // Writing to a buffer in memory cannot fail.
-    let _ = write!(out, "{value}");
+    out.extend_from_slice(AddressText::of(address).as_bytes());
 }
 
 fn escape(out: &mut Vec<u8>, text: &[u8]) {

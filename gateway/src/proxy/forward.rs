@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::call::{Identity, Route};
 use super::{claims, web};
+use crate::address_text::AddressText;
 use crate::trace::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 
 /// Names where the client is, as seen from here.
@@ -23,7 +23,7 @@ pub(super) fn to_partner(
     route: &Route,
     authority: &HeaderValue,
     identity: &Identity,
-    seen: &Seen,
+    seen: Seen,
 ) {
     let integration = &*route.integration;
     for name in &integration.strip_headers {
@@ -40,12 +40,12 @@ pub(super) fn to_partner(
     fields.remove(&header::FORWARDED);
     let proto = if seen.is_secure { "https" } else { "http" };
     fields.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    match &seen.host {
-        Some(host) => drop(fields.insert(&X_FORWARDED_HOST, host.clone())),
+    match seen.host {
+        Some(host) => drop(fields.insert(&X_FORWARDED_HOST, host)),
         None => drop(fields.remove(&X_FORWARDED_HOST)),
     }
-    match &seen.forwarded_for {
-        Some(value) => drop(fields.insert(&X_FORWARDED_FOR, value.clone())),
+    match seen.forwarded_for {
+        Some(value) => drop(fields.insert(&X_FORWARDED_FOR, value)),
         None => drop(fields.remove(&X_FORWARDED_FOR)),
     }
     for (name, value) in &integration.outgoing.headers {
@@ -55,6 +55,7 @@ pub(super) fn to_partner(
 }
 
 /// What the partner is told of the client.
+#[derive(Clone)]
 pub(super) struct Seen {
     /// The host that it asked for.
     pub(super) host: Option<HeaderValue>,
@@ -68,16 +69,14 @@ impl Seen {
     /// Reads the client's request. `trusted` says that it came through a proxy whose word is taken.
     pub(super) fn of(headers: &HeaderMap, peer: Option<IpAddr>, trusted: bool, is_secure: bool) -> Self {
         let forwarded_for = peer.and_then(|peer| {
-            let mut hops = String::with_capacity(LONGEST_ADDRESS);
-            if trusted {
-                let values = headers.get_all(&X_FORWARDED_FOR).iter();
-                for hop in values.filter_map(|value| value.to_str().ok()) {
-                    hops.push_str(hop);
-                    hops.push_str(", ");
-                }
+            let address = AddressText::of(peer);
+            if !trusted {
+                return HeaderValue::from_bytes(address.as_bytes()).ok();
             }
-            push_address(&mut hops, peer);
-            HeaderValue::from_maybe_shared(Bytes::from(hops)).ok()
+            let before = headers.get_all(&X_FORWARDED_FOR).iter();
+            let before = before.filter_map(|value| value.to_str().ok()).map(str::as_bytes);
+            let hops: Vec<&[u8]> = before.chain([address.as_bytes()]).collect();
+            HeaderValue::from_bytes(&hops.join(&b", "[..])).ok()
         });
         Self {
             host: headers.get(header::HOST).cloned(),
@@ -92,24 +91,6 @@ pub(super) fn says_https(headers: &HeaderMap) -> bool {
     let said = headers.get(&X_FORWARDED_PROTO).map(HeaderValue::as_bytes);
     said.is_some_and(|said| said.eq_ignore_ascii_case(b"https"))
 }
-
-/// Appends an address, the usual kind without the formatting machinery.
-fn push_address(out: &mut String, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push('.');
-                }
-                out.push_str(itoa::Buffer::new().format(octet));
-            }
-        }
-        IpAddr::V6(address) => out.push_str(&address.to_string()),
-    }
-}
-
-/// Characters of the longest address.
-const LONGEST_ADDRESS: usize = 45;
 
 /// The hops of `X-Forwarded-For`, the nearest first. Its fields are one list, however many lines they stand on (RFC 9110
 /// section 5.3): a proxy may add its own line below the client's.
@@ -147,26 +128,47 @@ fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok()
 }
 
-/// Fields that belong to one connection (RFC 9110 section 7.6.1).
-pub(super) static HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// The fields of a head that must not cross: they belong to its connection, by their nature or because `Connection` names
+/// them (RFC 9110 section 7.6.1).
+pub(super) fn hop_by_hop(fields: &HeaderMap) -> Vec<HeaderName> {
+    let mut found: Vec<HeaderName> = fields
+        .keys()
+        .filter(|name| is_hop_by_hop(name.as_str()))
+        .cloned()
+        .collect();
+    if found.contains(&header::CONNECTION) {
+        // Most heads name nothing beyond what is found already.
+        let others = nominated(fields).filter(|name| !is_hop_by_hop(name));
+        let others = others.filter_map(|name| name.parse().ok());
+        found.extend(others.filter(|name: &HeaderName| fields.contains_key(name)));
+    }
+    found
+}
 
-/// True for a field that must not cross: it belongs to the connection, by its nature or because `Connection` names it.
-pub(super) fn is_hop_by_hop(name: &HeaderName, headers: &HeaderMap) -> bool {
-    HOP_BY_HOP.contains(name) || nominated(headers).any(|nominated| name.as_str().eq_ignore_ascii_case(nominated))
+/// True for a head with a field that belongs to its connection.
+pub(super) fn has_hop_by_hop(fields: &HeaderMap) -> bool {
+    fields.keys().any(|name| is_hop_by_hop(name.as_str()))
+}
+
+/// True for the fields that belong to a connection by their nature; asked of each field of each request.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// The fields that `Connection` names.
-pub(super) fn nominated(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+fn nominated(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers
         .get_all(header::CONNECTION)
         .iter()

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use filters::model::limits::Timeouts;
 use filters::target::Scheme;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, request, response};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, request, response};
 use pingora::proxy::Session;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
@@ -54,6 +54,10 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
         peer.options.set_http_version(2, 2);
         peer.options.max_h2_streams = MOST_STREAMS;
         peer.options.h2_ping_interval = Some(PING);
+    }
+    if !forward::has_hop_by_hop(&session.req_header().headers) {
+        // pingora would look for each of them by its name.
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
     }
     let left = call.time_left_at(now);
     if let Some(guard) = &call.guard {
@@ -153,7 +157,7 @@ pub(super) fn request(
     head: &mut RequestHeader,
     route: &Route,
     identity: &Identity,
-    seen: &Seen,
+    seen: Seen,
     is_grpc: bool,
 ) -> Result<(), Fault> {
     let aim = route.aim()?;
@@ -208,7 +212,6 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
         strip_hop_by_hop(&mut parts.headers);
     }
     parts.headers.remove(header::SERVER);
-    parts.headers.reserve(MOST_ADDED);
     respond::stamp(&mut parts.headers, call.identity.as_ref());
     add_limits(&mut parts.headers, call);
     secure::tell(&mut parts.headers, call);
@@ -249,14 +252,10 @@ fn tidy_length(status: StatusCode, fields: &mut HeaderMap) {
 /// Takes out what belongs to the connection with the partner, except for the framing, which pingora sees to.
 fn strip_hop_by_hop(fields: &mut HeaderMap) {
     let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    // Most answers nominate nothing that is there.
-    let nominated: Vec<HeaderName> = forward::nominated(fields)
-        .filter(|name| fields.contains_key(*name))
-        .filter_map(|name| name.parse().ok())
-        .collect();
-    let names = nominated.iter().chain(&forward::HOP_BY_HOP);
-    for name in names.filter(|name| !framing.contains(name)) {
-        fields.remove(name);
+    for name in forward::hop_by_hop(fields) {
+        if !framing.contains(&name) {
+            fields.remove(name);
+        }
     }
 }
 

@@ -238,8 +238,9 @@ pub(super) fn plain_head(answer: &Answer) -> ResponseHeader {
     head.status = answer.status;
     head.headers.reserve(answer.headers.len() + 6);
     let drops = [header::CONTENT_LENGTH, header::SERVER];
+    let stays = forward::hop_by_hop(&answer.headers);
     for (name, value) in &answer.headers {
-        if !drops.contains(name) && !forward::is_hop_by_hop(name, &answer.headers) {
+        if !drops.contains(name) && !stays.contains(name) {
             head.headers.append(name, value.clone());
         }
     }

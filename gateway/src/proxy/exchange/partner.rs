@@ -115,7 +115,7 @@ fn request(call: &Call, prepared: &Prepared, seen: &Seen) -> Result<Request<Full
     let aim = route.aim()?;
     let mut headers = prepared.headers.clone();
     let authority = aim.target.upstream.target().authority();
-    forward::to_partner(&mut headers, route, authority, identity, seen);
+    forward::to_partner(&mut headers, route, authority, identity, seen.clone());
     let mut request = Request::new(prepared.body.clone());
     *request.method_mut() = prepared.method.clone();
     *request.uri_mut() = Uri::from(aim.path_and_query.clone());

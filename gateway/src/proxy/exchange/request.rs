@@ -38,9 +38,10 @@ pub(in crate::proxy) async fn prepare(
         .clone()
         .unwrap_or_else(|| client.method.clone());
     let mut headers = HeaderMap::with_capacity(client.headers.len() + 8);
+    let stays = forward::hop_by_hop(&client.headers);
     for (name, value) in &client.headers {
         let drops = [header::CONTENT_LENGTH, header::EXPECT];
-        if !drops.contains(name) && !forward::is_hop_by_hop(name, &client.headers) {
+        if !drops.contains(name) && !stays.contains(name) {
             headers.append(name, value.clone());
         }
     }

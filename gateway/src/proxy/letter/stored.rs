@@ -166,10 +166,11 @@ impl StoredCall {
 
 /// The client's fields without those of its connection and without credentials.
 fn own_fields(headers: &HeaderMap, integration: &Integration) -> Vec<(String, String)> {
+    let stays = forward::hop_by_hop(headers);
     let fields = headers.iter().filter(|(name, _)| {
         let is_ours = NOT_KEPT.contains(name) || KEY_FIELDS.contains(name);
         let is_credential = CREDENTIALS.contains(name) || integration.inbound.carries(name);
-        !is_ours && !is_credential && !forward::is_hop_by_hop(name, headers)
+        !is_ours && !is_credential && !stays.contains(name)
     });
     let texts = fields.map(|(name, value)| (name.as_str().to_owned(), text(value)));
     texts.collect()
