@@ -178,6 +178,7 @@ impl Guard {
             self.held.unsplit(rest);
         }
         self.request.answer_deadline.store(0, Ordering::Release);
+        self.request.silence.store(0, Ordering::Release);
         self.websocket = head.websocket;
         self.phase = if head.framing.is_done() {
             self.after_body()
@@ -273,7 +274,7 @@ impl Guard {
                 Poll::Pending => break,
             }
         }
-        ready!(self.poll_limit(cx, self.request.answer_deadline.load(Ordering::Acquire)));
+        ready!(self.poll_limit(cx, self.request.partner_limit()));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -352,6 +353,10 @@ impl Guard {
     fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.stalled = None;
+            if matches!(self.phase, Phase::Waiting) && self.request.silence.load(Ordering::Acquire) > 0 {
+                // More of the answer has come, and what is waited for now is what follows it.
+                self.since = None;
+            }
             return polled;
         }
         let limit = match self.request.time.load(Ordering::Acquire) {

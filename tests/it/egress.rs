@@ -4,6 +4,7 @@ use harness::answer::Gate;
 use harness::documents::{ORG, document, integration, with};
 use harness::gateway::Setup;
 use harness::{Answer, Gateway, Partner, TlsFront, wait};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -155,7 +156,7 @@ async fn an_answer_that_drips_is_ended_by_the_total_deadline() {
     let gateway = Gateway::serving(&document(routes)).await;
     let exchanged = gateway.get("exchange.test", "/").await;
     assert_eq!(exchanged.status, 504, "{}", exchanged.text());
-    let streamed = harness::client::Reply::try_of(gateway.request(reqwest::Method::GET, "stream.test", "/")).await;
+    let streamed = harness::client::Reply::try_of(gateway.request(Method::GET, "stream.test", "/")).await;
     assert!(
         streamed.is_err() || streamed.is_ok_and(|reply| reply.status == 504),
         "the drip was taken for a whole answer"
@@ -164,6 +165,38 @@ async fn an_answer_that_drips_is_ended_by_the_total_deadline() {
         (partner.open_connections() == 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_falls_silent_is_ended_unless_it_is_a_stream_of_events() {
+    let (stuck, later) = (Gate::new(), Gate::new());
+    let partner = Partner::answering(Answer::text("").first_then("begun", &stuck, "never")).await;
+    let events = Answer::status(200).header("content-type", "text/event-stream");
+    let feed = Partner::answering(events.first_then("data: 1\n\n", &later, "data: 2\n\n")).await;
+    let quick = json!({"timeouts": {"connectMs": 1000, "firstByteMs": 200, "totalMs": 20_000}});
+    let routes = [("labs", partner.url("/")), ("feed", feed.url("/"))];
+    let routes = routes.map(|(name, target)| with(integration(name, &target), quick.clone()));
+    let gateway = Gateway::serving(&document(routes)).await;
+
+    let mut events = gateway.request(Method::GET, "feed.test", "/").send().await.unwrap();
+    assert_eq!(events.chunk().await.unwrap().as_deref(), Some(&b"data: 1\n\n"[..]));
+    for request in [
+        gateway.request(Method::GET, "labs.test", "/"),
+        gateway.request(Method::POST, "labs.test", "/").body("with a body"),
+    ] {
+        let mut answer = request.send().await.unwrap();
+        assert_eq!(answer.chunk().await.unwrap().as_deref(), Some(&b"begun"[..]));
+        assert!(
+            answer.chunk().await.is_err(),
+            "what was cut off was taken for a whole answer"
+        );
+    }
+    wait::until("the silent calls to be given up", async || {
+        (partner.open_connections() == 0).then_some(())
+    })
+    .await;
+    later.open();
+    assert_eq!(events.chunk().await.unwrap().as_deref(), Some(&b"data: 2\n\n"[..]));
 }
 
 #[tokio::test]

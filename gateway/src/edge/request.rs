@@ -17,6 +17,8 @@ pub struct RequestState {
     pub(super) time: AtomicU64,
     /// Milliseconds from the first wait for the answer to its head; 0 for no end.
     pub(super) answer_deadline: AtomicU64,
+    /// Milliseconds that an answer which has begun may be silent; 0 where somebody else keeps that time.
+    pub(super) silence: AtomicU64,
 }
 
 impl RequestState {
@@ -51,11 +53,25 @@ impl RequestState {
     /// The answer has begun.
     pub fn answered(&self) {
         self.answer_deadline.store(0, Ordering::Release);
+        self.silence.store(0, Ordering::Release);
     }
 
-    /// True while an answer is waited for that was to begin by some time.
+    /// Sets how long the answer, which has begun, may be silent: reading ends in a timeout then.
+    pub fn silent_within(&self, time: Duration) {
+        self.silence.store(millis(time), Ordering::Release);
+    }
+
+    /// True while an answer is waited for that was to begin, or to go on, by some time.
     pub fn awaits_answer(&self) -> bool {
-        self.answer_deadline.load(Ordering::Acquire) > 0
+        self.partner_limit() > 0
+    }
+
+    /// Milliseconds that the partner has from the first wait for it; 0 for no end.
+    pub(super) fn partner_limit(&self) -> u64 {
+        match self.answer_deadline.load(Ordering::Acquire) {
+            0 => self.silence.load(Ordering::Acquire),
+            deadline => deadline,
+        }
     }
 }
 

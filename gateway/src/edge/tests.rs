@@ -176,6 +176,31 @@ async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_has_begun_may_be_silent_for_so_long_after_each_part() {
+    let (mut client, mut guard, _) = guarded(MINUTE);
+    client.write_all(&[HEAD, b"hello"].concat()).await.unwrap();
+    read(&mut guard, HEAD.len() + 5).await;
+    guard.request().answer_within(Duration::from_secs(2));
+    assert!(has_nothing(&mut guard).await);
+    guard.request().answered();
+    guard.request().silent_within(Duration::from_secs(5));
+    let begun = Instant::now();
+    for _ in 0..3 {
+        guard.write_all(b"part").await.unwrap();
+        let mut byte = [0];
+        let wait = tokio::time::timeout(Duration::from_secs(4), guard.read(&mut byte));
+        assert!(
+            wait.await.is_err(),
+            "the silence before a part was counted for the one after it"
+        );
+    }
+    let error = guard.read(&mut [0; 8]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(begun.elapsed().as_secs(), 4 + 4 + 5);
+    assert!(guard.request().awaits_answer());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_does_not_begin_ends_the_wait_whatever_timer_ran_before() {
     let (mut client, mut guard, _) = guarded(MINUTE);
     for seconds in [20, 3, 10] {

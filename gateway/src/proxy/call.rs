@@ -223,6 +223,8 @@ pub(crate) struct Upstream {
     pub(crate) tried: Vec<Arc<Endpoint>>,
     /// True once an attempt met the end of an idle connection.
     pub(crate) was_stale: bool,
+    /// True where the guard of the client's connection keeps the partner's times, and pingora none.
+    pub(crate) is_guarded: bool,
 }
 
 impl Call {

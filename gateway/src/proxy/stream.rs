@@ -60,16 +60,24 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
     }
     let left = call.time_left_at(now);
+    let has_one_attempt = route.runtime.resilience.is_none() && route.runtime.token.is_none();
+    let is_guarded = has_one_attempt && !endless && session.stream().is_some() && session.is_body_done();
     if let Some(guard) = &call.guard {
         // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.
-        let patience = match (&route.runtime.resilience, &route.runtime.token) {
-            (None, None) => Duration::from_millis(timeouts.connect_ms + timeouts.first_byte_ms).min(left),
+        let first_byte = Duration::from_millis(timeouts.first_byte_ms);
+        guard.answer_within(match (is_guarded, has_one_attempt) {
+            (true, _) => first_byte.min(left),
+            (false, true) => (Duration::from_millis(timeouts.connect_ms) + first_byte).min(left),
             // It runs from the first attempt on, and there may be several.
-            _ => left,
-        };
-        guard.answer_within(patience);
+            (false, false) => left,
+        });
     }
     limit(&mut peer, timeouts, left, endless);
+    if is_guarded {
+        // To keep the time of each read costs more than that of all together.
+        peer.options.read_timeout = None;
+    }
+    call.upstream.is_guarded = is_guarded;
     call.upstream.address = Some(address);
     call.upstream.attempts += 1;
     call.upstream.called.get_or_insert(now);
@@ -196,6 +204,9 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     }
     web::check_replaced(session.req_header(), head.status, call)?;
     call.endless = switches || call.is_grpc || is_event_stream(head);
+    if call.upstream.is_guarded && !head.status.is_informational() {
+        limit_silence(call);
+    }
     let status = call.route.as_ref().and_then(|route| {
         let statuses = route.integration.statuses.as_ref()?;
         Some(statuses.of(head.status)).filter(|status| *status != head.status)
@@ -221,6 +232,20 @@ pub(super) fn response(session: &Session, head: &mut ResponseHeader, call: &mut 
     *head = ResponseHeader::from(parts);
     let kept = head.set_reason_phrase(phrase.as_deref());
     kept.map_err(|error| Fault::Internal(error.to_string()))
+}
+
+/// Has the guard end an answer that stays silent.
+fn limit_silence(call: &Call) {
+    let begun = call.upstream.called.zip(call.upstream.answered);
+    let (Some(guard), Some((called, after))) = (&call.guard, begun) else {
+        return;
+    };
+    let first_byte = Duration::from_millis(call.timeouts().first_byte_ms);
+    guard.silent_within(if call.endless {
+        LONGEST_SILENCE
+    } else {
+        first_byte.min(call.time_left_at(called + after))
+    });
 }
 
 fn is_websocket(fields: &HeaderMap) -> bool {
