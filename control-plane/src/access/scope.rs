@@ -59,11 +59,28 @@ impl Scope {
     pub(crate) fn fits(self, role: Role) -> Result<(), Denied> {
         match (role, self.verb) {
             (Role::Admin, _) => Ok(()),
-            (Role::User | Role::ApiKey | Role::ReadOnly, _) if self.noun.is_of_administrators() => Err(Denied::Admin),
+            (Role::User | Role::ApiKey | Role::ReadOnly, _) if self.is_of_administrators() => Err(Denied::Admin),
             // Whoever only reads may try a change.
             (Role::ReadOnly, Verb::Write | Verb::Retry) if self.noun != Noun::Apply => Err(Denied::Write),
             (Role::User | Role::ApiKey | Role::ReadOnly, _) => Ok(()),
         }
+    }
+
+    /// True if only administrators are let in where it is good for.
+    const fn is_of_administrators(self) -> bool {
+        // To remove a gateway ends the erasures that wait for it.
+        let removes_gateways = matches!((self.noun, self.verb), (Noun::Gateways, Verb::Write));
+        removes_gateways
+            || matches!(
+                self.noun,
+                Noun::Organizations
+                    | Noun::OrgUnits
+                    | Noun::RateLimits
+                    | Noun::Erasures
+                    | Noun::AuditLogs
+                    | Noun::Users
+                    | Noun::ApiKeys
+            )
     }
 
     fn of_noun(noun: Noun) -> impl Iterator<Item = Self> {
@@ -279,20 +296,6 @@ impl Noun {
         let first = parts.next()?;
         let name = if first == "admin" { parts.next()? } else { first };
         Self::ALL.into_iter().find(|noun| noun.name() == name)
-    }
-
-    /// True if its routes are below `/admin`.
-    const fn is_of_administrators(self) -> bool {
-        matches!(
-            self,
-            Self::Organizations
-                | Self::OrgUnits
-                | Self::RateLimits
-                | Self::Erasures
-                | Self::AuditLogs
-                | Self::Users
-                | Self::ApiKeys
-        )
     }
 }
 

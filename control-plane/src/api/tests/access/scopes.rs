@@ -122,6 +122,7 @@ async fn a_key_gets_scopes_that_its_role_can_use_and_makes_no_keys() {
     assert!(wrong.text.contains("there is logs:read"), "{}", wrong.text);
     for (role, scopes) in [
         ("API_KEY", json!(["org-units:read"])),
+        ("API_KEY", json!(["gateways:read", "gateways:write"])),
         ("READ_ONLY", json!(["dlq:read", "dlq:retry"])),
         ("API_KEY", json!([])),
     ] {
