@@ -37,13 +37,42 @@ pub(super) struct Wanted {
     anywhere: bool,
 }
 
+/// Which erasures, and which page of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ListingOfErasures")]
+pub(super) struct Listing {
+    /// Of this organization; must be given if the key is not for all of them.
+    #[serde(default)]
+    org_id: Option<u64>,
+    /// The `nextCursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
+    /// The most on a page, 1 to 200; 50 if left out.
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
 /// Erasures, the newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Erasures {
-    /// Erasures.
+#[schemars(rename = "PageOfErasures")]
+pub(super) struct Page {
+    /// Those on the page.
     erasures: Vec<Erasure>,
+    /// The most on a page.
+    limit: u32,
+    /// True if there are further pages.
+    has_more: bool,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
+
+/// Erasures on a page where none are asked for.
+const USUAL: u32 = 50;
+/// The most on a page.
+const MOST: u32 = 200;
 
 /// Begins an erasure.
 pub(super) async fn begin(
@@ -114,13 +143,29 @@ fn is_found_by_chance(name: &str) -> bool {
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Params(within): Params<Within>,
-) -> Result<Json<Erasures>, ApiError> {
-    let scope = caller.scope(within.org_id)?;
-    let sheets = app.store.sheets::<Erasure>(scope, None, MOST_LISTED).await?;
+    Params(listing): Params<Listing>,
+) -> Result<Json<Page>, ApiError> {
+    let scope = caller.scope(listing.org_id)?;
+    let limit = listing.limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        let problem = Problem::new("limit", format!("{limit} is not between 1 and {MOST}"));
+        return Err(ApiError::validation(vec![problem]));
+    }
+    // One more than the page, to know whether there is another.
+    let sheets = app
+        .store
+        .sheets_before(scope, listing.cursor.as_deref(), limit + 1)
+        .await?;
     let mut erasures: Vec<Erasure> = sheets.into_iter().map(|sheet| sheet.value).collect();
-    erasures.reverse();
-    Ok(Json(Erasures { erasures }))
+    let has_more = erasures.len() > limit as usize;
+    erasures.truncate(limit as usize);
+    let next_cursor = erasures.last().filter(|_| has_more).map(|last| last.id.clone());
+    Ok(Json(Page {
+        erasures,
+        limit,
+        has_more,
+        next_cursor,
+    }))
 }
 
 /// Shows an erasure.
@@ -156,8 +201,6 @@ pub(super) fn list_docs(operation: TransformOperation<'_>) -> TransformOperation
 pub(super) fn show_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     operation.summary("Show how far an erasure is").errors(&[404])
 }
-
-const MOST_LISTED: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::failure::{Failure, Outcome};
+use super::logs::say_more;
 use super::orders::within;
 use super::output::Output;
 use super::table::Table;
@@ -34,11 +35,20 @@ pub(super) struct Erasures {
     /// Organization; must be given if the key is limited to some
     #[arg(long, value_name = "ORG_ID")]
     org: Option<u64>,
+    /// Go on where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct List {
     erasures: Vec<Shown>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// What is shown to programs only.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 /// An erasure.
@@ -89,8 +99,11 @@ impl Erase {
 
 impl Erasures {
     pub(super) fn run(&self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
-        let list: List = client.get(&["admin", "erasures"], &within(self.org))?;
+        let mut query = within(self.org);
+        query.extend(self.cursor.clone().map(|cursor| ("cursor", cursor)));
+        let list: List = client.get(&["admin", "erasures"], &query)?;
         output.show(&list, |list, out| write(&list.erasures, out))?;
+        say_more(list.next_cursor.as_deref(), output)?;
         Ok(Outcome::Done)
     }
 }

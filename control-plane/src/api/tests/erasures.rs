@@ -45,6 +45,39 @@ async fn a_short_number_needs_places_to_look_at() {
 }
 
 #[tokio::test]
+async fn erasures_are_listed_page_by_page_the_newest_first() {
+    let bench = Bench::start().await;
+    let place = "/api/v1/admin/erasures";
+    let mut begun = Vec::new();
+    for number in 0..3 {
+        let wanted = json!({"orgId": 648, "subject": format!("MRN-471{number}")});
+        let erasure = bench.send(Method::POST, place, &wanted).await.is(202);
+        begun.insert(0, erasure.body["id"].clone());
+    }
+    let ids = |page: &Reply| -> Vec<Value> {
+        let erasures = page.body["erasures"].as_array().unwrap();
+        erasures.iter().map(|erasure| erasure["id"].clone()).collect()
+    };
+    let first = bench.get(&format!("{place}?limit=2")).await.is(200);
+    assert_eq!(
+        (ids(&first), &first.body["hasMore"]),
+        (begun[..2].to_vec(), &json!(true))
+    );
+    let cursor = first.body["nextCursor"].as_str().unwrap();
+    let rest = bench.get(&format!("{place}?limit=2&cursor={cursor}")).await.is(200);
+    assert_eq!(
+        (ids(&rest), &rest.body["hasMore"]),
+        (begun[2..].to_vec(), &json!(false))
+    );
+    assert_eq!(rest.body["nextCursor"], Value::Null);
+    assert_eq!(ids(&bench.get(place).await.is(200)), begun);
+    for limit in ["0", "201"] {
+        let wrong = bench.get(&format!("{place}?limit={limit}")).await.is(400);
+        assert_eq!(wrong.problems(), ["limit"]);
+    }
+}
+
+#[tokio::test]
 async fn an_erasure_waits_for_a_gateway_until_it_is_removed_and_goes_on_when_it_comes_back() {
     let bench = Bench::start().await;
     let mut gateway = connected(&bench).await;
