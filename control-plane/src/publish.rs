@@ -20,6 +20,7 @@ use crate::secrets::{Resolved, Secrets, Values, wanted_by};
 use crate::store::{Beside, Change, Share, Store, StoreError, Version, Write};
 use crate::trash;
 
+mod entitled;
 mod fitting;
 mod left;
 mod limited;
@@ -319,6 +320,9 @@ impl Inner {
                 Ok::<_, Refusal>((draft, audit))
             });
             let (draft, audit) = drafted.await??;
+            if let Some(next) = &draft.next {
+                entitled::check(&self.store, &next.change.delete).await?;
+            }
             let Draft {
                 outcomes,
                 warnings,

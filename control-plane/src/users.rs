@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError, Write};
 
 mod account;
 mod api_key;
+mod entitled;
 mod first_admin;
 mod keys;
 mod known;
@@ -31,6 +32,7 @@ mod token;
 
 pub(crate) use account::{Account, Profile, User};
 pub(crate) use api_key::{ApiKey, Shown as ShownKey, Terms};
+pub(crate) use entitled::entitled_to;
 pub(crate) use password::PasswordError;
 pub(crate) use people::Edited;
 pub(crate) use sign_in::{Origin, SignedIn};

@@ -39,7 +39,8 @@ fn naming(snapshot: &Snapshot, rid: u64) -> Vec<ObjectId> {
     subscriptions.map(|(id, _)| ObjectId::Outbound(id.clone())).collect()
 }
 
-fn listed(users: &[ObjectId]) -> String {
+/// Names the first of them, and how many more there are.
+pub(super) fn listed<T: ToString>(users: &[T]) -> String {
     let shown: Vec<String> = users.iter().take(MOST_SHOWN).map(ToString::to_string).collect();
     let mut text = shown.join(", ");
     if users.len() > MOST_SHOWN {

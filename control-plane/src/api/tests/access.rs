@@ -275,6 +275,48 @@ async fn accounts_are_made_listed_and_changed_with_care() {
 }
 
 #[tokio::test]
+async fn an_organization_stays_as_long_as_somebody_is_let_in_for_it() {
+    let bench = Bench::start().await;
+    let place = "/api/v1/admin/organizations/700";
+    let lab = json!({"orgId": 700, "name": "Lab"});
+    bench.send(Method::PUT, place, &lab).await.is(201);
+    let key = json!({"name": "erp", "role": "READ_ONLY", "orgIds": [648, 700]});
+    let key = bench.send(Method::POST, KEYS, &key).await.is(201);
+    let key = format!("{KEYS}/{}", key.body["id"].as_str().unwrap());
+    // It could be switched on again.
+    bench
+        .send(Method::PATCH, &key, &json!({"isActive": false}))
+        .await
+        .is(200);
+    let person = bench.person("cy@clinic.example", "USER", json!([700])).await;
+    let person = format!("{USERS}/{person}");
+    bench.person("dan@clinic.example", "READ_ONLY", json!([648])).await;
+
+    let version = bench.get(place).await.is(200).tag;
+    let deletion = json!({"delete": [{"kind": "organization", "id": 700}]});
+    for refused in [
+        bench.send(Method::DELETE, place, &Value::Null).await,
+        bench.send(Method::POST, "/api/v1/apply", &deletion).await,
+        bench.send(Method::POST, "/api/v1/apply?dryRun=true", &deletion).await,
+    ] {
+        let refused = refused.is(409);
+        refused.has_code("CONFLICT");
+        for who in ["erp", "cy@clinic.example"] {
+            assert!(refused.text.contains(who), "{}", refused.text);
+        }
+        assert!(!refused.text.contains("dan@"), "{}", refused.text);
+    }
+    assert_eq!(bench.get(place).await.is(200).tag, version);
+
+    bench.send(Method::DELETE, &key, &Value::Null).await.is(204);
+    let refused = bench.send(Method::DELETE, place, &Value::Null).await.is(409);
+    assert!(!refused.text.contains("erp"), "{}", refused.text);
+    let elsewhere = json!({"orgIds": [648]});
+    bench.send(Method::PATCH, &person, &elsewhere).await.is(200);
+    bench.send(Method::DELETE, place, &Value::Null).await.is(204);
+}
+
+#[tokio::test]
 async fn a_key_is_shown_once_and_let_in_within_its_bounds() {
     let bench = Bench::start().await;
     let made = json!({"name": "nightly", "orgIds": [648]});
