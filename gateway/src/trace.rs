@@ -21,7 +21,7 @@ pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Identifier of a request, the client's or ours.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestId {
-    text: ArrayString<{ RequestId::MAX_LENGTH }>,
+    text: ArrayString<{ Self::MAX_LENGTH }>,
 }
 
 impl RequestId {
