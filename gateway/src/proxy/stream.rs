@@ -61,7 +61,7 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
     }
     let left = call.time_left_at(now);
     let has_one_attempt = route.runtime.resilience.is_none() && route.runtime.token.is_none();
-    let is_guarded = has_one_attempt && !endless && session.stream().is_some() && session.is_body_done();
+    let is_guarded = has_one_attempt && !endless && is_plain_http1(session, route);
     if let Some(guard) = &call.guard {
         // pingora's time is for one read, and a head may come in many; that for the whole head is kept by the guard.
         let first_byte = Duration::from_millis(timeouts.first_byte_ms);
@@ -82,6 +82,11 @@ pub(super) async fn peer(proxy: &Proxy, session: &mut Session, call: &mut Call) 
     call.upstream.attempts += 1;
     call.upstream.called.get_or_insert(now);
     Ok(Box::new(peer))
+}
+
+/// True for a request without a body that is HTTP/1 on both sides: from here on its guard only waits for the answer.
+fn is_plain_http1(session: &mut Session, route: &Route) -> bool {
+    !route.integration.protocols.http2 && session.stream().is_some() && session.is_body_done()
 }
 
 /// Waits for the name of the target to be resolved. If it cannot be, another target may be tried.
