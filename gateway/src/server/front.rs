@@ -83,6 +83,8 @@ impl ServerApp for Front {
         let hall = &self.hall;
         let linger = *hall.linger.borrow();
         let until = tokio::time::Instant::now() + linger;
+        // What was accepted last is counted once its task runs; to go by the count before would drop it unheard.
+        tokio::time::sleep(SETTLE.min(linger)).await;
         while hall.metrics.connections.get() > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -160,6 +162,9 @@ impl Hall {
         session.set_keepalive_reuses_remaining(options.and_then(|options| options.keepalive_request_limit));
     }
 }
+
+/// How long the tasks of connections that were just accepted get to begin.
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// How long a new connection may take to begin its first request.
 pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(60);
