@@ -9,7 +9,7 @@ use filters::model::Problem;
 use filters::model::subject::{Subject, SubjectPath};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::App;
@@ -18,6 +18,7 @@ use super::error::ApiError;
 use super::openapi::Describe as _;
 use super::operator::Caller;
 use super::request::{Document, Named, Params, Place, Within};
+use super::sheets::{Filed, Listing, Page};
 use crate::erasures::{Erasure, ErasureState, GatewayPart, Removed};
 
 /// Whose payloads are to be removed.
@@ -37,42 +38,10 @@ pub(super) struct Wanted {
     anywhere: bool,
 }
 
-/// Which erasures, and which page of them.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "ListingOfErasures")]
-pub(super) struct Listing {
-    /// Of this organization; must be given if the key is not for all of them.
-    #[serde(default)]
-    org_id: Option<u64>,
-    /// The `nextCursor` of the page before.
-    #[serde(default)]
-    cursor: Option<String>,
-    /// The most on a page, 1 to 200; 50 if left out.
-    #[serde(default)]
-    limit: Option<u32>,
+impl Filed for Erasure {
+    const LIST: &'static str = "erasures";
+    const AUDITED: &'static str = "erasure";
 }
-
-/// Erasures, the newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "PageOfErasures")]
-pub(super) struct Page {
-    /// Those on the page.
-    erasures: Vec<Erasure>,
-    /// The most on a page.
-    limit: u32,
-    /// True if there are further pages.
-    has_more: bool,
-    /// Where the next page begins, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
-/// Erasures on a page where none are asked for.
-const USUAL: u32 = 50;
-/// The most on a page.
-const MOST: u32 = 200;
 
 /// Begins an erasure.
 pub(super) async fn begin(
@@ -139,33 +108,20 @@ fn is_found_by_chance(name: &str) -> bool {
     name.len() < 3 || (name.len() < 6 && name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Lists the erasures of an organization, or of all that the caller may see.
+/// Lists the erasures of an organization, or of all that the caller may see, the newest first.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(listing): Params<Listing>,
-) -> Result<Json<Page>, ApiError> {
+) -> Result<Json<Page<Erasure>>, ApiError> {
     let scope = caller.scope(listing.org_id)?;
-    let limit = listing.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        let problem = Problem::new("limit", format!("{limit} is not between 1 and {MOST}"));
-        return Err(ApiError::validation(vec![problem]));
-    }
+    let limit = listing.limit()?;
     // One more than the page, to know whether there is another.
     let sheets = app
         .store
         .sheets_before(scope, listing.cursor.as_deref(), limit + 1)
         .await?;
-    let mut erasures: Vec<Erasure> = sheets.into_iter().map(|sheet| sheet.value).collect();
-    let has_more = erasures.len() > limit as usize;
-    erasures.truncate(limit as usize);
-    let next_cursor = erasures.last().filter(|_| has_more).map(|last| last.id.clone());
-    Ok(Json(Page {
-        erasures,
-        limit,
-        has_more,
-        next_cursor,
-    }))
+    Ok(Json(Page::of(sheets, limit)))
 }
 
 /// Shows an erasure.

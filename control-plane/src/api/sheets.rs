@@ -117,7 +117,7 @@ impl<T: Filed> JsonSchema for Page<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = Position::json_schema(generator);
         let documents = json_schema!({
-            "description": "Those on the page, by identifier.",
+            "description": "Those on the page.",
             "type": "array",
             "items": generator.subschema_for::<T>(),
         });
