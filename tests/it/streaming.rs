@@ -8,6 +8,7 @@ use harness::gateway::Setup;
 use harness::{Answer, Gateway, H2Client, Partner, wait};
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -273,6 +274,61 @@ async fn a_partner_that_ends_a_web_socket_ends_it_for_the_client() {
         metrics.contains("gateway_in_flight 0\n").then_some(())
     })
     .await;
+}
+
+const HANDSHAKE: [&str; 5] = [
+    "GET /room HTTP/1.1",
+    "Host: chat.test",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+#[tokio::test]
+async fn a_partner_that_wants_another_version_of_web_sockets_is_heard() {
+    let refusal = Answer::text("12 is too old").with_status(426);
+    let partner = Partner::answering(refusal.header("sec-websocket-version", "13")).await;
+    let gateway = Gateway::serving_one(integration("chat", &partner.url(""))).await;
+    let mut client = gateway.raw().await;
+    let lines = [&HANDSHAKE[..], &["Sec-WebSocket-Version: 12"]].concat();
+    client.request(&lines, "").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (426, "12 is too old"));
+    assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    let received = partner.only_request();
+    assert_eq!(received.header("upgrade"), Some("websocket"));
+    assert_eq!(received.header("sec-websocket-version"), Some("12"));
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn a_client_that_says_no_more_over_a_web_socket_is_heard_to_its_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    let partner = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.unwrap() > 2 {
+            line.clear();
+        }
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.unwrap();
+        said
+    });
+    let gateway = Gateway::serving_one(integration("chat", &target)).await;
+    let mut client = gateway.raw().await;
+    let lines = [&HANDSHAKE[..], &["Sec-WebSocket-Version: 13"]].concat();
+    client.request(&lines, "").await;
+    assert!(client.head_text().await.starts_with("HTTP/1.1 101 "));
+    let words = vec![b'w'; 300_000];
+    client.send(&words).await;
+    client.finish_sending().await;
+    let said = wait::within("the partner to hear the end", partner).await.unwrap();
+    assert_eq!(said.len(), words.len());
+    assert!(client.closed().await);
 }
 
 /// Bodies cannot be mapped in another protocol, so a route that maps them does not change over.
