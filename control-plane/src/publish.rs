@@ -4,21 +4,20 @@
 //! told of. If the outcome of a write is not known (a store that went away in the middle), the state stays as it is and
 //! the next change finds out from the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filters::model::push::{Object, ObjectId};
-use filters::model::{Problem, Security, Snapshot};
+use filters::model::{Problem, Security};
 use jiff::{Timestamp, Unit};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::audit::{self, Actor};
 use crate::metrics::Metrics;
 use crate::rollups::Clocks;
-use crate::secrets::{Resolved, Secrets, Values, wanted_by};
-use crate::store::{Beside, Change, Share, Store, StoreError, Version, Write};
-use crate::trash;
+use crate::secrets::{Resolved, Secrets, wanted_by};
+use crate::store::{Store, StoreError, Write};
 
 mod entitled;
 mod fitting;
@@ -26,13 +25,14 @@ mod left;
 mod limited;
 mod needed;
 mod prepare;
+mod proposal;
 mod renew;
 mod state;
 mod trial;
 mod unique;
 
-use prepare::Prepared;
 pub use prepare::{Action, Outcome};
+use proposal::Proposal;
 pub use state::State;
 pub use trial::Trial;
 pub(crate) use trial::{Stage, Turn};
@@ -312,22 +312,22 @@ impl Inner {
                 audit: said,
             } = edit(&state)?;
             let (base, by, read, part) = (Arc::clone(&state), author.clone(), read.clone(), stage.clone());
-            let drafted = blocking(move || {
-                let draft = Draft::new(&base, edit, &part, &by, &read)?;
-                let next = draft.next.as_ref().filter(|_| mode == Mode::Commit);
+            let worked_out = blocking(move || {
+                let proposal = Proposal::new(&base, edit, &part, &by, &read)?;
+                let next = proposal.next.as_ref().filter(|_| mode == Mode::Commit);
                 let audit =
                     next.map(|next| audit::of_version(&base.snapshot, &next.change, &next.version, &by.actor()));
-                Ok::<_, Refusal>((draft, audit))
+                Ok::<_, Refusal>((proposal, audit))
             });
-            let (draft, audit) = drafted.await??;
-            if let Some(next) = &draft.next {
+            let (proposal, audit) = worked_out.await??;
+            if let Some(next) = &proposal.next {
                 entitled::check(&self.store, &next.change.delete).await?;
             }
-            let Draft {
+            let Proposal {
                 outcomes,
                 warnings,
                 next,
-            } = draft;
+            } = proposal;
             // Where nothing is to change, nothing is in the way of a rollout.
             let (Some(mut next), Some(audit)) = (next, audit) else {
                 return Ok(Published {
@@ -399,121 +399,6 @@ impl Inner {
         self.state.send_replace(Arc::clone(next));
         self.metrics.version(next.snapshot.version);
     }
-}
-
-/// A change that is worked out, but not made.
-struct Draft {
-    outcomes: Vec<Outcome>,
-    warnings: Vec<Problem>,
-    /// `None` if everything is as it should be already.
-    next: Option<Next>,
-}
-
-struct Next {
-    state: State,
-    version: Version,
-    change: Change,
-    beside: Beside,
-}
-
-impl Draft {
-    fn new(base: &State, mut edit: Edit, stage: &Stage, author: &Author, read: &Values) -> Result<Self, Refusal> {
-        let at = now();
-        let restores = edit.restores;
-        let writes = std::mem::take(&mut edit.writes);
-        let Prepared {
-            change,
-            outcomes,
-            places,
-        } = stage.prepare(&base.snapshot, edit, at)?;
-        if change.put.is_empty() && change.delete.is_empty() && !stage.ends() {
-            return Ok(Self {
-                outcomes,
-                warnings: Vec::new(),
-                next: None,
-            });
-        }
-        limited::check(&base.snapshot, &change, author)
-            .map_err(|problems| Refusal::Problems(places.relocate(problems)))?;
-        let number = base.snapshot.version + 1;
-        let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);
-        needed::check(&snapshot, &change.delete).map_err(Refusal::Conflict)?;
-        let twice = unique::check(&snapshot, &change);
-        if !twice.is_empty() {
-            return Err(Refusal::Problems(places.relocate(twice)));
-        }
-        let resolved = base.resolved.changed(&snapshot, &change, &base.known_with(read));
-        let unread = resolved.problems(&change.put);
-        if !unread.is_empty() {
-            return Err(Refusal::Problems(places.relocate(unread)));
-        }
-        let plan = filters::compile(&resolved.snapshot, base.plan.as_deref())
-            .map_err(|problems| Refusal::Problems(limited::visible(places.relocate(problems), author)))?;
-        let findings = fitting::check(&snapshot, &plan, &change, &places);
-        if !findings.problems.is_empty() && !restores {
-            return Err(Refusal::Problems(findings.problems));
-        }
-        let version = Version {
-            number,
-            author: author.name.clone(),
-            message: author.message.clone(),
-            at,
-            digest: plan.digest.clone(),
-            put: change.put.len() as u64,
-            deleted: change.delete.len() as u64,
-            shares: shares(&base.snapshot, &change),
-            canary: stage.canary(base.snapshot.version),
-        };
-        let mut beside = beside(base, &change, &version, writes)?;
-        beside.leaves = left::behind(&base.snapshot, &change, restores);
-        let state = base.next(snapshot, resolved, Some(plan), version.clone(), &change);
-        let next = Next {
-            state,
-            version,
-            change,
-            beside,
-        };
-        Ok(Self {
-            outcomes,
-            warnings: findings.warnings,
-            next: Some(next),
-        })
-    }
-}
-
-/// What is written with a version: `writes`, and what lays aside the objects that it deletes.
-fn beside(base: &State, change: &Change, version: &Version, mut writes: Vec<Write>) -> Result<Beside, StoreError> {
-    for object in change.delete.iter().filter_map(|id| base.snapshot.object(id)) {
-        writes.extend(trash::keep(object, version)?);
-    }
-    Ok(Beside {
-        writes,
-        ..Beside::default()
-    })
-}
-
-/// What `change` means to each organization.
-fn shares(base: &Snapshot, change: &Change) -> Vec<Share> {
-    let put = change
-        .put
-        .iter()
-        .filter_map(Object::org_id)
-        .map(|org_id| (org_id, 1, 0));
-    let deleted = change
-        .delete
-        .iter()
-        .filter_map(|id| Some((base.object(id)?.org_id()?, 0, 1)));
-    let mut shares: BTreeMap<u64, Share> = BTreeMap::new();
-    for (org_id, put, deleted) in put.chain(deleted) {
-        let share = shares.entry(org_id).or_insert(Share {
-            org_id,
-            put: 0,
-            deleted: 0,
-        });
-        share.put += put;
-        share.deleted += deleted;
-    }
-    shares.into_values().collect()
 }
 
 /// Compiling takes longer than the threads that serve requests should be held.

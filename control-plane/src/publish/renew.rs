@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use filters::model::push::ObjectId;
 
-use super::{Author, Draft, Edit, Inner, Next, Publisher, Refusal, State, blocking, now, shares};
+use super::proposal::{Next, Proposal, shares};
+use super::{Author, Edit, Inner, Publisher, Refusal, State, blocking, now};
 use crate::audit::AuditEntry;
 use crate::secrets::{Values, wanted_by};
 use crate::store::{Beside, Change, StoreError, Version};
@@ -53,7 +54,7 @@ impl Inner {
             delete: Vec::new(),
         };
         let (base, read) = (Arc::clone(&state), read.clone());
-        let mut next = blocking(move || Draft::of_secrets(&base, change, &read)).await??;
+        let mut next = blocking(move || Proposal::of_secrets(&base, change, &read)).await??;
         let target = format!("version {}", next.version.number);
         let entry = AuditEntry::new(&next.version.author, "secrets.refresh", target, None);
         next.beside.audit = vec![entry];
@@ -102,7 +103,7 @@ impl Inner {
     }
 }
 
-impl Draft {
+impl Proposal {
     fn of_secrets(base: &State, change: Change, read: &Values) -> Result<Next, Refusal> {
         let number = base.snapshot.version + 1;
         let snapshot = base.snapshot.changed(number, change.put.clone(), &change.delete);

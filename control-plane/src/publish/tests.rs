@@ -8,6 +8,7 @@ use super::*;
 use crate::config::secrets::SecretSources;
 use crate::config::{Limits, StoreConfig};
 use crate::seal::Sealer;
+use crate::secrets::Values;
 use crate::store::HISTORY;
 
 /// A state at version `newest`. Version 1 set the security rules, each later one put the organization of its number.
@@ -41,7 +42,7 @@ pub(crate) fn samples<const N: usize>(versions: [u64; N]) -> [State; N] {
             number => organization(number),
         };
         let newest = chain.last().unwrap();
-        let next = Draft::new(newest, Edit::of_one(object), &Stage::Plain, &author, &Values::default())
+        let next = Proposal::new(newest, Edit::of_one(object), &Stage::Plain, &author, &Values::default())
             .unwrap()
             .next
             .unwrap();
