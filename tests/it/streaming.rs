@@ -339,14 +339,7 @@ async fn a_route_that_maps_bodies_changes_to_no_other_protocol() {
         "responseFieldMappings": [{"sourceField": "a", "targetField": "b"}]});
     let gateway = Gateway::serving_one(with(integration("chat", &partner.url("")), mapping)).await;
     let mut client = gateway.raw().await;
-    let lines = [
-        "GET /room HTTP/1.1",
-        "Host: chat.test",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ];
+    let lines = [&HANDSHAKE[..], &["Sec-WebSocket-Version: 13"]].concat();
     client.request(&lines, "").await;
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.json()), (200, json!({"b": 1})));

@@ -139,8 +139,12 @@ pub(super) fn hop_by_hop(fields: &HeaderMap) -> Vec<HeaderName> {
     if found.contains(&header::CONNECTION) {
         // Most heads name nothing beyond what is found already.
         let others = nominated(fields).filter(|name| !is_hop_by_hop(name));
-        let others = others.filter_map(|name| name.parse().ok());
-        found.extend(others.filter(|name: &HeaderName| fields.contains_key(name)));
+        for name in others.filter_map(|name| name.parse::<HeaderName>().ok()) {
+            // A client may name one ten thousand times.
+            if fields.contains_key(&name) && !found.contains(&name) {
+                found.push(name);
+            }
+        }
     }
     found
 }
